@@ -1,0 +1,428 @@
+"""The configuration: one frozen, typed section per stage, named as the stages are.
+
+Importing this module imports neither torch, vllm nor megatron. Every section checks itself on
+construction and raises ConfigError with the key, the value and the remedy; what concerns several
+sections is checked by Config. Megatron's own names are used where it has them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from megatron_urpo.types import TaskKind
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot work; the message names the key and the remedy."""
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ConfigError(message)
+
+
+def _require_choice(key: str, value: str, choices: tuple[str, ...]) -> None:
+    _require(value in choices, f"{key} = {value!r}: choose one of {', '.join(map(repr, choices))}")
+
+
+def _require_positive(section: str, **values: float) -> None:
+    for key, value in values.items():
+        _require(value > 0, f"{section}.{key} = {value}: must be greater than 0")
+
+
+def _require_not_negative(section: str, **values: float) -> None:
+    for key, value in values.items():
+        _require(value >= 0, f"{section}.{key} = {value}: must not be negative")
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """The run as a whole."""
+
+    directory: str = "runs/urpo"  # metrics, rollouts, checkpoints, report; made if absent
+    seed: int = 1234
+    steps: int = 200  # total steps of the job, phase 1 included; a step is one collected batch
+    deterministic: bool = False  # torch.use_deterministic_algorithms; slower
+    distributed_timeout_minutes: float = 30.0  # of every collective
+
+    def __post_init__(self) -> None:
+        _require_positive(
+            "run", steps=self.steps, distributed_timeout_minutes=self.distributed_timeout_minutes
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """The pretrained model and how its text is wrapped."""
+
+    path: str = ""  # a Hugging Face directory: config.json, safetensors, tokenizer
+    params_dtype: str = "bfloat16"  # weights and activations of training; master weights are fp32
+    chat_template: str = ""  # a Jinja file; empty: the tokenizer's own
+
+    def __post_init__(self) -> None:
+        _require_choice("model.params_dtype", self.params_dtype, ("bfloat16", "float32"))
+
+
+@dataclass(frozen=True, slots=True)
+class SourceConfig:
+    """One data source and its share among the sources of its kind."""
+
+    name: str  # shown in metrics
+    kind: TaskKind
+    path: str  # a JSONL file, or "embedded:<name>" for a generated source
+    weight: float = 1.0
+    options: dict[str, int | float | str] = field(default_factory=dict)  # of an embedded source
+
+    def __post_init__(self) -> None:
+        key = f"data.sources[{self.name}]"
+        _require(self.path != "", f"{key}.path is empty: name a JSONL file or embedded:<name>")
+        _require(self.weight > 0, f"{key}.weight = {self.weight}: must be greater than 0")
+
+
+@dataclass(frozen=True, slots=True)
+class DataConfig:
+    """Sources, mixture and curriculum (paper section 4.1.4 and Table 4)."""
+
+    sources: tuple[SourceConfig, ...] = ()
+    prompts_per_step: int = 256
+    # P:R:I, as the paper writes its ratios; phase 1 takes the first two only.
+    preference_ratio: float = 1.0
+    reasoning_ratio: float = 1.0
+    instruction_ratio: float = 1.0
+    phase1_steps: int = 100  # steps without instructions
+    max_prompt_tokens: int = 2048
+    overlong_prompts: str = "skip"  # skip (counted) or error
+
+    def __post_init__(self) -> None:
+        _require_positive(
+            "data", prompts_per_step=self.prompts_per_step, max_prompt_tokens=self.max_prompt_tokens
+        )
+        _require_not_negative(
+            "data",
+            preference_ratio=self.preference_ratio,
+            reasoning_ratio=self.reasoning_ratio,
+            instruction_ratio=self.instruction_ratio,
+            phase1_steps=self.phase1_steps,
+        )
+        _require_choice("data.overlong_prompts", self.overlong_prompts, ("skip", "error"))
+        names = [source.name for source in self.sources]
+        _require(
+            len(names) == len(set(names)), f"data.sources: names must be unique, got {names}"
+        )
+
+    def ratio(self, phase: int) -> dict[TaskKind, float]:
+        """Share of each kind in a batch of phase 1 or 2, not normalised."""
+        return {
+            TaskKind.PREFERENCE: self.preference_ratio,
+            TaskKind.REASONING: self.reasoning_ratio,
+            TaskKind.INSTRUCTION: self.instruction_ratio if phase == 2 else 0.0,
+        }
+
+    def phase(self, step: int) -> int:
+        """Curriculum phase (1 or 2) of a step, counted from 0."""
+        return 1 if step < self.phase1_steps else 2
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutConfig:
+    """Sampling, judging and the engine."""
+
+    group_size: int = 8  # G
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_response_tokens: int = 4096  # of answers
+    max_judgement_tokens: int = 1024  # of judgements, trained on (preference) or not
+    judge_temperature: float = 0.0  # first attempt at judging an instruction group
+    judge_retry_temperature: float = 1.0
+    judge_retries: int = 2  # further attempts at an unparseable judgement, then the group is masked
+    max_model_len: int = 8192  # context of the engine: prompt + response
+    max_num_seqs: int = 64  # sequences decoded together
+    tensor_model_parallel_size: int = 1  # ranks of one engine
+    dtype: str = "auto"  # of the engine; auto: model.params_dtype
+    kv_cache_gib: float = 1.0  # CPU: memory of the KV cache
+    gpu_memory_utilization: float = 0.6  # GPU: share of device memory of the engine
+    enforce_eager: bool = False
+
+    def __post_init__(self) -> None:
+        _require_positive(
+            "rollout",
+            group_size=self.group_size,
+            temperature=self.temperature,
+            top_p=self.top_p,
+            max_response_tokens=self.max_response_tokens,
+            max_judgement_tokens=self.max_judgement_tokens,
+            max_model_len=self.max_model_len,
+            max_num_seqs=self.max_num_seqs,
+            tensor_model_parallel_size=self.tensor_model_parallel_size,
+            kv_cache_gib=self.kv_cache_gib,
+            gpu_memory_utilization=self.gpu_memory_utilization,
+            judge_retry_temperature=self.judge_retry_temperature,
+        )
+        _require_not_negative(
+            "rollout", judge_temperature=self.judge_temperature, judge_retries=self.judge_retries
+        )
+        _require(
+            self.group_size >= 2,
+            f"rollout.group_size = {self.group_size}: a group needs at least 2 responses",
+        )
+        _require_choice("rollout.dtype", self.dtype, ("auto", "bfloat16", "float32"))
+
+
+@dataclass(frozen=True, slots=True)
+class RewardsConfig:
+    """Rewards of the three kinds (paper sections 3.2.1 and 3.2.2)."""
+
+    unparseable_preference: float = -1.0  # reward of a trained judgement that cannot be read
+    verifier_workers: int = 2  # processes
+    verifier_timeout_seconds: float = 10.0
+    # For control experiments: permute the self-scores within each group.
+    shuffle_self_scores: bool = False
+
+    def __post_init__(self) -> None:
+        _require_positive(
+            "rewards",
+            verifier_workers=self.verifier_workers,
+            verifier_timeout_seconds=self.verifier_timeout_seconds,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AdvantagesConfig:
+    """Group-relative advantages."""
+
+    normalize_by_std: bool = True  # (r - mean) / (std + 1e-6), ddof 1; false: r - mean
+
+
+@dataclass(frozen=True, slots=True)
+class BatchingConfig:
+    """Mini-batches and packing."""
+
+    mini_batches: int = 4  # optimizer steps an epoch, each over whole groups of every role
+    micro_batch_tokens: int = 16384  # token budget of one micro-batch; longer samples go alone
+    share_prefix: str = "auto"  # compute a prompt once for its branches: auto, always or never
+    loss_denominator: str = "token_mean"
+    constant_denominator: int = 0  # tokens, for loss_denominator = "constant"
+    reasoning_weight: float = 1.0
+    preference_weight: float = 1.0
+    instruction_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        _require_positive(
+            "batching", mini_batches=self.mini_batches, micro_batch_tokens=self.micro_batch_tokens
+        )
+        _require_not_negative(
+            "batching",
+            reasoning_weight=self.reasoning_weight,
+            preference_weight=self.preference_weight,
+            instruction_weight=self.instruction_weight,
+        )
+        _require_choice("batching.share_prefix", self.share_prefix, ("auto", "always", "never"))
+        _require_choice(
+            "batching.loss_denominator",
+            self.loss_denominator,
+            ("token_mean", "group_mean", "sequence_mean", "constant"),
+        )
+        _require(
+            self.loss_denominator != "constant" or self.constant_denominator > 0,
+            "batching.loss_denominator = 'constant' needs batching.constant_denominator > 0",
+        )
+
+    def role_weight(self, kind: TaskKind) -> float:
+        """Factor on the loss of one kind of task; 1 leaves the paper's loss."""
+        return {
+            TaskKind.REASONING: self.reasoning_weight,
+            TaskKind.PREFERENCE: self.preference_weight,
+            TaskKind.INSTRUCTION: self.instruction_weight,
+        }[kind]
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerConfig:
+    """AdamW with cosine decay. Shared by [training] and [sft]."""
+
+    lr: float = 5e-7
+    min_lr: float = 0.0
+    lr_warmup_steps: int = 0
+    weight_decay: float = 0.01
+    adam_beta1: float = 0.9
+    adam_beta2: float = 0.999
+    adam_eps: float = 1e-8
+    clip_grad: float = 1.0  # global norm; 0 switches clipping off
+
+    def __post_init__(self) -> None:
+        _require_positive("optimizer", lr=self.lr, adam_eps=self.adam_eps)
+        _require_not_negative(
+            "optimizer",
+            min_lr=self.min_lr,
+            lr_warmup_steps=self.lr_warmup_steps,
+            weight_decay=self.weight_decay,
+            clip_grad=self.clip_grad,
+        )
+        for key in ("adam_beta1", "adam_beta2"):
+            beta = getattr(self, key)
+            _require(0 <= beta < 1, f"optimizer.{key} = {beta}: must lie in [0, 1)")
+        _require(
+            self.min_lr <= self.lr, f"optimizer.min_lr = {self.min_lr}: above lr = {self.lr}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """The update (paper section 4.1.4) and Megatron's layout."""
+
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    epochs: int = 4  # passes over each collected batch
+    clip_ratio_low: float = 0.2
+    clip_ratio_high: float = 0.28
+    kl_beta: float = 0.0
+    # Truncated importance sampling for the engine/trainer mismatch; 0 switches it off.
+    importance_cap: float = 0.0
+    tensor_model_parallel_size: int = 1
+    pipeline_model_parallel_size: int = 1
+    context_parallel_size: int = 1
+    sequence_parallel: bool = False
+    transformer_impl: str = "auto"  # local (CPU), transformer_engine, or auto by platform
+    recompute_granularity: str = "none"  # none, selective or full
+    logprob_chunk_tokens: int = 1024  # positions whose logits exist at one time
+    max_skipped_steps: int = 3  # non-finite updates in a row before the run stops
+
+    def __post_init__(self) -> None:
+        _require_positive(
+            "training",
+            epochs=self.epochs,
+            clip_ratio_low=self.clip_ratio_low,
+            clip_ratio_high=self.clip_ratio_high,
+            tensor_model_parallel_size=self.tensor_model_parallel_size,
+            pipeline_model_parallel_size=self.pipeline_model_parallel_size,
+            context_parallel_size=self.context_parallel_size,
+            logprob_chunk_tokens=self.logprob_chunk_tokens,
+            max_skipped_steps=self.max_skipped_steps,
+        )
+        _require_not_negative(
+            "training", kl_beta=self.kl_beta, importance_cap=self.importance_cap
+        )
+        _require(
+            self.clip_ratio_low < 1, f"training.clip_ratio_low = {self.clip_ratio_low}: must be < 1"
+        )
+        _require_choice(
+            "training.transformer_impl",
+            self.transformer_impl,
+            ("auto", "local", "transformer_engine"),
+        )
+        _require_choice(
+            "training.recompute_granularity",
+            self.recompute_granularity,
+            ("none", "selective", "full"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WeightSyncConfig:
+    """Policy -> engine, and the check that both compute the same log-probs."""
+
+    # Mean |engine - trainer| log-prob (nats) of sampled tokens that stops the run; 0: never.
+    max_mismatch: float = 0.2
+
+    def __post_init__(self) -> None:
+        _require_not_negative("weight_sync", max_mismatch=self.max_mismatch)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointConfig:
+    """When to save and what to keep."""
+
+    every: int = 25  # steps; 0: only at the end
+    keep_last: int = 2  # newest checkpoints kept
+    resume: bool = True  # continue from the newest whole checkpoint of the run directory
+
+    def __post_init__(self) -> None:
+        _require_not_negative("checkpoint", every=self.every)
+        _require_positive("checkpoint", keep_last=self.keep_last)
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsConfig:
+    """Where measurements go besides metrics.jsonl."""
+
+    tensorboard: bool = False
+    wandb_project: str = ""  # empty: off
+    rollout_every: int = 1  # steps between dumps of all rollouts and judgements; 0: never
+
+    def __post_init__(self) -> None:
+        _require_not_negative("metrics", rollout_every=self.rollout_every)
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationConfig:
+    """Held-out evaluation."""
+
+    sources: tuple[SourceConfig, ...] = ()
+    max_prompts_per_source: int = 0  # 0: all
+    temperature: float = 0.0
+    every: int = 0  # steps between evaluations inside a run; 0: never
+
+    def __post_init__(self) -> None:
+        _require_not_negative(
+            "evaluation",
+            max_prompts_per_source=self.max_prompts_per_source,
+            temperature=self.temperature,
+            every=self.every,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SFTConfig:
+    """The supervised warm start (paper Table 2, "starting from SFT")."""
+
+    sources: tuple[SourceConfig, ...] = ()
+    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=2e-5))
+    steps: int = 100
+    tokens_per_step: int = 16384  # packed tokens of one optimizer step, over all ranks
+    max_sequence_tokens: int = 4096
+
+    def __post_init__(self) -> None:
+        _require_positive(
+            "sft",
+            steps=self.steps,
+            tokens_per_step=self.tokens_per_step,
+            max_sequence_tokens=self.max_sequence_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All sections."""
+
+    run: RunConfig = field(default_factory=RunConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    rollout: RolloutConfig = field(default_factory=RolloutConfig)
+    rewards: RewardsConfig = field(default_factory=RewardsConfig)
+    advantages: AdvantagesConfig = field(default_factory=AdvantagesConfig)
+    batching: BatchingConfig = field(default_factory=BatchingConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    weight_sync: WeightSyncConfig = field(default_factory=WeightSyncConfig)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    metrics: MetricsConfig = field(default_factory=MetricsConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    sft: SFTConfig = field(default_factory=SFTConfig)
+
+    def __post_init__(self) -> None:
+        rollout, data = self.rollout, self.data
+        longest = max(rollout.max_response_tokens, rollout.max_judgement_tokens)
+        _require(
+            data.max_prompt_tokens + longest <= rollout.max_model_len,
+            f"rollout.max_model_len = {rollout.max_model_len} does not hold data.max_prompt_tokens "
+            f"+ the longest response = {data.max_prompt_tokens} + {longest}: raise the first or "
+            "lower one of the others",
+        )
+        _require(
+            data.phase1_steps <= self.run.steps or data.instruction_ratio == 0,
+            f"data.phase1_steps = {data.phase1_steps} exceeds run.steps = {self.run.steps}: "
+            "instructions would never be trained; lower it or set data.instruction_ratio = 0",
+        )
+        _require(
+            self.batching.mini_batches <= data.prompts_per_step,
+            f"batching.mini_batches = {self.batching.mini_batches} exceeds data.prompts_per_step = "
+            f"{data.prompts_per_step}: a mini-batch needs at least one group",
+        )
