@@ -106,9 +106,7 @@ class DataConfig:
         )
         _require_choice("data.overlong_prompts", self.overlong_prompts, ("skip", "error"))
         names = [source.name for source in self.sources]
-        _require(
-            len(names) == len(set(names)), f"data.sources: names must be unique, got {names}"
-        )
+        _require(len(names) == len(set(names)), f"data.sources: names must be unique, got {names}")
 
     def ratio(self, phase: int) -> dict[TaskKind, float]:
         """Share of each kind in a batch of phase 1 or 2, not normalised."""
@@ -261,9 +259,7 @@ class OptimizerConfig:
         for key in ("adam_beta1", "adam_beta2"):
             beta = getattr(self, key)
             _require(0 <= beta < 1, f"optimizer.{key} = {beta}: must lie in [0, 1)")
-        _require(
-            self.min_lr <= self.lr, f"optimizer.min_lr = {self.min_lr}: above lr = {self.lr}"
-        )
+        _require(self.min_lr <= self.lr, f"optimizer.min_lr = {self.min_lr}: above lr = {self.lr}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,9 +294,7 @@ class TrainingConfig:
             logprob_chunk_tokens=self.logprob_chunk_tokens,
             max_skipped_steps=self.max_skipped_steps,
         )
-        _require_not_negative(
-            "training", kl_beta=self.kl_beta, importance_cap=self.importance_cap
-        )
+        _require_not_negative("training", kl_beta=self.kl_beta, importance_cap=self.importance_cap)
         _require(
             self.clip_ratio_low < 1, f"training.clip_ratio_low = {self.clip_ratio_low}: must be < 1"
         )

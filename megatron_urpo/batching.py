@@ -1,0 +1,252 @@
+"""Mini-batches, and their packing into micro-batches.
+
+consumes   TrainingGroups of the whole batch
+produces   mini-batches of whole groups; of each, this rank's MicroBatches
+waits for  nothing; a pure function of the batch and the layout, so every rank plans the same
+
+A mini-batch is one optimizer step. Its groups and its loss denominator do not depend on the number
+of ranks: the layout decides only where a group is computed. The denominator is put into every
+token's loss weight here, over the whole mini-batch, so that the training stage only ever sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from megatron_urpo.config import BatchingConfig
+from megatron_urpo.types import (
+    Float64Array,
+    Int64Array,
+    MicroBatch,
+    Segment,
+    TaskKind,
+    TrainingGroup,
+)
+
+_KIND_CODES = {kind: code for code, kind in enumerate(TaskKind)}
+
+
+@dataclass(frozen=True, slots=True)
+class PackingLayout:
+    """What the parallel layout asks of micro-batches."""
+
+    data_parallel_size: int = 1
+    pad_multiple: int = 1  # of the tokens of a micro-batch: TP, 2 * CP and FP8 ask for it
+    share_prefix: bool = True  # the attention can compute a prompt once for all its branches
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Branches of one group that travel together behind one copy of their prompt."""
+
+    group: TrainingGroup
+    branches: tuple[int, ...]
+
+    @property
+    def length(self) -> int:
+        branch_tokens = sum(len(self.group.response_ids[b]) - 1 for b in self.branches)
+        return len(self.group.prompt_ids) + branch_tokens
+
+
+def make_mini_batches(
+    groups: Sequence[TrainingGroup], num_mini_batches: int
+) -> list[list[TrainingGroup]]:
+    """Deals whole groups into mini-batches, stratified by role.
+
+    Within each role, groups with a gradient are dealt before those without, so that the mini-batches
+    agree within one group in the number of each. Mini-batches without any gradient (everything
+    masked or without variance) are left out: there is nothing to step on.
+    """
+    mini_batches: list[list[TrainingGroup]] = [[] for _ in range(num_mini_batches)]
+    dealt = 0
+    for has_gradient in (True, False):
+        for kind in TaskKind:
+            for group in groups:
+                if group.kind is kind and group.advantages.any() == has_gradient:
+                    mini_batches[dealt % num_mini_batches].append(group)
+                    dealt += 1
+    return [batch for batch in mini_batches if any(group.advantages.any() for group in batch)]
+
+
+def branch_loss_weights(
+    groups: Sequence[TrainingGroup], config: BatchingConfig
+) -> list[Float64Array]:
+    """The factor of each token's loss, by branch: role weight over the mini-batch's denominator.
+
+    token_mean      1 / (response tokens of the mini-batch), verl's DAPO recipe
+    group_mean      1 / (groups * response tokens of the group), the DAPO paper (2503.14476)
+    sequence_mean   1 / (responses of the mini-batch * tokens of the response), GRPO with its
+                    1/|o_i| (paper section 3.1)
+    constant        1 / batching.constant_denominator
+
+    Args:
+        groups: the WHOLE mini-batch, groups without variance included.
+
+    Returns:
+        one (G,) float64 array a group.
+    """
+    total_tokens = sum(group.num_tokens for group in groups)
+    total_responses = sum(len(group.response_ids) for group in groups)
+    weights = []
+    for group in groups:
+        lengths = np.array([len(ids) for ids in group.response_ids], dtype=np.float64)
+        denominators = {
+            "token_mean": np.full_like(lengths, total_tokens),
+            "group_mean": np.full_like(lengths, len(groups) * group.num_tokens),
+            "sequence_mean": total_responses * lengths,
+            "constant": np.full_like(lengths, config.constant_denominator),
+        }
+        weights.append(config.role_weight(group.kind) / denominators[config.loss_denominator])
+    return weights
+
+
+def pack_mini_batch(
+    groups: Sequence[TrainingGroup],
+    config: BatchingConfig,
+    layout: PackingLayout,
+    data_parallel_rank: int = 0,
+) -> list[MicroBatch]:
+    """Packs one mini-batch into this rank's micro-batches of at most micro_batch_tokens tokens.
+
+    Only groups with a gradient are packed. A group stays on one rank; ranks are balanced by tokens
+    and get the same number of micro-batches, fillers without loss tokens where needed. A sample
+    longer than the budget makes a micro-batch of its own.
+
+    Returns:
+        the micro-batches of data_parallel_rank, the longest first.
+    """
+    weights = branch_loss_weights(groups, config)
+    packed = [
+        (group, weight)
+        for group, weight in zip(groups, weights, strict=True)
+        if group.advantages.any()
+    ]
+    weight_of = {group.index: weight for group, weight in packed}
+    parts_of = [
+        _split_group(group, config.micro_batch_tokens, layout.share_prefix) for group, _ in packed
+    ]
+    ranks = _balance(parts_of, layout.data_parallel_size)
+    bins = [_first_fit_decreasing(parts, config.micro_batch_tokens) for parts in ranks]
+    count = max(len(rank_bins) for rank_bins in bins)
+    mine = bins[data_parallel_rank]
+    mine += [[] for _ in range(count - len(mine))]
+    return [_build_micro_batch(parts, weight_of, layout.pad_multiple) for parts in mine]
+
+
+def _split_group(group: TrainingGroup, budget: int, share_prefix: bool) -> list[_Part]:
+    """Cuts a group into parts that fit the budget, one branch at the least in each."""
+    branches = range(len(group.response_ids))
+    if not share_prefix:
+        return [_Part(group, (branch,)) for branch in branches]
+    parts: list[_Part] = []
+    for branch in branches:
+        if parts:
+            joined = _Part(group, (*parts[-1].branches, branch))
+            if joined.length <= budget:
+                parts[-1] = joined
+                continue
+        parts.append(_Part(group, (branch,)))
+    return parts
+
+
+def _balance(parts_of: Sequence[list[_Part]], num_ranks: int) -> list[list[_Part]]:
+    """Gives whole groups to ranks, the longest first, each to the rank with the fewest tokens."""
+    lengths = [sum(part.length for part in parts) for parts in parts_of]
+    loads = [0] * num_ranks
+    ranks: list[list[_Part]] = [[] for _ in range(num_ranks)]
+    for position in sorted(range(len(parts_of)), key=lambda k: (-lengths[k], k)):
+        rank = loads.index(min(loads))
+        ranks[rank] += parts_of[position]
+        loads[rank] += lengths[position]
+    return ranks
+
+
+def _first_fit_decreasing(parts: Sequence[_Part], budget: int) -> list[list[_Part]]:
+    """Bins of parts whose lengths sum to at most the budget; a longer part has its own bin."""
+    bins: list[list[_Part]] = []
+    room: list[int] = []
+    for part in sorted(parts, key=lambda p: (-p.length, p.group.index, p.branches)):
+        fitting = next((k for k, free in enumerate(room) if part.length <= free), None)
+        if fitting is None:
+            bins.append([part])
+            room.append(budget - part.length)
+        else:
+            bins[fitting].append(part)
+            room[fitting] -= part.length
+    return bins
+
+
+def _build_micro_batch(
+    parts: Sequence[_Part], weight_of: dict[int, Float64Array], pad_multiple: int
+) -> MicroBatch:
+    segments: list[Segment] = []
+    tokens: list[Int64Array] = []
+    positions: list[Int64Array] = []
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in _COLUMN_DTYPES}
+    offset = 0
+    for part in parts:
+        prompt = part.group.prompt_ids
+        tokens.append(prompt)
+        positions.append(np.arange(len(prompt)))
+        cursor = offset + len(prompt)
+        for branch in part.branches:
+            response = part.group.response_ids[branch]
+            # The last token is only ever predicted, so it is not an input.
+            tokens.append(response[:-1])
+            positions.append(len(prompt) + np.arange(len(response) - 1))
+            for name, column in _branch_columns(
+                part.group, branch, offset, cursor, weight_of[part.group.index]
+            ).items():
+                columns[name].append(column)
+            cursor += len(response) - 1
+        branch_lengths = (len(part.group.response_ids[b]) - 1 for b in part.branches)
+        segments.append(Segment(len(prompt), tuple(n for n in branch_lengths if n > 0)))
+        offset = cursor
+    # A filler still has tokens, so that every rank takes part in every collective.
+    padded = max(-(-offset // pad_multiple), 1) * pad_multiple
+    tokens.append(np.zeros(padded - offset, dtype=np.int64))
+    positions.append(np.zeros(padded - offset, dtype=np.int64))
+    return MicroBatch(
+        segments=tuple(segments),
+        token_ids=np.concatenate(tokens).astype(np.int64),
+        position_ids=np.concatenate(positions).astype(np.int64),
+        **{
+            name: np.concatenate(columns[name] or [np.empty(0)]).astype(dtype)
+            for name, dtype in _COLUMN_DTYPES.items()
+        },
+    )
+
+
+_COLUMN_DTYPES = {
+    "loss_positions": np.int64,
+    "target_ids": np.int64,
+    "loss_weights": np.float64,
+    "advantages": np.float32,
+    "rollout_logprobs": np.float32,
+    "kind_codes": np.int8,
+    "group_indices": np.int64,
+    "branch_indices": np.int64,
+}
+
+
+def _branch_columns(
+    group: TrainingGroup, branch: int, prompt_start: int, branch_start: int, weights: Float64Array
+) -> dict[str, np.ndarray]:
+    """The loss columns of one branch: T entries each, T its number of response tokens."""
+    response = group.response_ids[branch]
+    length = len(response)
+    first = prompt_start + len(group.prompt_ids) - 1
+    rest = branch_start + np.arange(length - 1)
+    return {
+        "loss_positions": np.concatenate([[first], rest]),
+        "target_ids": response,
+        "loss_weights": np.full(length, weights[branch]),
+        "advantages": np.full(length, group.advantages[branch]),
+        "rollout_logprobs": group.rollout_logprobs[branch],
+        "kind_codes": np.full(length, _KIND_CODES[group.kind]),
+        "group_indices": np.full(length, group.index),
+        "branch_indices": np.full(length, branch),
+    }
