@@ -1,0 +1,256 @@
+"""Checkpoints: one directory a step, one manifest in it, whole or absent.
+
+consumes   what the policy writes (megatron's distributed checkpoint), and the state of the run
+produces   <run>/checkpoints/step_000100/{policy/, manifest.json}
+waits for  every rank to have written its part
+
+A checkpoint is written under a temporary name, checksummed, flushed to disk and only then renamed,
+so that a crash at any moment leaves the previous one as the newest. The manifest is the only record
+of a checkpoint's content: what it does not list is not part of it.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+_MANIFEST = "manifest.json"
+_READ_BLOCK = 1 << 22
+_FORMAT = 1
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that cannot be written or read; the message names it and the remedy."""
+
+
+class Ranks(Protocol):
+    """What saving needs of the process group."""
+
+    rank: int
+    world_size: int
+
+    def barrier(self) -> None: ...
+
+    def gather_objects(self, value: Any) -> list[Any]:
+        """The values of all ranks, in rank order, on every rank."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Everything a resumed run needs besides tensors."""
+
+    step: int  # steps completed; the next one to run, counted from 0
+    policy_version: int  # updates applied to the policy
+    model: dict[str, Any]  # the model's identity: a checkpoint of another one is refused
+    data_state: dict[str, Any]  # position of the mixture
+    environment: dict[str, str]  # versions and git commit that wrote it
+    layout: dict[str, int]  # parallel sizes that wrote it
+    counters: dict[str, int] = field(default_factory=dict)  # skipped steps in a row, and the like
+    files: dict[str, tuple[int, int]] = field(default_factory=dict)  # path -> (bytes, crc32)
+    format: int = _FORMAT
+
+
+@dataclass(frozen=True, slots=True)
+class SavedCheckpoint:
+    """A whole checkpoint on disk."""
+
+    directory: Path
+    manifest: Manifest
+
+    @property
+    def policy_directory(self) -> Path:
+        return self.directory / "policy"
+
+
+class CheckpointStore:
+    """The checkpoints of one run."""
+
+    def __init__(self, directory: Path, keep_last: int, ranks: Ranks) -> None:
+        """Args:
+        directory: <run>/checkpoints; made if absent.
+        keep_last: newest checkpoints to keep; older ones are deleted after a successful save.
+        """
+        self.directory = directory
+        self._keep_last = keep_last
+        self._ranks = ranks
+        if ranks.rank == 0:
+            directory.mkdir(parents=True, exist_ok=True)
+            for leftover in directory.glob(".writing-*"):
+                shutil.rmtree(leftover)
+        ranks.barrier()
+
+    def save(self, manifest: Manifest, write_policy: Callable[[Path], None]) -> float:
+        """Writes a checkpoint; all ranks call it together.
+
+        Args:
+            manifest: without its files, which are filled in here.
+            write_policy: writes this rank's part into the directory it is given.
+
+        Returns:
+            seconds it took.
+
+        Raises:
+            CheckpointError: the disk is full or not writable. The partial checkpoint is removed
+                and the previous ones stay.
+        """
+        started = time.monotonic()
+        final = self.directory / f"step_{manifest.step:06d}"
+        temporary = self.directory / f".writing-{final.name}"
+        if self._ranks.rank == 0:
+            shutil.rmtree(temporary, ignore_errors=True)
+            (temporary / "policy").mkdir(parents=True)
+        self._ranks.barrier()
+        failure = self._attempt(lambda: write_policy(temporary / "policy"))
+        self._raise_jointly(failure, temporary)
+        checksums: dict[str, tuple[int, int]] = {}
+        failure = self._attempt(lambda: checksums.update(self._checksum_share(temporary)))
+        gathered = self._ranks.gather_objects(checksums)
+        self._raise_jointly(failure, temporary)
+        files = {name: entry for part in gathered for name, entry in part.items()}
+        failure = None
+        if self._ranks.rank == 0:
+            failure = self._attempt(lambda: _publish(temporary, final, manifest, files))
+        self._raise_jointly(failure, temporary)
+        if self._ranks.rank == 0:
+            for old in self._directories()[: -self._keep_last]:
+                shutil.rmtree(old)
+        return time.monotonic() - started
+
+    def newest_whole(self, model: dict[str, Any]) -> tuple[SavedCheckpoint | None, list[str]]:
+        """Finds the newest checkpoint whose files are all there and unchanged.
+
+        Args:
+            model: identity of the model of this run.
+
+        Returns:
+            the checkpoint, or None when there is none; and a sentence for every damaged one that
+            was passed over.
+
+        Raises:
+            CheckpointError: the newest whole checkpoint is of another model.
+        """
+        passed_over = []
+        for directory in reversed(self._directories()):
+            damage = self._find_damage(directory)
+            if damage is not None:
+                passed_over.append(f"{directory} is damaged ({damage}); trying the one before")
+                continue
+            manifest = _read_manifest(directory)
+            if manifest.model != model:
+                differing = sorted(
+                    key
+                    for key in manifest.model.keys() | model.keys()
+                    if manifest.model.get(key) != model.get(key)
+                )
+                raise CheckpointError(
+                    f"{directory} is a checkpoint of another model: "
+                    + ", ".join(
+                        f"{key} is {manifest.model.get(key)!r} there and {model.get(key)!r} in "
+                        "model.path"
+                        for key in differing
+                    )
+                    + "; choose another run.directory or the model it was trained from"
+                )
+            return SavedCheckpoint(directory, manifest), passed_over
+        return None, passed_over
+
+    def _directories(self) -> list[Path]:
+        return sorted(path for path in self.directory.glob("step_*") if path.is_dir())
+
+    def _checksum_share(self, root: Path) -> dict[str, tuple[int, int]]:
+        """Checksums of every world_size-th file, so that large checkpoints are read in parallel."""
+        paths = sorted(path for path in root.rglob("*") if path.is_file())
+        mine = paths[self._ranks.rank :: self._ranks.world_size]
+        return {str(path.relative_to(root)): _flush_and_checksum(path) for path in mine}
+
+    def _find_damage(self, directory: Path) -> str | None:
+        """What is wrong with a checkpoint, agreed on by all ranks; None when it is whole."""
+        try:
+            files = _read_manifest(directory).files
+            names = sorted(files)[self._ranks.rank :: self._ranks.world_size]
+            damage = next((d for n in names if (d := _compare(directory / n, files[n]))), None)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            damage = f"{_MANIFEST}: {error}"
+        found = self._ranks.gather_objects(damage)
+        return next((entry for entry in found if entry is not None), None)
+
+    @staticmethod
+    def _attempt(action: Callable[[], None]) -> str | None:
+        """Runs one rank's share of a save; the text of an I/O failure, for all ranks to share."""
+        try:
+            action()
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                return f"{error}; free some disk space, or lower checkpoint.keep_last"
+            return str(error)
+        return None
+
+    def _raise_jointly(self, failure: str | None, temporary: Path) -> None:
+        failures: Sequence[str | None] = self._ranks.gather_objects(failure)
+        if not any(failures):
+            return
+        if self._ranks.rank == 0:
+            shutil.rmtree(temporary, ignore_errors=True)
+        self._ranks.barrier()
+        reason = next(text for text in failures if text)
+        raise CheckpointError(
+            f"no checkpoint was written to {self.directory}: {reason}. Earlier checkpoints are "
+            "untouched"
+        )
+
+
+def _publish(
+    temporary: Path, final: Path, manifest: Manifest, files: dict[str, tuple[int, int]]
+) -> None:
+    content = asdict(manifest) | {"files": files}
+    path = temporary / _MANIFEST
+    with path.open("w") as stream:
+        json.dump(content, stream, indent=1)
+        stream.flush()
+        os.fsync(stream.fileno())
+    if final.exists():  # a run resumed from an earlier step comes by here again
+        shutil.rmtree(final)
+    temporary.rename(final)
+    descriptor = os.open(final.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read_manifest(directory: Path) -> Manifest:
+    content = json.loads((directory / _MANIFEST).read_text())
+    content["files"] = {name: tuple(entry) for name, entry in content["files"].items()}
+    manifest = Manifest(**content)
+    if manifest.format != _FORMAT:
+        raise ValueError(f"format {manifest.format}, this version reads {_FORMAT}")
+    return manifest
+
+
+def _flush_and_checksum(path: Path) -> tuple[int, int]:
+    size, checksum = 0, 0
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+        while block := stream.read(_READ_BLOCK):
+            size += len(block)
+            checksum = zlib.crc32(block, checksum)
+    return size, checksum
+
+
+def _compare(path: Path, expected: tuple[int, int]) -> str | None:
+    if not path.is_file():
+        return f"{path.name} is missing"
+    if path.stat().st_size != expected[0]:
+        return f"{path.name} has {path.stat().st_size} bytes, {expected[0]} were written"
+    if _flush_and_checksum(path) != expected:
+        return f"{path.name} has changed since it was written"
+    return None

@@ -1,0 +1,114 @@
+import errno
+import json
+from pathlib import Path
+
+import pytest
+
+from megatron_urpo.checkpoint import CheckpointError, CheckpointStore, Manifest
+
+MODEL = {"hidden_size": 8}
+
+
+class OneRank:
+    rank = 0
+    world_size = 1
+
+    def barrier(self):
+        pass
+
+    def gather_objects(self, value):
+        return [value]
+
+
+def manifest(step: int) -> Manifest:
+    return Manifest(
+        step=step,
+        policy_version=step,
+        model=MODEL,
+        data_state={"position": step},
+        environment={"torch": "2"},
+        layout={"tensor_model_parallel_size": 1},
+    )
+
+
+def write_policy(text: str):
+    def write(directory: Path) -> None:
+        (directory / "weights").write_text(text)
+
+    return write
+
+
+@pytest.fixture
+def store(tmp_path):
+    return CheckpointStore(tmp_path / "checkpoints", keep_last=2, ranks=OneRank())
+
+
+def test_save_keeps_the_last_ones_and_reads_back(store):
+    for step in (1, 2, 3):
+        store.save(manifest(step), write_policy(f"weights {step}"))
+    assert sorted(p.name for p in store.directory.iterdir()) == ["step_000002", "step_000003"]
+    saved, passed_over = store.newest_whole(MODEL)
+    assert passed_over == []
+    assert saved.manifest.step == 3
+    assert saved.manifest.data_state == {"position": 3}
+    assert (saved.policy_directory / "weights").read_text() == "weights 3"
+
+
+def test_no_checkpoint_yet(store):
+    assert store.newest_whole(MODEL) == (None, [])
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "remove", "manifest", "format"])
+def test_damaged_checkpoint_falls_back_to_the_previous(store, damage):
+    store.save(manifest(1), write_policy("good"))
+    store.save(manifest(2), write_policy("good"))
+    newest = store.directory / "step_000002"
+    weights = newest / "policy" / "weights"
+    if damage == "truncate":
+        weights.write_text("go")
+    elif damage == "flip":
+        weights.write_text("goo!")
+    elif damage == "remove":
+        weights.unlink()
+    elif damage == "manifest":
+        (newest / "manifest.json").write_text('{"step": 2')
+    else:
+        content = json.loads((newest / "manifest.json").read_text())
+        (newest / "manifest.json").write_text(json.dumps(content | {"format": 99}))
+    saved, passed_over = store.newest_whole(MODEL)
+    assert saved.manifest.step == 1
+    assert len(passed_over) == 1
+    assert "step_000002 is damaged" in passed_over[0]
+
+
+def test_checkpoint_of_another_model_is_refused(store):
+    store.save(manifest(1), write_policy("x"))
+    with pytest.raises(CheckpointError, match="hidden_size is 8 there and 16 in model.path"):
+        store.newest_whole({"hidden_size": 16})
+
+
+def test_full_disk_removes_the_partial_checkpoint_and_keeps_the_previous(store):
+    store.save(manifest(1), write_policy("good"))
+
+    def disk_full(directory: Path) -> None:
+        (directory / "weights").write_text("ha")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(CheckpointError, match=r"No space left.*Earlier checkpoints are untouched"):
+        store.save(manifest(2), disk_full)
+    assert [p.name for p in store.directory.iterdir()] == ["step_000001"]
+    saved, _ = store.newest_whole(MODEL)
+    assert saved.manifest.step == 1
+
+
+def test_half_written_directory_is_removed_at_the_next_start(store):
+    (store.directory / ".writing-step_000009" / "policy").mkdir(parents=True)
+    again = CheckpointStore(store.directory, keep_last=2, ranks=OneRank())
+    assert list(again.directory.iterdir()) == []
+
+
+def test_saving_the_same_step_again_replaces_it(store):
+    store.save(manifest(1), write_policy("first"))
+    store.save(manifest(1), write_policy("second"))
+    saved, _ = store.newest_whole(MODEL)
+    assert (saved.policy_directory / "weights").read_text() == "second"
