@@ -1,0 +1,143 @@
+"""Evaluation on held-out tasks: reasoning accuracy, the referee's tau, hidden checks.
+
+One response a prompt, judged by the same reward code as in training. Every value is a mean over
+items, and the items are kept, so that two models can be compared pair by pair.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from megatron_urpo.config import Config
+from megatron_urpo.data.checkers import check_score
+from megatron_urpo.data.prompts import PromptEncoder, build_prompts
+from megatron_urpo.evaluation.bootstrap import bootstrap_interval
+from megatron_urpo.judging import parse_scores, undo_order
+from megatron_urpo.rewards.ranking import kendall_tau
+from megatron_urpo.rewards.score import RewardScorer
+from megatron_urpo.rollout.collect import sample
+from megatron_urpo.rollout.engine import RolloutEngine
+from megatron_urpo.types import (
+    FinishReason,
+    Group,
+    InstructionTask,
+    PreferenceTask,
+    ReasoningTask,
+    Task,
+    VerifierStatus,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationItem:
+    """One held-out task and how it went."""
+
+    source: str
+    key: str
+    values: dict[str, float]  # metric name -> value of this item
+    response: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """All items, and the means of their values by metric name."""
+
+    label: str
+    step: int
+    policy_version: int
+    values: dict[str, float] = field(default_factory=dict)
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)  # 95 % bootstrap
+    counts: dict[str, int] = field(default_factory=dict)  # items behind each value
+    items: tuple[EvaluationItem, ...] = ()
+
+    def summary(self) -> dict[str, object]:
+        """Everything but the items, for evaluations.jsonl."""
+        return {name: value for name, value in asdict(self).items() if name != "items"}
+
+
+def evaluate(
+    engine: RolloutEngine,
+    encoder: PromptEncoder,
+    scorer: RewardScorer,
+    tasks: Sequence[Task],
+    config: Config,
+    *,
+    label: str,
+    step: int,
+) -> Evaluation:
+    """Answers and judges every task once and measures the outcome.
+
+    Values: reasoning/accuracy, reasoning/boxed_rate; preference/tau (an unparseable judgement
+    counts as 0, the tau of a referee that says nothing), preference/pairwise_accuracy (share of
+    pairs of different quality put in the right order; equal scores count half),
+    preference/parse_rate; instruction/check_score (hidden checkers, monitoring only); for each
+    role truncated_share.
+
+    Args:
+        tasks: held-out tasks of any kinds.
+        label: the model's name in the report, e.g. "base".
+    """
+    prompts, skipped = build_prompts(tasks, encoder, config, seed=config.run.seed, step=0)
+    if skipped:
+        raise ValueError(
+            f"{len(skipped)} held-out prompts exceed data.max_prompt_tokens = "
+            f"{config.data.max_prompt_tokens}, the first is {skipped[0].source}/{skipped[0].key}: "
+            "raise the limit or remove them, so that every model is measured on the same items"
+        )
+    for rollout in sample(engine, prompts, config, temperature=config.evaluation.temperature):
+        scorer.submit(rollout)
+    groups = sorted(scorer.drain(), key=lambda group: group.prompt.index)
+    items = tuple(_measure(group) for group in groups)
+    by_name: dict[str, list[float]] = defaultdict(list)
+    for item in items:
+        for name, value in item.values.items():
+            by_name[name].append(value)
+    return Evaluation(
+        label=label,
+        step=step,
+        policy_version=engine.policy_version,
+        values={name: float(np.mean(values)) for name, values in by_name.items()},
+        intervals={name: bootstrap_interval(values) for name, values in by_name.items()},
+        counts={name: len(values) for name, values in by_name.items()},
+        items=items,
+    )
+
+
+def pairwise_accuracy(scores: Sequence[float], truth: Sequence[float]) -> float:
+    """Share of pairs of different quality that the scores order rightly; a tied score counts half.
+
+    Args:
+        scores, truth: N values each, larger is better; at least one pair of different truth.
+    """
+    first, second = np.triu_indices(len(truth), 1)
+    truth_sign = np.sign(np.subtract(np.take(truth, first), np.take(truth, second)))
+    score_sign = np.sign(np.subtract(np.take(scores, first), np.take(scores, second)))
+    decided = truth_sign != 0
+    return float(((truth_sign * score_sign)[decided] + 1).mean() / 2)
+
+
+def _measure(group: Group) -> EvaluationItem:
+    task, response = group.prompt.task, group.rollout.responses[0]
+    kind = str(task.kind)
+    values = {f"{kind}/truncated_share": float(response.finish_reason is FinishReason.LENGTH)}
+    match task:
+        case ReasoningTask():
+            correct = group.statuses[0] is VerifierStatus.CORRECT
+            values[f"{kind}/accuracy"] = float(correct)
+            values[f"{kind}/boxed_rate"] = float(group.parsed[0])
+        case PreferenceTask():
+            shown = parse_scores(response.text, len(task.responses))
+            scores = (
+                [0.0] * len(task.truth) if shown is None else undo_order(shown, group.prompt.order)
+            )
+            values[f"{kind}/tau"] = float(kendall_tau([scores], [task.truth])[0])
+            values[f"{kind}/pairwise_accuracy"] = pairwise_accuracy(scores, task.truth)
+            values[f"{kind}/parse_rate"] = float(shown is not None)
+        case InstructionTask():
+            if task.checks:
+                values[f"{kind}/check_score"] = check_score(task, response.text)
+    return EvaluationItem(task.source, task.key, values, response.text)
