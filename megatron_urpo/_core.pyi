@@ -1,0 +1,40 @@
+"""The C++ extension (csrc/). Use it through rewards.ranking, rewards.math_answer and judging."""
+
+import numpy as np
+import numpy.typing as npt
+
+def kendall_tau(
+    scores: npt.NDArray[np.float64],
+    truth: npt.NDArray[np.float64],
+    offsets: npt.NDArray[np.int64],
+) -> npt.NDArray[np.float64]:
+    """Kendall's tau-a of each group (paper section 3.2.1); releases the GIL.
+
+    Args:
+        scores: (V,) the groups' scores, one group after the other.
+        truth: (V,) the groups' true qualities in the same order; larger is better in both.
+        offsets: (groups + 1,) group g is values offsets[g] up to offsets[g + 1].
+
+    Returns:
+        (groups,) taus in [-1, 1].
+
+    Raises:
+        ValueError: lengths that do not match, a group of fewer than 2 values, NaN.
+    """
+
+def last_boxed(text: str) -> str | None:
+    r"""Content of the last ``\boxed{...}``; None without one, or when it is never closed.
+
+    Nested braces belong to the content, ``\{`` and ``\}`` are not braces. Linear time; releases the
+    GIL.
+    """
+
+def parse_scores(text: str, count: int) -> list[float] | None:
+    r"""The `count` scores in the last ``\boxed{...}``, else in the last ``Scores: [...]``.
+
+    None unless it holds exactly `count` finite decimal numbers separated by commas. Linear time;
+    releases the GIL.
+
+    Raises:
+        ValueError: count < 1.
+    """
