@@ -1,0 +1,233 @@
+"""Measurements of every step: metrics.jsonl always, TensorBoard and Weights & Biases on request.
+
+Metric names are stage/role/what, e.g. rollout/preference/length_mean. The stage is one of STAGES,
+the role a kind of task or "all"; a further part names a source. A value that could not be measured
+is absent or NaN (null in the file), never zero.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from megatron_urpo.config import ConfigError, MetricsConfig
+from megatron_urpo.progress import ProgressLine
+from megatron_urpo.types import StepStatistics
+
+METRICS_FILE = "metrics.jsonl"
+STAGES = (
+    "data",
+    "rollout",
+    "rewards",
+    "advantages",
+    "batching",
+    "training",
+    "weight_sync",
+    "checkpoint",
+    "evaluation",
+    "sft",
+    "run",  # of the step as a whole
+)
+
+
+class Timers:
+    """Seconds spent in each stage of a step.
+
+    with timers("rollout"):
+        ...
+    statistics.values |= timers.take()
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
+        self._seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Adds the time of a block to a stage, also when the block raises."""
+        start = self._clock()
+        try:
+            yield
+        finally:
+            self._seconds[stage] = self._seconds.get(stage, 0.0) + self._clock() - start
+
+    def seconds(self, stage: str) -> float:
+        """Seconds of a stage since the last take(), 0 when it has not run."""
+        return self._seconds.get(stage, 0.0)
+
+    def take(self) -> dict[str, float]:
+        """Metrics <stage>/all/seconds since the last call; the timers start again from zero."""
+        values = {f"{stage}/all/seconds": seconds for stage, seconds in self._seconds.items()}
+        self._seconds.clear()
+        return values
+
+
+class _Sink(Protocol):
+    """Somewhere else that metrics go."""
+
+    def write(self, step: int, values: Mapping[str, float]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class MetricsWriter:
+    """Writes the metrics of a run, on rank 0 only, and keeps the progress line."""
+
+    def __init__(
+        self,
+        directory: str | Path,
+        config: MetricsConfig,
+        *,
+        total_steps: int,
+        next_step: int = 0,
+        is_writer: bool = True,
+        progress: ProgressLine | None = None,
+    ) -> None:
+        """Opens metrics.jsonl in the run directory, which is made if absent.
+
+        Args:
+            total_steps: of the run, for the time left.
+            next_step: the step about to run, counted from 0. Records of it and of later steps are
+                cut off: they belong to a run that was killed after its last checkpoint.
+            is_writer: whether this is rank 0; all other ranks write nothing.
+
+        Raises:
+            ConfigError: TensorBoard or Weights & Biases is switched on but not installed.
+            ValueError: a line of an earlier metrics.jsonl is damaged; names file and line.
+        """
+        self.progress = progress or ProgressLine(total_steps, next_step=next_step)
+        self._is_writer = is_writer
+        self._sinks: list[_Sink] = []
+        if not is_writer:
+            return
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        path = directory / METRICS_FILE
+        cut_off(path, next_step)
+        self._file = path.open("a", encoding="utf-8")
+        if config.tensorboard:
+            self._sinks.append(_TensorBoard(directory / "tensorboard", next_step))
+        if config.wandb_project:
+            self._sinks.append(_WandB(directory, config.wandb_project))
+
+    def log(self, statistics: StepStatistics) -> None:
+        """Records a step. Raises ValueError for a name that is not stage/role/what."""
+        for name in statistics.values:
+            _check_name(name)
+        if not self._is_writer:
+            return
+        self._file.write(_to_json(statistics) + "\n")
+        self._file.flush()
+        finite = {name: v for name, v in statistics.values.items() if math.isfinite(v)}
+        for sink in self._sinks:
+            sink.write(statistics.step, finite)
+        self.progress.show_step(statistics)
+
+    def close(self) -> None:
+        """Closes all files."""
+        if not self._is_writer:
+            return
+        self.progress.close()
+        self._file.close()
+        for sink in self._sinks:
+            sink.close()
+
+
+def read_metrics(path: str | Path) -> list[StepStatistics]:
+    """The records of a metrics.jsonl in order; null is NaN again.
+
+    A half-written last line, left by a kill, is ignored. Raises ValueError for any other damage.
+    """
+    records = []
+    lines = Path(path).read_text(encoding="utf-8").splitlines(keepends=True)
+    for number, line in enumerate(lines, start=1):
+        if not line.endswith("\n"):
+            break
+        try:
+            record = json.loads(line)
+            step = int(record.pop("step"))
+            values = {name: math.nan if v is None else float(v) for name, v in record.items()}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"{path}:{number}: not a metrics record ({error}): remove the line"
+            ) from error
+        records.append(StepStatistics(step, values))
+    return records
+
+
+def cut_off(path: Path, next_step: int) -> None:
+    """Rewrites a metrics.jsonl without the records of next_step and later ones."""
+    if not path.exists():
+        return
+    kept = [record for record in read_metrics(path) if record.step < next_step]
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text("".join(_to_json(record) + "\n" for record in kept), encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _to_json(statistics: StepStatistics) -> str:
+    values = {name: v if math.isfinite(v) else None for name, v in statistics.values.items()}
+    return json.dumps({"step": statistics.step, **values}, allow_nan=False)
+
+
+def _check_name(name: str) -> None:
+    parts = name.split("/")
+    if len(parts) < 3 or "" in parts or parts[0] not in STAGES:
+        raise ValueError(
+            f"metric {name!r}: expected stage/role/what with a stage of {', '.join(STAGES)}"
+        )
+
+
+class _TensorBoard:
+    def __init__(self, directory: Path, next_step: int) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise ConfigError(
+                "metrics.tensorboard = true, but tensorboard is not installed: "
+                "pip install tensorboard, or switch it off"
+            ) from error
+        # purge_step hides what an interrupted run wrote after its checkpoint.
+        self._writer: Any = SummaryWriter(str(directory), purge_step=next_step)
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, step)
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class _WandB:
+    def __init__(self, directory: Path, project: str) -> None:
+        try:
+            import wandb
+        except ImportError as error:
+            raise ConfigError(
+                f"metrics.wandb_project = {project!r}, but wandb is not installed: "
+                "pip install wandb, or leave the key empty"
+            ) from error
+        # A stable id lets a resumed run continue its own curves.
+        id_file = directory / "wandb_id"
+        if not id_file.exists():
+            id_file.write_text(wandb.util.generate_id(), encoding="utf-8")
+        self._run: Any = wandb.init(
+            project=project,
+            dir=str(directory),
+            name=directory.resolve().name,
+            id=id_file.read_text(encoding="utf-8").strip(),
+            resume="allow",
+        )
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        self._run.log(dict(values), step=step)
+
+    def close(self) -> None:
+        self._run.finish()
