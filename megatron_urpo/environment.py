@@ -28,7 +28,7 @@ def environment_record() -> dict[str, str]:
     Versions come from package metadata: nothing heavy is imported.
     """
     record = {
-        "git_commit": _git_commit(Path(__file__).resolve().parent),
+        "git_commit": git_commit(Path(__file__).resolve().parents[1]),
         "python": platform.python_version(),
         "platform": platform.platform(),
     }
@@ -45,21 +45,22 @@ def save_environment(path: str | Path) -> None:
     Path(path).write_text(json.dumps(environment_record(), indent=2) + "\n", encoding="utf-8")
 
 
-def _git_commit(directory: Path) -> str:
-    """Commit of the source tree, "+changes" appended when it has been edited; else "unknown"."""
-    if not (directory.parent / ".git").exists():
+def git_commit(root: Path) -> str:
+    """Commit of a checkout, "+changes" appended when tracked files were edited; else "unknown"."""
+    if not (root / ".git").exists():
         return "unknown"
-    git = ["git", "-C", str(directory.parent)]
+    commit, changes = _git(root, "rev-parse", "HEAD"), _git(root, "status", "--porcelain", "-uno")
+    if not commit or changes is None:
+        return "unknown"
+    return f"{commit}+changes" if changes else commit
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """Output of a git command, None where git is missing or refuses."""
     try:
-        commit = subprocess.run(
-            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        status = subprocess.run(
-            [*git, "status", "--porcelain", "--untracked-files=no"],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
+        result = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True
+        )
     except (FileNotFoundError, subprocess.CalledProcessError):
-        return "unknown"
-    return f"{commit}+changes" if status else commit
+        return None
+    return result.stdout.strip()

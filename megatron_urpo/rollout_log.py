@@ -94,10 +94,11 @@ def group_to_record(
 ) -> dict[str, Any]:
     """A group as JSON types."""
     prompt, judgement = group.prompt, group.rollout.judgement
-    record: dict[str, Any] = {
+    return {
         "index": prompt.index,
         "task": _task_to_record(prompt.task),
         "prompt": {
+            "text": None if decode is None else decode(prompt.token_ids),
             "token_ids": list(prompt.token_ids),
             "order": list(prompt.order),
             "shortened": prompt.shortened,
@@ -120,9 +121,6 @@ def group_to_record(
         "mask_reason": group.mask_reason and group.mask_reason.value,
         "judgement": judgement and _judgement_to_record(judgement),
     }
-    if decode is not None:
-        record["prompt"]["text"] = decode(prompt.token_ids)
-    return record
 
 
 def group_from_record(record: Mapping[str, Any]) -> Group:

