@@ -247,7 +247,7 @@ def _compile_patterns() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[st
     )
     heading = (
         f"(?<![{_INVISIBLE}{_HASH}])([{_INVISIBLE}{_HASH}]*+)"
-        f"({either('output format requirements')})((?:{_GAP}[{_HASH}]++)*+)"
+        f"({either('output format requirements')})((?:{_GAP}[{_HASH}]++)?+)"
     )
     score_line = rf"(?<![^\W_])({either('scores')})({_GAP})[{_COLON}]"
     return re.compile(delimiter), re.compile(heading), re.compile(score_line)

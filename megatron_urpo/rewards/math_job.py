@@ -1,0 +1,64 @@
+"""What a worker of rewards.math_answer runs: the math-verify library on one answer.
+
+Only LaTeX is parsed (by a grammar): math-verify's own expression parser hands text to SymPy's
+parse_expr, which evaluates Python. The library's timeouts are off; the pool keeps the time.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, TypedDict
+
+from math_verify import LatexExtractionConfig, parse, verify
+
+logging.getLogger("math_verify").setLevel(logging.CRITICAL)
+logging.getLogger("latex2sympy2_extended").setLevel(logging.CRITICAL)
+
+_LATEX = (LatexExtractionConfig(boxed_match_priority=0),)
+# What SymPy raises on input it was not made for.
+_LIBRARY_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
+class EquivalenceJob(TypedDict):
+    """Is the answer equivalent to one of the golds? All are contents of a box."""
+
+    answer: str
+    golds: list[str]
+
+
+def judge(job: EquivalenceJob) -> str:
+    """"correct", "wrong", or "error" where the library cannot compare or cannot read a gold.
+
+    An answer that cannot be read is wrong.
+    """
+    try:
+        answer = _parsed(job["answer"])
+        golds = [_parsed(gold) for gold in job["golds"]]
+        if any(
+            verify(gold, answer, timeout_seconds=None, raise_on_error=True)
+            for gold in golds
+            if gold and answer
+        ):
+            return "correct"
+    except _LIBRARY_ERRORS:
+        return "error"
+    return "wrong" if all(golds) else "error"
+
+
+def _parsed(content: str) -> list[Any]:
+    return parse(
+        f"\\boxed{{{content}}}",
+        extraction_config=_LATEX,
+        fallback_mode="no_fallback",
+        parsing_timeout=None,
+        raise_on_error=True,
+    )

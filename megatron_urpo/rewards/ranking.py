@@ -1,0 +1,69 @@
+"""Kendall's tau-a between predicted scores and true qualities (paper section 3.2.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from megatron_urpo import _core
+from megatron_urpo.types import Float64Array
+
+Groups = npt.NDArray[np.floating | np.integer] | Sequence[npt.ArrayLike]
+
+
+def kendall_tau(scores: Groups, truth: Groups) -> Float64Array:
+    """One tau-a a group: 2 / (N (N - 1)) * sum over i < j of sign[(s_i - s_j) (g_i - g_j)].
+
+    Both arguments are qualities: larger is better. A pair tied in either counts 0 and stays in the
+    denominator (tau-a, not scipy's tau-b). Infinite values rank as such.
+
+    Args:
+        scores: predicted scores, a (groups, N) array or a sequence of groups of any lengths >= 2.
+        truth: true qualities, of the same form and lengths.
+
+    Returns:
+        (groups,) float64 in [-1, 1].
+
+    Raises:
+        ValueError: NaN, a group of fewer than 2 items, or lengths that do not match; it names the
+            group.
+    """
+    score_values, score_offsets = _flatten("scores", scores)
+    truth_values, truth_offsets = _flatten("truth", truth)
+    if len(score_offsets) != len(truth_offsets):
+        raise ValueError(
+            f"scores has {len(score_offsets) - 1} groups, truth has {len(truth_offsets) - 1}"
+        )
+    differing = np.flatnonzero(score_offsets != truth_offsets)
+    if len(differing):
+        group = int(differing[0]) - 1
+        raise ValueError(
+            f"group {group} has {np.diff(score_offsets)[group]} scores "
+            f"and {np.diff(truth_offsets)[group]} true qualities"
+        )
+    return _core.kendall_tau(score_values, truth_values, score_offsets)
+
+
+def _flatten(name: str, groups: Groups) -> tuple[Float64Array, npt.NDArray[np.int64]]:
+    """(values of all groups in a row, offsets of the groups)."""
+    if isinstance(groups, np.ndarray) and groups.dtype != object:
+        if groups.ndim != 2:
+            raise ValueError(
+                f"{name} has {groups.ndim} dimension(s): give a (groups, N) array or a list of "
+                "groups"
+            )
+        count, length = groups.shape
+        return groups.astype(np.float64).reshape(-1), np.arange(count + 1, dtype=np.int64) * length
+    arrays = [np.asarray(group, dtype=np.float64) for group in groups]
+    for index, array in enumerate(arrays):
+        if array.ndim != 1:
+            raise ValueError(
+                f"{name}: group {index} has {array.ndim} dimensions, a group is a flat list of "
+                "numbers"
+            )
+    offsets = np.zeros(len(arrays) + 1, dtype=np.int64)
+    np.cumsum([len(array) for array in arrays], out=offsets[1:])
+    values = np.concatenate(arrays) if arrays else np.empty(0, dtype=np.float64)
+    return values, offsets

@@ -1,0 +1,45 @@
+"""The child side of a WorkerPool: reads JSON jobs from a pipe, answers in JSON, one at a time.
+
+Imports nothing but the standard library and the function it serves, so that a worker is ready
+quickly and never loads torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import resource
+import signal
+import sys
+
+MEMORY_LIMIT_BYTES = 4 << 30
+READY = "ready"
+# The pool kills a worker at its wall clock; this much later the worker ends by itself, for the case
+# that the pool's own process is gone. The default action of SIGALRM interrupts even C code.
+ALARM_MARGIN_SECONDS = 5.0
+
+
+def serve(target: str) -> None:
+    """Serve `target` ("module:function", JSON value in, JSON value out) until stdin closes.
+
+    Each line read is `{"job": ..., "timeout_seconds": ...}`; each line written is the result. An
+    exception ends the process: its traceback goes to stderr, and the pool starts another.
+    """
+    # Replies have a descriptor of their own: what the function prints must not mix with them.
+    replies = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+    module, function = target.split(":")
+    run = getattr(importlib.import_module(module), function)
+    print(json.dumps(READY), file=replies, flush=True)
+    for line in sys.stdin:
+        request = json.loads(line)
+        signal.setitimer(
+            signal.ITIMER_REAL, request["timeout_seconds"] + ALARM_MARGIN_SECONDS
+        )
+        result = run(request["job"])
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        print(json.dumps(result), file=replies, flush=True)
