@@ -36,7 +36,7 @@ class EquivalenceJob(TypedDict):
 
 
 def judge(job: EquivalenceJob) -> str:
-    """"correct", "wrong", or "error" where the library cannot compare or cannot read a gold.
+    """ "correct", "wrong", or "error" where the library cannot compare or cannot read a gold.
 
     An answer that cannot be read is wrong.
     """

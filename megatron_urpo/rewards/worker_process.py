@@ -37,9 +37,7 @@ def serve(target: str) -> None:
     print(json.dumps(READY), file=replies, flush=True)
     for line in sys.stdin:
         request = json.loads(line)
-        signal.setitimer(
-            signal.ITIMER_REAL, request["timeout_seconds"] + ALARM_MARGIN_SECONDS
-        )
+        signal.setitimer(signal.ITIMER_REAL, request["timeout_seconds"] + ALARM_MARGIN_SECONDS)
         result = run(request["job"])
         signal.setitimer(signal.ITIMER_REAL, 0)
         print(json.dumps(result), file=replies, flush=True)

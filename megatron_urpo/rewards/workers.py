@@ -9,6 +9,7 @@ a Ctrl-C at the terminal does not reach it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -193,8 +194,10 @@ class _Worker:
         if process is None:
             return None
         os.killpg(process.pid, signal.SIGKILL)  # not yet waited for, so the group exists
-        with process:
-            return process.wait()
+        with process, contextlib.suppress(BrokenPipeError):
+            assert process.stdin is not None
+            process.stdin.close()  # may still hold a request that the process never read
+        return process.returncode
 
 
 def _read_reply(process: subprocess.Popen[bytes], deadline: float) -> Any:
