@@ -1,0 +1,1 @@
+"""The rollout stage: prompts in, G finished responses and their judgement out."""

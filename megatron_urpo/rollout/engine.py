@@ -1,0 +1,366 @@
+"""vLLM in this process, behind the RolloutEngine interface. The only module that imports vllm.
+
+The engine shares the process with the trainer: new weights are a function call, and the random
+numbers are torch's and numpy's own, fixed by `seed`. Per-request seeds are not used: the CPU
+backend refuses them as soon as a prompt is prefilled in chunks. Under torchrun every rank makes
+its engine (or its tensor-parallel part of one) inside the job's process group.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+from megatron_urpo.config import Config
+from megatron_urpo.rollout.interface import (
+    Completion,
+    Generation,
+    GenerationRequest,
+    RolloutEngine,
+)
+from megatron_urpo.types import FinishReason, Float32Array
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from vllm import LLM
+
+__all__ = [
+    "Completion",
+    "EngineVersionError",
+    "Generation",
+    "GenerationRequest",
+    "RolloutEngine",
+    "VLLMEngine",
+    "check_version",
+]
+
+# Releases whose calls used below were tried; the second is the first untested one.
+TESTED_VERSIONS = ((0, 30), (0, 34))
+
+REQUIRED_ENVIRONMENT = {
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # the engine core lives in this process
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # the trainer uses the same cores
+}
+DEFAULT_ENVIRONMENT = {
+    # vLLM warns of what is meant here: no tokenizer, prompts as token ids, threads left alone.
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "VLLM_NO_USAGE_STATS": "1",
+}
+
+_GIB = 1 << 30
+
+
+class EngineVersionError(RuntimeError):
+    """The installed vLLM is outside the tested range."""
+
+
+def check_version(version: str) -> None:
+    """Raise EngineVersionError unless a vLLM version such as "0.32.0+cpu" was tested."""
+    release = tuple(int(part) for part in version.split("+")[0].split(".")[:2])
+    lowest, untested = TESTED_VERSIONS
+    if not lowest <= release < untested:
+        raise EngineVersionError(
+            f"vLLM {version} is installed; megatron_urpo works with releases from "
+            f"{lowest[0]}.{lowest[1]} up to, not including, {untested[0]}.{untested[1]}: "
+            "install one of them, as the requirements do"
+        )
+
+
+class VLLMEngine:
+    """RolloutEngine on vLLM.
+
+    `end_token_ids` end a sample; those of the model's generation_config.json are added. With
+    torch.distributed initialised and more than one rank, all ranks must construct their engines
+    together; consecutive ranks form one engine of rollout.tensor_model_parallel_size.
+
+    Raises EngineVersionError, and ValueError when the layout or the model directory cannot work.
+    """
+
+    def __init__(self, config: Config, end_token_ids: Collection[int]) -> None:
+        self._max_model_len = config.rollout.max_model_len
+        self._end_token_ids = sorted({*end_token_ids, *_declared_end_tokens(config.model.path)})
+        if not self._end_token_ids:
+            raise ValueError(
+                f"no end token is known for {config.model.path}: name eos_token_id in its "
+                "generation_config.json"
+            )
+        self._weight_names = _checkpoint_names(Path(config.model.path))
+        self._tied = _ties_embeddings(Path(config.model.path))
+        self._requests: dict[str, GenerationRequest] = {}
+        self._policy_version = 0
+        self._cache_outdated = False
+        self._owns_process_group = not dist.is_initialized()
+        with _contained_side_effects():
+            self._llm = _build(config)
+        from vllm.platforms import current_platform
+
+        self._on_cpu = bool(current_platform.is_cpu())
+
+    @property
+    def policy_version(self) -> int:
+        return self._policy_version
+
+    @property
+    def num_unfinished(self) -> int:
+        return self._llm.llm_engine.get_num_unfinished_requests()
+
+    def seed(self, seed: int) -> None:
+        # torch's generator draws the samples, or numpy's seeds the device's: it depends on vLLM.
+        torch.manual_seed(seed)
+        np.random.seed(seed % (1 << 32))
+
+    def add_request(self, request: GenerationRequest) -> None:
+        if self._cache_outdated:
+            raise RuntimeError(
+                "the prefix cache still holds keys and values of older weights: call "
+                "reset_prefix_cache after load_weights"
+            )
+        if request.key in self._requests:
+            raise ValueError(f"request {request.key!r} is already running")
+        if len(request.prompt_ids) >= self._max_model_len:
+            raise ValueError(
+                f"request {request.key!r}: a prompt of {len(request.prompt_ids)} tokens leaves no "
+                f"room in rollout.max_model_len = {self._max_model_len}"
+            )
+        self._submit(request, prompt_logprobs=None)
+
+    def _submit(self, request: GenerationRequest, prompt_logprobs: int | None) -> None:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        parameters = SamplingParams(
+            n=request.num_samples,
+            temperature=request.temperature,
+            top_p=request.top_p,
+            max_tokens=request.max_tokens,
+            stop_token_ids=self._end_token_ids,
+            logprobs=0,  # of the sampled token alone
+            prompt_logprobs=prompt_logprobs,
+            flat_logprobs=True,
+            detokenize=False,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+        prompt: Any = {"prompt_token_ids": list(request.prompt_ids)}
+        self._llm.llm_engine.add_request(request.key, prompt, parameters)
+        self._requests[request.key] = request
+
+    def step(self) -> list[Generation]:
+        finished = []
+        for output in self._llm.llm_engine.step():
+            request = self._requests.pop(output.request_id)
+            finished.append(
+                Generation(request, tuple(self._completion(sample) for sample in output.outputs))
+            )
+        return finished
+
+    def _completion(self, sample: Any) -> Completion:
+        if sample.finish_reason not in (FinishReason.STOP.value, FinishReason.LENGTH.value):
+            raise RuntimeError(f"vLLM ended a sample with {sample.finish_reason!r}")
+        return Completion(
+            token_ids=tuple(sample.token_ids),
+            logprobs=np.asarray(sample.logprobs.logprobs, dtype=np.float32),
+            finish_reason=FinishReason(sample.finish_reason),
+            policy_version=self._policy_version,
+        )
+
+    def abort_all(self) -> None:
+        if self._requests:
+            self._llm.llm_engine.abort_request(list(self._requests))
+            self._requests.clear()
+
+    def load_weights(self, weights: Iterable[tuple[str, Tensor]], version: int) -> None:
+        if self._requests:
+            raise RuntimeError(
+                f"{len(self._requests)} requests are unfinished: a response must be written by one "
+                "policy version; finish or abort them before loading weights"
+            )
+        self._cache_outdated = True
+        received: set[str] = set()
+
+        def recorded() -> Iterator[tuple[str, Tensor]]:
+            for name, tensor in weights:
+                received.add(name)
+                yield name, tensor
+
+        self._llm.collective_rpc(
+            "reload_weights", kwargs={"weights_iterator": recorded(), "is_checkpoint_format": True}
+        )
+        self._check_names(received)
+        if self._on_cpu and self._tied:
+            self._llm.apply_model(_repack_tied_output_layer)
+        self._policy_version = version
+
+    def _check_names(self, received: set[str]) -> None:
+        optional = {"lm_head.weight"} if self._tied else set()
+        missing = sorted(self._weight_names - received - optional)
+        unknown = sorted(received - self._weight_names - optional)
+        if missing or unknown:
+            raise ValueError(
+                "the weights do not match the model directory: "
+                f"missing {missing[:5] or 'none'}, unknown {unknown[:5] or 'none'} "
+                f"({len(missing)} and {len(unknown)} in all)"
+            )
+
+    def reset_prefix_cache(self) -> None:
+        if not self._llm.reset_prefix_cache():
+            raise RuntimeError("vLLM could not reset its prefix cache: requests are unfinished")
+        self._cache_outdated = False
+
+    def logprobs_of(self, prompt_ids: Sequence[int], response_ids: Sequence[int]) -> Float32Array:
+        if self._requests:
+            raise RuntimeError("logprobs_of needs an idle engine")
+        if not prompt_ids or not response_ids:
+            raise ValueError("logprobs_of needs at least one prompt and one response token")
+        request = GenerationRequest(
+            key="logprobs_of",
+            prompt_ids=(*prompt_ids, *response_ids),
+            num_samples=1,
+            max_tokens=1,
+            temperature=0.0,
+        )
+        self._submit(request, prompt_logprobs=0)
+        outputs: list[Any] = []
+        while not outputs:
+            outputs = self._llm.llm_engine.step()
+        self._requests.clear()
+        rows = list(outputs[0].prompt_logprobs)[-len(response_ids) :]
+        values = [row[token].logprob for row, token in zip(rows, response_ids, strict=True)]
+        return np.asarray(values, dtype=np.float32)
+
+    def sleep(self) -> None:
+        if not self._on_cpu:
+            self._llm.sleep(level=1)
+
+    def wake_up(self) -> None:
+        if not self._on_cpu:
+            self._llm.wake_up()
+
+    def close(self) -> None:
+        """Free the engine's memory, and the process group when vLLM made it. Not usable after."""
+        from vllm.distributed.parallel_state import (
+            destroy_distributed_environment,
+            destroy_model_parallel,
+        )
+
+        self.abort_all()
+        self._llm.llm_engine.engine_core.shutdown()
+        del self._llm
+        if self._owns_process_group:
+            destroy_model_parallel()
+            destroy_distributed_environment()
+
+
+def _build(config: Config) -> LLM:
+    os.environ.update(REQUIRED_ENVIRONMENT)
+    os.environ.pop("VLLM_CPU_KVCACHE_SPACE", None)  # it would overrule rollout.kv_cache_gib
+    for name, value in DEFAULT_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    import vllm
+    from vllm.platforms import current_platform
+
+    check_version(vllm.__version__)
+    rollout = config.rollout
+    if current_platform.is_cpu():
+        memory: dict[str, Any] = {"kv_cache_memory_bytes": int(rollout.kv_cache_gib * _GIB)}
+    else:
+        memory = {
+            "gpu_memory_utilization": rollout.gpu_memory_utilization,
+            "enable_sleep_mode": True,
+        }
+    return vllm.LLM(
+        model=config.model.path,
+        skip_tokenizer_init=True,
+        generation_config="vllm",  # nothing but our own sampling parameters
+        dtype=config.model.params_dtype if rollout.dtype == "auto" else rollout.dtype,
+        seed=config.run.seed,
+        max_model_len=rollout.max_model_len,
+        max_num_seqs=rollout.max_num_seqs,
+        # Compiling for the CPU takes a minute at every start and gains 5 %.
+        enforce_eager=rollout.enforce_eager or bool(current_platform.is_cpu()),
+        logprobs_mode="processed_logprobs",
+        use_tqdm_on_load=False,
+        **_layout(rollout.tensor_model_parallel_size),
+        **memory,
+    )
+
+
+def _layout(tensor_parallel_size: int) -> dict[str, Any]:
+    """vLLM's arguments for this rank's place among the ranks of the job."""
+    world_size = dist.get_world_size() if dist.is_initialized() else 1
+    if world_size % tensor_parallel_size != 0:
+        raise ValueError(
+            f"rollout.tensor_model_parallel_size = {tensor_parallel_size} does not divide the "
+            f"{world_size} ranks of the job"
+        )
+    executor = "external_launcher" if world_size > 1 else "uni"
+    return {
+        "tensor_parallel_size": tensor_parallel_size,
+        "distributed_executor_backend": executor,
+    }
+
+
+@contextmanager
+def _contained_side_effects() -> Iterator[None]:
+    """Undo what vLLM's CPU backend changes for the whole process while it starts.
+
+    It replaces torch.set_num_threads by a function that does nothing, and rewrites LD_PRELOAD and
+    LOCAL_WORLD_SIZE, which our own child processes and the trainer would see.
+    """
+    set_num_threads = torch.set_num_threads
+    saved = {name: os.environ.get(name) for name in ("LD_PRELOAD", "LOCAL_WORLD_SIZE")}
+    try:
+        yield
+    finally:
+        torch.set_num_threads = set_num_threads
+        for name, value in saved.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _repack_tied_output_layer(model: Any) -> None:
+    """Give a tied output layer the new embedding.
+
+    The CPU backend multiplies with a packed copy of lm_head that a reload does not refresh.
+    """
+    output_layer = model.get_submodule("lm_head")
+    output_layer.weight = model.get_submodule("model.embed_tokens").weight
+    output_layer.quant_method.process_weights_after_loading(output_layer)
+
+
+def _checkpoint_names(directory: Path) -> set[str]:
+    """Names of the tensors in a model directory's safetensors files."""
+    from safetensors import safe_open
+
+    files = sorted(directory.glob("*.safetensors"))
+    if not files:
+        raise ValueError(f"model.path = {str(directory)!r} has no *.safetensors file")
+    names: set[str] = set()
+    for path in files:
+        with safe_open(path, framework="np") as file:
+            names.update(file.keys())
+    return names
+
+
+def _ties_embeddings(directory: Path) -> bool:
+    config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    return bool(config.get("tie_word_embeddings", False))
+
+
+def _declared_end_tokens(directory: str) -> list[int]:
+    path = Path(directory) / "generation_config.json"
+    if not path.is_file():
+        return []
+    declared = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
+    if declared is None:
+        return []
+    return [declared] if isinstance(declared, int) else list(declared)
