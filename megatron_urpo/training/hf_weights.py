@@ -1,0 +1,355 @@
+"""Weights between a Hugging Face directory and Megatron's shards, both ways, by one table.
+
+HF -> Megatron -> HF is bitwise for every layout. Reading goes parameter by parameter; writing is a
+stream of (HF name, full tensor), the same for the rollout engine and for export.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from megatron.core import parallel_state
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from megatron_urpo.config import ConfigError
+from megatron_urpo.training.hf_config import ModelShape
+from megatron_urpo.training.model import padded_vocab_size
+from megatron_urpo.training.parallel import Parallel
+
+
+class ModelFilesError(ConfigError):
+    """A model directory whose weights cannot be used; the message names the file and the remedy."""
+
+
+class Layout(Enum):
+    """How a parameter is put together from HF tensors and cut for tensor parallelism."""
+
+    WHOLE = "whole"  # the same on all ranks
+    ROWS = "rows"  # cut along dimension 0
+    COLUMNS = "columns"  # cut along dimension 1
+    VOCAB = "vocab"  # cut along dimension 0 after padding with zero rows
+    QKV = "qkv"  # per query group: its queries, its key, its value; cut between groups
+    GATE_UP = "gate_up"  # each rank: its rows of gate, then its rows of up
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One Megatron parameter and the HF tensors it is made of. {} stands for the layer number."""
+
+    megatron: str
+    hf: tuple[str, ...]
+    layout: Layout
+
+
+_ATTENTION = "model.layers.{}.self_attn."
+_LAYER = "decoder.layers.{}."
+# Norm weights have two names: the local spec's, and Transformer Engine's fused into the next linear.
+LAYER_RULES = (
+    Rule(_LAYER + "input_layernorm.weight", ("model.layers.{}.input_layernorm.weight",), Layout.WHOLE),
+    Rule(
+        _LAYER + "self_attention.linear_qkv.layer_norm_weight",
+        ("model.layers.{}.input_layernorm.weight",),
+        Layout.WHOLE,
+    ),
+    Rule(
+        _LAYER + "self_attention.linear_qkv.weight",
+        tuple(f"{_ATTENTION}{name}_proj.weight" for name in "qkv"),
+        Layout.QKV,
+    ),
+    Rule(
+        _LAYER + "self_attention.linear_qkv.bias",
+        tuple(f"{_ATTENTION}{name}_proj.bias" for name in "qkv"),
+        Layout.QKV,
+    ),
+    Rule(_LAYER + "self_attention.q_layernorm.weight", (_ATTENTION + "q_norm.weight",), Layout.WHOLE),
+    Rule(_LAYER + "self_attention.k_layernorm.weight", (_ATTENTION + "k_norm.weight",), Layout.WHOLE),
+    Rule(_LAYER + "self_attention.linear_proj.weight", (_ATTENTION + "o_proj.weight",), Layout.COLUMNS),
+    Rule(
+        _LAYER + "pre_mlp_layernorm.weight",
+        ("model.layers.{}.post_attention_layernorm.weight",),
+        Layout.WHOLE,
+    ),
+    Rule(
+        _LAYER + "mlp.linear_fc1.layer_norm_weight",
+        ("model.layers.{}.post_attention_layernorm.weight",),
+        Layout.WHOLE,
+    ),
+    Rule(
+        _LAYER + "mlp.linear_fc1.weight",
+        ("model.layers.{}.mlp.gate_proj.weight", "model.layers.{}.mlp.up_proj.weight"),
+        Layout.GATE_UP,
+    ),
+    Rule(
+        _LAYER + "mlp.linear_fc2.weight", ("model.layers.{}.mlp.down_proj.weight",), Layout.COLUMNS
+    ),
+)  # fmt: skip
+EMBEDDING_RULE = Rule(
+    "embedding.word_embeddings.weight", ("model.embed_tokens.weight",), Layout.VOCAB
+)
+FINAL_NORM_RULE = Rule("decoder.final_layernorm.weight", ("model.norm.weight",), Layout.WHOLE)
+OUTPUT_RULE = Rule("output_layer.weight", ("lm_head.weight",), Layout.VOCAB)
+# Under pipeline parallelism the last stage holds its own copy of tied embeddings.
+TIED_OUTPUT_RULE = Rule("output_layer.weight", ("model.embed_tokens.weight",), Layout.VOCAB)
+
+
+def to_shard(
+    tensors: Sequence[Tensor], layout: Layout, shape: ModelShape, rank: int, size: int
+) -> Tensor:
+    """The tensor-parallel shard `rank` of `size` of the parameter made of these HF tensors."""
+    first = tensors[0]
+    if layout is Layout.WHOLE:
+        return first
+    if layout is Layout.COLUMNS:
+        return first.chunk(size, dim=1)[rank]
+    if layout is Layout.VOCAB:
+        padding = padded_vocab_size(shape.vocab_size, size) - len(first)
+        padded = torch.cat((first, first.new_zeros(padding, first.shape[1]))) if padding else first
+        return padded.chunk(size)[rank]
+    if layout is Layout.GATE_UP:
+        return torch.cat([tensor.chunk(size)[rank] for tensor in tensors])
+    if layout is Layout.QKV:
+        groups = shape.num_query_groups
+        fused = torch.cat([t.reshape(groups, -1, *t.shape[1:]) for t in tensors], dim=1)
+        return fused.chunk(size)[rank].flatten(0, 1)
+    return first.chunk(size)[rank]
+
+
+def from_shards(shards: Sequence[Tensor], layout: Layout, shape: ModelShape) -> list[Tensor]:
+    """The HF tensors a parameter was made of, from the shards of all tensor-parallel ranks."""
+    if layout is Layout.WHOLE:
+        return [shards[0]]
+    if layout is Layout.COLUMNS:
+        return [torch.cat(list(shards), dim=1)]
+    if layout is Layout.VOCAB:
+        return [torch.cat(list(shards))[: shape.vocab_size]]
+    if layout is Layout.GATE_UP:
+        halves = [shard.chunk(2) for shard in shards]
+        return [torch.cat([half[part] for half in halves]) for part in range(2)]
+    if layout is Layout.QKV:
+        whole = torch.cat(list(shards))
+        grouped = whole.view(shape.num_query_groups, -1, *whole.shape[1:])
+        queries = shape.num_attention_heads // shape.num_query_groups * shape.kv_channels
+        parts = grouped.split((queries, shape.kv_channels, shape.kv_channels), dim=1)
+        return [part.flatten(0, 1) for part in parts]
+    return [torch.cat(list(shards))]
+
+
+def load_hf_weights(
+    model: torch.nn.Module, directory: str | Path, shape: ModelShape, parallel: Parallel
+) -> None:
+    """Fills this rank's parameters from the safetensors of a model directory.
+
+    Raises:
+        ModelFilesError: a file or tensor is missing, damaged, of another shape, or not expected.
+    """
+    files = SafetensorsDirectory(Path(directory))
+    offset = _layers_per_stage(shape, parallel) * parallel.pipeline_parallel_rank
+    files.expect(_all_hf_names(shape))
+    for name, parameter in model.named_parameters():
+        rule, layer = _find_rule(_bare_name(name), shape)
+        hf_names = _hf_names(rule, None if layer is None else layer + offset)
+        shard = to_shard(
+            [files.read(hf_name) for hf_name in hf_names],
+            rule.layout,
+            shape,
+            parallel.tensor_parallel_rank,
+            parallel.tensor_parallel_size,
+        )
+        if shard.shape != parameter.shape:
+            raise ModelFilesError(
+                f"{files.path_of(hf_names[0])}: {' + '.join(hf_names)} make a shard of shape "
+                f"{tuple(shard.shape)}, config.json asks for {tuple(parameter.shape)}: the weights "
+                "belong to another model"
+            )
+        with torch.no_grad():
+            parameter.copy_(shard)
+
+
+def stream_hf_weights(
+    model: torch.nn.Module, shape: ModelShape, parallel: Parallel
+) -> Iterator[tuple[str, Tensor]]:
+    """All weights as (HF name, full tensor), in the same order on every rank.
+
+    A collective: every rank must exhaust it. Tensors may share memory with the parameters, so use
+    them before the next update.
+    """
+    parameters = {_bare_name(name): p.detach() for name, p in model.named_parameters()}
+    per_stage = _layers_per_stage(shape, parallel)
+    if shape.tie_word_embeddings:
+        tail = [(FINAL_NORM_RULE, None)]
+    else:
+        tail = [(FINAL_NORM_RULE, None), (OUTPUT_RULE, None)]
+    for stage in range(parallel.pipeline_parallel_size):
+        entries: list[tuple[Rule, int | None]] = [(EMBEDDING_RULE, None)] if stage == 0 else []
+        for layer in range(per_stage):
+            entries += [(rule, layer) for rule in _layer_rules(shape)]
+        if stage == parallel.pipeline_parallel_size - 1:
+            entries += tail
+        for rule, layer in entries:
+            names = _hf_names(rule, None if layer is None else layer + stage * per_stage)
+            mine = None
+            if stage == parallel.pipeline_parallel_rank:
+                mine = _gather(_parameter_of(rule, layer, parameters), rule.layout, shape, parallel)
+            yield from zip(names, _broadcast(mine, stage, parallel), strict=True)
+
+
+class SafetensorsDirectory:
+    """The safetensors of a model directory, one file or several with an index."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        index = directory / "model.safetensors.index.json"
+        single = directory / "model.safetensors"
+        if index.is_file():
+            files = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+            self._file_of = {name: directory / file for name, file in files.items()}
+        elif single.is_file():
+            with self._open(single) as reader:
+                self._file_of = dict.fromkeys(reader.keys(), single)
+        else:
+            raise ModelFilesError(
+                f"{directory}: neither model.safetensors nor model.safetensors.index.json is there: "
+                "the download is incomplete, or the weights are in another format (convert them "
+                "with transformers' save_pretrained)"
+            )
+        for file in sorted(set(self._file_of.values())):
+            if not file.is_file():
+                raise ModelFilesError(
+                    f"{file} is missing: {index.name} names it; download it again"
+                )
+
+    def path_of(self, name: str) -> Path:
+        return self._file_of.get(name, self._directory)
+
+    def expect(self, names: Sequence[str]) -> None:
+        """Compares the tensors that are there with those the model consists of."""
+        missing = sorted(set(names) - set(self._file_of))
+        if missing:
+            raise ModelFilesError(
+                f"{self._directory}: {len(missing)} of {len(names)} tensors are missing, first "
+                f"{missing[0]}: the directory is half-written or belongs to another model; "
+                "download it again"
+            )
+        ignored = ("rotary_emb.inv_freq", "lm_head.weight")  # a constant; a copy when tied
+        for name in sorted(set(self._file_of) - set(names)):
+            if not name.endswith(ignored):
+                raise ModelFilesError(
+                    f"{self._file_of[name]}: the tensor {name} is no part of the architecture in "
+                    "config.json: the weights belong to another model"
+                )
+
+    def read(self, name: str) -> Tensor:
+        file = self._file_of[name]
+        with self._open(file) as reader:
+            if name not in reader.keys():  # noqa: SIM118  (a reader is no dictionary)
+                raise ModelFilesError(
+                    f"{file}: the tensor {name} is missing though the index places it there; "
+                    "download the file again"
+                )
+            return reader.get_tensor(name)
+
+    def _open(self, file: Path) -> safe_open:
+        try:
+            return safe_open(file, framework="pt")
+        except SafetensorError as error:
+            raise ModelFilesError(
+                f"{file} is damaged or cut off ({error}): download it again"
+            ) from error
+
+
+def _bare_name(name: str) -> str:
+    """A parameter's name without the wrappers' (DDP, Float16Module) prefixes."""
+    while name.startswith("module."):
+        name = name.removeprefix("module.")
+    return name
+
+
+def _find_rule(name: str, shape: ModelShape) -> tuple[Rule, int | None]:
+    """The rule of a parameter, and its layer number within the stage."""
+    prefix = _LAYER.format("")[:-1]
+    if name.startswith(prefix):
+        layer, _, rest = name.removeprefix(prefix).partition(".")
+        for rule in LAYER_RULES:
+            if rule.megatron == _LAYER + rest:
+                return rule, int(layer)
+    output = TIED_OUTPUT_RULE if shape.tie_word_embeddings else OUTPUT_RULE
+    for rule in (EMBEDDING_RULE, FINAL_NORM_RULE, output):
+        if rule.megatron == name:
+            return rule, None
+    raise KeyError(f"no rule for the parameter {name}")
+
+
+def _layer_rules(shape: ModelShape) -> list[Rule]:
+    """The rules of a layer of this architecture, one for each HF tensor."""
+    rules = {rule.hf: rule for rule in reversed(LAYER_RULES)}
+    absent = []
+    if not shape.qkv_bias:
+        absent.append("_proj.bias")
+    if not shape.qk_layernorm:
+        absent.append("_norm.weight")
+    return [rule for rule in reversed(rules.values()) if not rule.hf[0].endswith(tuple(absent))]
+
+
+def _hf_names(rule: Rule, layer: int | None) -> list[str]:
+    return [name.format(layer) for name in rule.hf]
+
+
+def _all_hf_names(shape: ModelShape) -> list[str]:
+    names = _hf_names(EMBEDDING_RULE, None) + _hf_names(FINAL_NORM_RULE, None)
+    if not shape.tie_word_embeddings:
+        names += _hf_names(OUTPUT_RULE, None)
+    for layer in range(shape.num_layers):
+        for rule in _layer_rules(shape):
+            names += _hf_names(rule, layer)
+    return names
+
+
+def _layers_per_stage(shape: ModelShape, parallel: Parallel) -> int:
+    return shape.num_layers // parallel.pipeline_parallel_size
+
+
+def _parameter_of(rule: Rule, layer: int | None, parameters: dict[str, Tensor]) -> Tensor:
+    """The parameter by either of its names."""
+    for candidate in (rule, *(r for r in LAYER_RULES if r.hf == rule.hf)):
+        name = candidate.megatron if layer is None else candidate.megatron.format(layer)
+        if name in parameters:
+            return parameters[name]
+    raise KeyError(f"the model has no parameter {rule.megatron}")
+
+
+def _gather(
+    parameter: Tensor, layout: Layout, shape: ModelShape, parallel: Parallel
+) -> list[Tensor]:
+    shards = [parameter]
+    if parallel.tensor_parallel_size > 1 and layout is not Layout.WHOLE:
+        shards = [torch.empty_like(parameter) for _ in range(parallel.tensor_parallel_size)]
+        dist.all_gather(
+            shards, parameter.contiguous(), group=parallel_state.get_tensor_model_parallel_group()
+        )
+    return from_shards(shards, layout, shape)
+
+
+def _broadcast(tensors: list[Tensor] | None, stage: int, parallel: Parallel) -> list[Tensor]:
+    """The tensors of a pipeline stage on all stages."""
+    if parallel.pipeline_parallel_size == 1:
+        assert tensors is not None
+        return tensors
+    group = parallel_state.get_pipeline_model_parallel_group()
+    source = dist.get_process_group_ranks(group)[stage]
+    described = [[(t.shape, t.dtype) for t in tensors] if tensors is not None else None]
+    dist.broadcast_object_list(described, src=source, group=group, device=parallel.device)
+    received = []
+    for position, (size, dtype) in enumerate(described[0] or ()):
+        tensor = torch.empty(size, dtype=dtype, device=parallel.device)
+        if tensors is not None:
+            tensor.copy_(tensors[position])
+        dist.broadcast(tensor, src=source, group=group)
+        received.append(tensor)
+    return received

@@ -1,0 +1,119 @@
+"""DDP and the distributed optimizer: AdamW on fp32 master weights, sharded over data parallelism."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from megatron.core.distributed import DistributedDataParallel, DistributedDataParallelConfig
+from megatron.core.optimizer import OptimizerConfig as MegatronOptimizerConfig
+from megatron.core.optimizer import get_megatron_optimizer
+from megatron.core.optimizer.clip_grads import clip_grad_by_total_norm_fp32
+from megatron.core.optimizer.distrib_optimizer import DistributedOptimizer
+
+from megatron_urpo.config import OptimizerConfig
+from megatron_urpo.training.platform import Platform, cuda_type_names
+
+
+def learning_rate(config: OptimizerConfig, step: int, total_steps: int) -> float:
+    """Linear warm-up, then cosine decay from lr to min_lr.
+
+    Args:
+        step: the collected batch, counted from 0; all its epochs and mini-batches share the rate.
+        total_steps: of the whole job. Beyond it the rate stays at min_lr.
+
+    Returns:
+        the learning rate of that step: lr right after the warm-up, min_lr in the last step's limit.
+    """
+    if step < config.lr_warmup_steps:
+        return config.lr * (step + 1) / config.lr_warmup_steps
+    decay_steps = max(total_steps - config.lr_warmup_steps, 1)
+    progress = min((step - config.lr_warmup_steps) / decay_steps, 1.0)
+    return config.min_lr + (config.lr - config.min_lr) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutcome:
+    """What one optimizer step did."""
+
+    grad_norm: float  # global, before clipping; not finite when skipped
+    skipped: bool  # the gradient was not finite: weights and optimizer state are untouched
+
+
+def wrap_model(model: torch.nn.Module, transformer_config: Any) -> DistributedDataParallel:
+    """Gradient buffers in fp32, reduced once a step; summed, not averaged, over the ranks."""
+    ddp_config = DistributedDataParallelConfig(
+        grad_reduce_in_fp32=True,
+        use_distributed_optimizer=True,
+        overlap_grad_reduce=False,
+        overlap_param_gather=False,
+    )
+    return DistributedDataParallel(transformer_config, ddp_config, model)
+
+
+class Optimizer:
+    """Steps, clips and skips. Weight decay leaves out biases and norms, as Megatron does."""
+
+    def __init__(
+        self, model: DistributedDataParallel, config: OptimizerConfig, platform: Platform
+    ) -> None:
+        dtype = next(model.parameters()).dtype
+        megatron_config = MegatronOptimizerConfig(
+            optimizer="adam",
+            lr=config.lr,
+            min_lr=config.min_lr,
+            weight_decay=config.weight_decay,
+            adam_beta1=config.adam_beta1,
+            adam_beta2=config.adam_beta2,
+            adam_eps=config.adam_eps,
+            clip_grad=config.clip_grad,
+            bf16=dtype == torch.bfloat16,
+            params_dtype=dtype,
+            use_distributed_optimizer=True,
+        )
+        self._config = config
+        self._platform = platform
+        self._model = model
+        with cuda_type_names(platform):
+            self._chained = get_megatron_optimizer(
+                megatron_config, [model], use_gloo_process_groups=platform.is_cuda
+            )
+        if isinstance(self.distributed.optimizer, torch.optim.AdamW):
+            # One pass over memory instead of ten. Megatron builds torch's AdamW without asking.
+            for group in self.distributed.optimizer.param_groups:
+                group["fused"] = True
+
+    @property
+    def distributed(self) -> DistributedOptimizer:
+        """Megatron's optimizer of the dense parameters, the only one these models have."""
+        (optimizer,) = self._chained.chained_optimizers
+        return optimizer
+
+    def zero_grad(self) -> None:
+        self._model.zero_grad_buffer()
+        self._chained.zero_grad()
+
+    def reload_model_params(self) -> None:
+        """Takes the master weights over from the model, after these were changed from outside."""
+        self._chained.reload_model_params()
+
+    @torch.no_grad()
+    def step(self, lr: float) -> StepOutcome:
+        """One AdamW step on the summed gradients, clipped to the configured global norm."""
+        for group in self._chained.param_groups:
+            group["lr"] = lr
+        with cuda_type_names(self._platform):
+            self._chained.prepare_grads()
+            grad_norm = float(self._chained.get_grad_norm())
+            if not math.isfinite(grad_norm):
+                return StepOutcome(grad_norm, skipped=True)
+            if self._config.clip_grad > 0:
+                clip_grad_by_total_norm_fp32(
+                    self._chained.chained_optimizers[0].get_parameters(),
+                    max_norm=self._config.clip_grad,
+                    total_norm=grad_norm,
+                )
+            self._chained.step_with_ready_grads()
+        return StepOutcome(grad_norm, skipped=False)

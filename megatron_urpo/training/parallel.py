@@ -1,0 +1,135 @@
+"""Process groups: torch.distributed, Megatron's parallel state, seeds.
+
+Works under torchrun and in a single process without it. The rollout engine joins the same
+torch.distributed world, so `initialize` comes before the engine is built.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from megatron.core import parallel_state
+from megatron.core.tensor_parallel import model_parallel_cuda_manual_seed
+
+from megatron_urpo.config import Config, ConfigError, TrainingConfig
+from megatron_urpo.training import platform as platforms
+from megatron_urpo.training.platform import Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Parallel:
+    """This process's place in the layout. Sizes count ranks, ranks count from 0."""
+
+    platform: Platform
+    rank: int
+    world_size: int
+    local_rank: int
+    data_parallel_rank: int
+    data_parallel_size: int
+    tensor_parallel_rank: int
+    tensor_parallel_size: int
+    pipeline_parallel_rank: int
+    pipeline_parallel_size: int
+    context_parallel_size: int
+
+    @property
+    def device(self) -> torch.device:
+        return self.platform.device
+
+    @property
+    def is_first_stage(self) -> bool:
+        """Holds the embedding."""
+        return self.pipeline_parallel_rank == 0
+
+    @property
+    def is_last_stage(self) -> bool:
+        """Holds the output layer, so it computes log-probs and losses."""
+        return self.pipeline_parallel_rank == self.pipeline_parallel_size - 1
+
+    @property
+    def is_main(self) -> bool:
+        """The one rank that writes what all ranks know."""
+        return self.rank == 0
+
+    @property
+    def pad_multiple(self) -> int:
+        """Tokens of a micro-batch come in multiples of this."""
+        multiple = self.tensor_parallel_size
+        if self.context_parallel_size > 1:
+            multiple *= 2 * self.context_parallel_size
+        return multiple
+
+
+def initialize(config: Config) -> Parallel:
+    """Starts torch.distributed and builds the process groups of config.training's layout.
+
+    Raises:
+        ConfigError: the layout does not fit the number of ranks, or is not supported.
+    """
+    launch = platforms.read_launch()
+    training = config.training
+    _check_layout(training, launch.world_size)
+    platform = platforms.detect(launch)
+    platforms.install(platform)
+    if config.run.deterministic:
+        torch.use_deterministic_algorithms(True)
+    timeout = timedelta(minutes=config.run.distributed_timeout_minutes)
+    if launch.from_launcher:
+        dist.init_process_group(platform.backend, timeout=timeout)
+    else:
+        # Port 0: the system picks a free one, so that runs on one machine never collide.
+        store = dist.TCPStore("127.0.0.1", 0, world_size=1, is_master=True, timeout=timeout)
+        dist.init_process_group(
+            platform.backend, store=store, rank=0, world_size=1, timeout=timeout
+        )
+    parallel_state.initialize_model_parallel(
+        tensor_model_parallel_size=training.tensor_model_parallel_size,
+        pipeline_model_parallel_size=training.pipeline_model_parallel_size,
+        context_parallel_size=training.context_parallel_size,
+        distributed_timeout_minutes=max(1, round(config.run.distributed_timeout_minutes)),
+        create_gloo_process_groups=platform.is_cuda,
+    )
+    torch.manual_seed(config.run.seed)
+    model_parallel_cuda_manual_seed(config.run.seed)
+    return Parallel(
+        platform=platform,
+        rank=launch.rank,
+        world_size=launch.world_size,
+        local_rank=launch.local_rank,
+        data_parallel_rank=parallel_state.get_data_parallel_rank(),
+        data_parallel_size=parallel_state.get_data_parallel_world_size(),
+        tensor_parallel_rank=parallel_state.get_tensor_model_parallel_rank(),
+        tensor_parallel_size=training.tensor_model_parallel_size,
+        pipeline_parallel_rank=parallel_state.get_pipeline_model_parallel_rank(),
+        pipeline_parallel_size=training.pipeline_model_parallel_size,
+        context_parallel_size=training.context_parallel_size,
+    )
+
+
+def shutdown() -> None:
+    """Tears the process groups down. Another `initialize` may follow."""
+    parallel_state.destroy_model_parallel()
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def _check_layout(training: TrainingConfig, world_size: int) -> None:
+    model_ranks = (
+        training.tensor_model_parallel_size
+        * training.pipeline_model_parallel_size
+        * training.context_parallel_size
+    )
+    if world_size % model_ranks:
+        raise ConfigError(
+            f"{world_size} ranks do not divide into copies of the model: "
+            "training.tensor_model_parallel_size * pipeline_model_parallel_size * "
+            f"context_parallel_size = {model_ranks}; start a multiple of {model_ranks} ranks"
+        )
+    if training.context_parallel_size > 1:
+        raise ConfigError(
+            f"training.context_parallel_size = {training.context_parallel_size}: "
+            "context parallelism is not supported yet; set it to 1"
+        )

@@ -1,0 +1,114 @@
+"""Model and optimizer state on disk, in Megatron's resharding checkpoint format.
+
+A checkpoint written under one layout (TP, PP, DP) loads under another; on the same layout it loads
+bitwise. The optimizer needs help around Megatron 0.16's functions when its AdamW is torch's: that
+keeps its step count per parameter, where Megatron expects one for all.
+
+Saving starts helper processes by the spawn method, so programs that save need their entry point
+under `if __name__ == "__main__"`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from megatron.core import dist_checkpointing
+from megatron.core.distributed import DistributedDataParallel
+from megatron.core.optimizer.distrib_optimizer import DistributedOptimizer
+
+from megatron_urpo.config import ConfigError
+from megatron_urpo.training.hf_config import ModelShape
+from megatron_urpo.training.optimizer import Optimizer
+
+_METADATA = {"distrib_optim_sharding_type": "fully_reshardable"}
+_SHAPE_KEY = "model_shape"
+
+
+def save_sharded_state(
+    directory: Path, model: DistributedDataParallel, optimizer: Optimizer, shape: ModelShape
+) -> None:
+    """Writes model and optimizer into an existing, empty directory. A collective."""
+    distributed = optimizer.distributed
+    _ensure_adam_state(distributed)
+    model_state = model.module.sharded_state_dict(metadata=_METADATA)
+    state = {
+        "model": model_state,
+        "optimizer": distributed.sharded_state_dict(model_state, metadata=_METADATA),
+        _SHAPE_KEY: asdict(shape),
+    }
+    dist_checkpointing.save(state, str(directory), content_metadata=_METADATA)
+
+
+def load_sharded_state(
+    directory: Path, model: DistributedDataParallel, optimizer: Optimizer, shape: ModelShape
+) -> None:
+    """Loads what `save_sharded_state` wrote, under this or another layout. A collective.
+
+    Raises:
+        ConfigError: the checkpoint holds a model of another shape.
+    """
+    _check_shape(directory, shape)
+    distributed = optimizer.distributed
+    _ensure_adam_state(distributed)
+    model_state = model.module.sharded_state_dict(metadata=_METADATA)
+    state = dist_checkpointing.load(
+        {
+            "model": model_state,
+            "optimizer": distributed.sharded_state_dict(
+                model_state, is_loading=True, metadata=_METADATA
+            ),
+        },
+        str(directory),
+    )
+    model.module.load_state_dict(state["model"])
+    optimizer_state: dict[str, Any] = state["optimizer"]
+    parameter_state = optimizer_state.pop("param_state")
+    distributed.load_state_dict(optimizer_state)
+    steps = _take_steps(distributed)
+    distributed.load_parameter_state_from_fully_reshardable(parameter_state)
+    _return_steps(distributed, steps)
+
+
+def _check_shape(directory: Path, shape: ModelShape) -> None:
+    saved = dist_checkpointing.load_common_state_dict(str(directory)).get(_SHAPE_KEY)
+    expected = asdict(shape)
+    if saved == expected:
+        return
+    differing = [name for name in expected if (saved or {}).get(name) != expected[name]]
+    raise ConfigError(
+        f"{directory} was saved from another model: it differs in {', '.join(differing)}; set "
+        "model.path to the model of that run, or checkpoint.resume = false"
+    )
+
+
+def _ensure_adam_state(distributed: DistributedOptimizer) -> None:
+    """Zero moments and step 0 where AdamW has not stepped yet: Megatron asks for them by name."""
+    adam = distributed.optimizer
+    if not isinstance(adam, torch.optim.AdamW):
+        distributed.init_state_fn(adam, distributed.config)
+        return
+    for parameter in distributed.get_parameters():
+        state = adam.state[parameter]
+        if not state:
+            state["step"] = torch.zeros((), dtype=torch.float32)
+            state["exp_avg"] = torch.zeros_like(parameter)
+            state["exp_avg_sq"] = torch.zeros_like(parameter)
+
+
+def _take_steps(distributed: DistributedOptimizer) -> list[torch.Tensor]:
+    """Removes the per-parameter step counts, which Megatron's loader cannot place."""
+    if not isinstance(distributed.optimizer, torch.optim.AdamW):
+        return []
+    states = [distributed.optimizer.state[p] for p in distributed.get_parameters()]
+    return [state.pop("step") for state in states]
+
+
+def _return_steps(distributed: DistributedOptimizer, steps: list[torch.Tensor]) -> None:
+    """Puts them back, each its own tensor: a shared one would advance once per parameter."""
+    if not isinstance(distributed.optimizer, torch.optim.AdamW):
+        return
+    for parameter, step in zip(distributed.get_parameters(), steps, strict=True):
+        distributed.optimizer.state[parameter]["step"] = step.clone()
