@@ -2,11 +2,12 @@
 
 Consumes Rollout, produces Group, waits for nothing but verifier workers.
 
-| kind        | reward of a response                                                | masked group |
-|-------------|---------------------------------------------------------------------|--------------|
-| reasoning   | 1 correct, 0 wrong                                                  | any timeout or error |
-| preference  | Kendall's tau of its scores; rewards.unparseable_preference without | never        |
-| instruction | the policy's own score of it (paper section 3.2.2)                  | no scores    |
+| kind        | reward of a response                            | the whole group is masked |
+|-------------|-------------------------------------------------|---------------------------|
+| reasoning   | 1 correct, 0 wrong                              | at a timeout or an error  |
+| preference  | Kendall's tau of the scores it gives, else      | never                     |
+|             | rewards.unparseable_preference                  |                           |
+| instruction | the policy's own score of it (paper, 3.2.2)     | without readable scores   |
 """
 
 from __future__ import annotations
@@ -126,7 +127,11 @@ class RewardScorer:
             judging.parse_scores(response.text, len(task.responses))
             for response in rollout.responses
         ]
-        undone = [judging.undo_order(scores, rollout.prompt.order) for scores in read if scores]
+        undone = [
+            judging.undo_order(scores, rollout.prompt.order)
+            for scores in read
+            if scores is not None
+        ]
         parsed = np.array([scores is not None for scores in read])
         rewards = np.full(len(read), self._config.unparseable_preference)
         rewards[parsed] = kendall_tau(undone, [task.truth] * len(undone))
