@@ -1,0 +1,315 @@
+"""`urpo report`: one self-contained report.html of a run directory.
+
+Reads config.toml, environment.json, metrics.jsonl, evaluations.jsonl and rollouts/; a file that is
+not there (yet) leaves a note in its place, so that partial runs can be looked at. An evaluation is
+one JSON object a line: {"label": str, "step": int, "values": {"preference/tau": float, ...},
+"intervals": {"preference/tau": [low, high], ...} (optional)}.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tomllib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from megatron_urpo.charts import Series, format_value, line_chart, sparkline, stacked_chart
+from megatron_urpo.metrics import METRICS_FILE, STAGES, read_metrics
+from megatron_urpo.progress import format_duration
+from megatron_urpo.report_samples import render_samples
+from megatron_urpo.rollout_log import RolloutLog
+from megatron_urpo.types import StepStatistics, TaskKind
+
+REPORT_FILE = "report.html"
+EVALUATIONS_FILE = "evaluations.jsonl"
+ENVIRONMENT_FILE = "environment.json"
+CONFIG_FILE = "config.toml"
+
+# Title, and the metrics shown: one curve for each name the star stands for (a role or a stage).
+CHARTS = (
+    ("Mean reward", "rewards/*/mean"),
+    ("Kendall's tau of the referee", "rewards/*/tau"),
+    ("Share of answers and judgements that parse", "rewards/*/parsed_share"),
+    ("Reward spread within a group", "rewards/*/spread"),
+    ("Response length, tokens", "rollout/*/length_mean"),
+    ("Share of responses cut off", "rollout/*/truncated_share"),
+    ("Entropy, nats", "training/*/entropy"),
+    ("Share of clipped tokens", "training/*/clip_fraction"),
+    ("Share of the tokens", "rollout/*/token_share"),
+    ("Groups without variance", "advantages/*/zero_variance_groups"),
+    ("Self-rewarded groups with a usable judgement", "rewards/*/usable_share"),
+    ("Self-scores against the hidden checkers, tau", "rewards/*/checker_agreement"),
+    ("Score of the hidden checkers", "rewards/*/check_score"),
+    ("Engine/trainer mismatch, nats", "weight_sync/*/mismatch_mean"),
+    ("Supervised loss, nats a token", "sft/*/loss"),
+    ("Policy loss", "training/*/loss"),
+    ("Gradient norm", "training/*/grad_norm"),
+    ("Tokens a second", "*/all/tokens_per_second"),
+)
+ROLES = tuple(kind.value for kind in TaskKind)
+
+
+@dataclass(slots=True)
+class RunRecord:
+    """What a run directory holds; None or empty where a file is missing."""
+
+    directory: Path
+    config: dict[str, Any] | None = None
+    environment: dict[str, str] | None = None
+    steps: list[StepStatistics] = field(default_factory=list)
+    evaluations: list[dict[str, Any]] = field(default_factory=list)
+
+
+def render_report(run_directory: str | Path) -> Path:
+    """Writes report.html into a run directory and returns its path.
+
+    Raises FileNotFoundError when there is no such directory, ValueError (file:line) for a damaged
+    file in it.
+    """
+    directory = Path(run_directory)
+    if not directory.is_dir():
+        raise FileNotFoundError(
+            f"{directory} is not a run directory: name the run.directory of one"
+        )
+    run = read_run(directory)
+    body = "".join(
+        (
+            _summary(run),
+            _section("Evaluation", evaluation_table(run.evaluations)),
+            _section("Training", _charts(run.steps)),
+            _section("Sampled answers and judgements", render_samples(RolloutLog(directory))),
+            _section("All metrics", _all_metrics(run.steps)),
+            _section("Configuration", _configuration(run)),
+        )
+    )
+    style = files("megatron_urpo").joinpath("report.css").read_text(encoding="utf-8")
+    name = escape(directory.resolve().name)
+    page = (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>URPO report: {name}</title><style>\n{style}</style></head>\n"
+        f"<body><main>{body}</main></body></html>\n"
+    )
+    path = directory / REPORT_FILE
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(page, encoding="utf-8")
+    os.replace(temporary, path)
+    return path
+
+
+def read_run(directory: Path) -> RunRecord:
+    """Everything the report shows except the rollouts."""
+    run = RunRecord(directory)
+    if (path := directory / CONFIG_FILE).is_file():
+        run.config = tomllib.loads(path.read_text(encoding="utf-8"))
+    if (path := directory / ENVIRONMENT_FILE).is_file():
+        run.environment = json.loads(path.read_text(encoding="utf-8"))
+    if (path := directory / METRICS_FILE).is_file():
+        run.steps = read_metrics(path)
+    if (path := directory / EVALUATIONS_FILE).is_file():
+        run.evaluations = _read_evaluations(path)
+    return run
+
+
+def evaluation_table(evaluations: Sequence[Mapping[str, Any]]) -> str:
+    """Models side by side: one column a label (its latest evaluation), one row a value.
+
+    The last column is the change from the first model to the last one.
+    """
+    if not evaluations:
+        return _note(f"No evaluation yet: {EVALUATIONS_FILE} is missing or empty.")
+    columns = {entry["label"]: entry for entry in evaluations}
+    names = list(dict.fromkeys(name for entry in columns.values() for name in entry["values"]))
+    head = "".join(f"<th>{escape(label)}</th>" for label in columns)
+    change = "<th>change</th>" if len(columns) > 1 else ""
+    rows = [f"<tr><th></th>{head}{change}</tr>"]
+    by_role: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        by_role[name.partition("/")[0]].append(name)
+    for role, members in by_role.items():
+        rows.append(f'<tr class="role"><td colspan="{len(columns) + 2}">{escape(role)}</td></tr>')
+        rows += [_evaluation_row(name, list(columns.values())) for name in members]
+    intervals = any(entry.get("intervals") for entry in columns.values())
+    note = _note("Below each value: its 95 % interval.") if intervals else ""
+    return f'<div class="table"><table>{"".join(rows)}</table></div>{note}'
+
+
+def _evaluation_row(name: str, entries: Sequence[Mapping[str, Any]]) -> str:
+    values = [float(entry["values"].get(name, math.nan)) for entry in entries]
+    cells = [f"<td>{escape(name.partition('/')[2].replace('_', ' '))}</td>"]
+    for entry, value in zip(entries, values, strict=True):
+        interval = (entry.get("intervals") or {}).get(name)
+        small = "" if interval is None else " to ".join(_score(name, bound) for bound in interval)
+        cells.append(f"<td>{_score(name, value)}{small and f'<small>{small}</small>'}</td>")
+    if len(entries) > 1:
+        difference = values[-1] - values[0]
+        if math.isfinite(difference):
+            worse = name.endswith("truncated_share")
+            direction = "up" if (difference > 0) != worse else "down"
+            css_class = direction if round(difference, 6) else ""
+            sign = "+" if difference > 0 else ""
+            cells.append(f'<td class="{css_class}">{sign}{_score(name, difference)}</td>')
+        else:
+            cells.append("<td>–</td>")
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _score(name: str, value: float) -> str:
+    if not math.isfinite(value):
+        return "–"
+    percent = name.endswith(("accuracy", "rate", "share"))
+    return f"{100 * value:.1f} %" if percent else f"{value:.3f}"
+
+
+def _summary(run: RunRecord) -> str:
+    config = run.config or {}
+    total = config.get("run", {}).get("steps")
+    done = run.steps[-1].step + 1 if run.steps else 0
+    seconds = sum(_step_seconds(record) for record in run.steps)
+    tiles = [("steps", f"{done} of {total}" if total else f"{done}")]
+    if seconds:
+        tiles.append(("time in steps", format_duration(seconds)))
+    wanted = (
+        ("reasoning reward", "rewards/reasoning/mean"),
+        ("preference tau", "rewards/preference/tau"),
+        ("instruction reward", "rewards/instruction/mean"),
+        ("judgements parsed", "rewards/preference/parsed_share"),
+        ("tokens a second", "run/all/tokens_per_second"),
+    )
+    for label, name in wanted:
+        value = next((r.values[name] for r in reversed(run.steps) if name in r.values), math.nan)
+        if math.isfinite(value):
+            shown = f"{100 * value:.1f} %" if name.endswith("share") else format_value(value)
+            tiles.append((f"{label}, last step" if "/all/" not in name else label, shown))
+    drawn = "".join(f'<div class="tile"><span>{k}</span><b>{v}</b></div>' for k, v in tiles)
+    model = Path(config.get("model", {}).get("path", "")).name
+    commit = (run.environment or {}).get("git_commit", "")
+    facts = [str(run.directory.resolve()), model, commit and f"commit {commit[:12]}"]
+    subtitle = " · ".join(escape(fact) for fact in facts if fact)
+    return (
+        f"<h1>URPO run {escape(run.directory.resolve().name)}</h1>"
+        f'<p class="subtitle">{subtitle}</p><div class="tiles">{drawn}</div>'
+    )
+
+
+def _charts(steps: Sequence[StepStatistics]) -> str:
+    if not steps:
+        return _note(f"No finished step yet: {METRICS_FILE} is missing or empty.")
+    phases = [(record.step, record.values.get("data/all/phase")) for record in steps]
+    boundary = next((step for step, phase in phases if phase == 2), None)
+    figures = [
+        line_chart(title, series, boundary)
+        for title, pattern in CHARTS
+        if (series := _series(steps, pattern))
+    ]
+    numbers = [record.step for record in steps]
+    timed = {
+        stage.replace("_", " "): [r.values.get(f"{stage}/all/seconds", math.nan) for r in steps]
+        for stage in STAGES
+        if stage != "run" and any(f"{stage}/all/seconds" in r.values for r in steps)
+    }
+    figures.append(stacked_chart("Seconds a stage", numbers, timed))
+    return f'<div class="charts">{"".join(figures)}</div>'
+
+
+def _series(steps: Sequence[StepStatistics], pattern: str) -> list[Series]:
+    """A curve for every metric that fits a pattern, roles first and in their usual order."""
+    star = pattern.split("/").index("*")
+    names = {name for record in steps for name in record.values if _fits(name, pattern)}
+    wildcards = {name: name.split("/")[star] for name in names}
+    order = [*ROLES, "all", *STAGES]
+    ranked = sorted(names, key=lambda name: (order.index(wildcards[name]), name))
+    series = []
+    for number, name in enumerate(ranked):
+        present = [record for record in steps if name in record.values]
+        label = wildcards[name]
+        series.append(
+            Series(
+                label.replace("_", " "),
+                [record.step for record in present],
+                [record.values[name] for record in present],
+                f"series-{label if label in ROLES else number}",
+            )
+        )
+    return series
+
+
+def _fits(name: str, pattern: str) -> bool:
+    parts, wanted = name.split("/"), pattern.split("/")
+    if len(parts) != len(wanted):
+        return False
+    known = (*ROLES, "all", *STAGES)
+    return all(
+        part in known if want == "*" else part == want
+        for part, want in zip(parts, wanted, strict=True)
+    )
+
+
+def _all_metrics(steps: Sequence[StepStatistics]) -> str:
+    names = sorted({name for record in steps for name in record.values})
+    if not names:
+        return _note("None recorded.")
+    rows = [
+        "<tr><th>metric</th><th></th><th>first</th><th>last</th><th>lowest</th><th>highest</th></tr>"
+    ]
+    for name in names:
+        values = [record.values[name] for record in steps if name in record.values]
+        finite = [value for value in values if math.isfinite(value)] or [math.nan]
+        numbers = (finite[0], finite[-1], min(finite), max(finite))
+        cells = "".join(f"<td>{format_value(value)}</td>" for value in numbers)
+        rows.append(f"<tr><td>{escape(name)}</td><td>{sparkline(values)}</td>{cells}</tr>")
+    table = f'<div class="table"><table>{"".join(rows)}</table></div>'
+    return f"<details><summary>{len(names)} metrics</summary>{table}</details>"
+
+
+def _configuration(run: RunRecord) -> str:
+    path = run.directory / CONFIG_FILE
+    if run.config is None:
+        shown = _note(f"{CONFIG_FILE} is missing.")
+    else:
+        text = escape(path.read_text(encoding="utf-8"))
+        shown = f"<details><summary>{CONFIG_FILE}</summary><pre>{text}</pre></details>"
+    if run.environment is None:
+        return shown + _note(f"{ENVIRONMENT_FILE} is missing.")
+    pairs = "\n".join(f"{name}: {version}" for name, version in run.environment.items())
+    return shown + f"<details><summary>Environment</summary><pre>{escape(pairs)}</pre></details>"
+
+
+def _read_evaluations(path: Path) -> list[dict[str, Any]]:
+    entries = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            is_whole = isinstance(entry["values"], dict) and {"label", "step"} <= entry.keys()
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}:{number}: not an evaluation ({error!r})") from error
+        if not is_whole:
+            raise ValueError(f"{path}:{number}: an evaluation needs label, step and values")
+        entries.append(entry)
+    return entries
+
+
+def _step_seconds(record: StepStatistics) -> float:
+    """Seconds of a step: the sum of its stages."""
+    return sum(
+        value
+        for name, value in record.values.items()
+        if name.endswith("/all/seconds") and not name.startswith("run/") and math.isfinite(value)
+    )
+
+
+def _section(title: str, content: str) -> str:
+    return f"<section><h2>{title}</h2>{content}</section>"
+
+
+def _note(text: str) -> str:
+    return f'<p class="note">{escape(text)}</p>'
