@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT = 460, 230
-LEFT, RIGHT, TOP, BOTTOM = 48, 10, 10, 26
+WIDTH, HEIGHT = 360, 190
+LEFT, RIGHT, TOP, BOTTOM = 46, 8, 10, 22
 SMOOTH_FROM = 40  # points from which a moving average is drawn over the raw curve
 MAX_BARS = 80  # further steps are averaged in bins
 
@@ -55,8 +55,11 @@ def line_chart(title: str, series: Sequence[Series], boundary: int | None = None
     if not finite:
         return ""
     low, high = min(finite), max(finite)
-    margin = 0.05 * (high - low) or max(abs(high) * 0.1, 0.1)
-    ticks = nice_ticks(low - margin if low < 0 or low > margin else 0.0, high + margin)
+    if high - low <= 1e-9 * abs(high):
+        low, high = low - 0.1 * (abs(low) or 1.0), high + 0.1 * (abs(high) or 1.0)
+    elif 0 < low < 0.5 * high:
+        low = 0.0
+    ticks = nice_ticks(low, high)
     frame = Frame(min(steps), max(steps), ticks[0], ticks[-1])
     parts = [_axes(frame, ticks)]
     if boundary is not None and frame.low_x < boundary <= frame.high_x:
@@ -157,13 +160,19 @@ def _axes(frame: Frame, ticks: Sequence[float]) -> str:
         parts.append(
             f'<text class="tick" x="{LEFT - 6}" y="{y + 3.5:.1f}" text-anchor="end">{label}</text>'
         )
-    low, high = math.ceil(frame.low_x), math.floor(frame.high_x)
-    for step in sorted({low + round((high - low) * share / 4) for share in range(5)}):
+    for step in _step_ticks(math.ceil(frame.low_x), math.floor(frame.high_x)):
         parts.append(
             f'<text class="tick" x="{frame.x(step):.1f}" y="{HEIGHT - BOTTOM + 16}" '
             f'text-anchor="middle">{step}</text>'
         )
     return "".join(parts)
+
+
+def _step_ticks(low: int, high: int) -> list[int]:
+    """Round step numbers within a range, its ends where there are none."""
+    if high - low < 5:
+        return list(range(low, high + 1))
+    return [round(tick) for tick in nice_ticks(low, high) if low <= tick <= high and tick % 1 == 0]
 
 
 def _boundary(frame: Frame, step: int) -> str:

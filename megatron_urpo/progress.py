@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 import time
@@ -77,7 +78,7 @@ class ProgressLine:
         width = len(str(self._total_steps))
         parts = [label, f"step {statistics.step + 1:>{width}}/{self._total_steps}"]
         for name, text, shape in _COLUMNS:
-            if name in values:
+            if math.isfinite(values.get(name, math.nan)):
                 parts.append(f"{text} {shape.format(values[name])}".strip())
         remaining = self._total_steps - statistics.step - 1
         if remaining > 0:

@@ -32,11 +32,12 @@ EVALUATIONS_FILE = "evaluations.jsonl"
 ENVIRONMENT_FILE = "environment.json"
 CONFIG_FILE = "config.toml"
 
-# Title, and the metrics shown: one curve for each name the star stands for (a role or a stage).
-CHARTS = (
-    ("Mean reward", "rewards/*/mean"),
+# Title, and the metrics shown: a star stands for any role, in front for any stage.
+CHARTS: tuple[tuple[str, *tuple[str, ...]], ...] = (
+    ("Reward by rule", "rewards/reasoning/mean", "rewards/preference/mean"),
+    ("Self-reward of instructions", "rewards/instruction/mean"),
     ("Kendall's tau of the referee", "rewards/*/tau"),
-    ("Share of answers and judgements that parse", "rewards/*/parsed_share"),
+    ("Share of responses that parse", "rewards/*/parsed_share"),
     ("Reward spread within a group", "rewards/*/spread"),
     ("Response length, tokens", "rollout/*/length_mean"),
     ("Share of responses cut off", "rollout/*/truncated_share"),
@@ -44,8 +45,8 @@ CHARTS = (
     ("Share of clipped tokens", "training/*/clip_fraction"),
     ("Share of the tokens", "rollout/*/token_share"),
     ("Groups without variance", "advantages/*/zero_variance_groups"),
-    ("Self-rewarded groups with a usable judgement", "rewards/*/usable_share"),
-    ("Self-scores against the hidden checkers, tau", "rewards/*/checker_agreement"),
+    ("Groups with a usable self-judgement", "rewards/*/usable_share"),
+    ("Self-scores vs. hidden checkers, tau", "rewards/*/checker_agreement"),
     ("Score of the hidden checkers", "rewards/*/check_score"),
     ("Engine/trainer mismatch, nats", "weight_sync/*/mismatch_mean"),
     ("Supervised loss, nats a token", "sft/*/loss"),
@@ -154,8 +155,9 @@ def _evaluation_row(name: str, entries: Sequence[Mapping[str, Any]]) -> str:
             worse = name.endswith("truncated_share")
             direction = "up" if (difference > 0) != worse else "down"
             css_class = direction if round(difference, 6) else ""
+            shown = _score(name, difference).replace("%", "points")
             sign = "+" if difference > 0 else ""
-            cells.append(f'<td class="{css_class}">{sign}{_score(name, difference)}</td>')
+            cells.append(f'<td class="{css_class}">{sign}{shown}</td>')
         else:
             cells.append("<td>–</td>")
     return f"<tr>{''.join(cells)}</tr>"
@@ -173,7 +175,7 @@ def _summary(run: RunRecord) -> str:
     total = config.get("run", {}).get("steps")
     done = run.steps[-1].step + 1 if run.steps else 0
     seconds = sum(_step_seconds(record) for record in run.steps)
-    tiles = [("steps", f"{done} of {total}" if total else f"{done}")]
+    tiles = [("steps", f"{done} / {total}" if total else f"{done}")]
     if seconds:
         tiles.append(("time in steps", format_duration(seconds)))
     wanted = (
@@ -206,8 +208,8 @@ def _charts(steps: Sequence[StepStatistics]) -> str:
     boundary = next((step for step, phase in phases if phase == 2), None)
     figures = [
         line_chart(title, series, boundary)
-        for title, pattern in CHARTS
-        if (series := _series(steps, pattern))
+        for title, *patterns in CHARTS
+        if (series := _series(steps, patterns))
     ]
     numbers = [record.step for record in steps]
     timed = {
@@ -219,17 +221,21 @@ def _charts(steps: Sequence[StepStatistics]) -> str:
     return f'<div class="charts">{"".join(figures)}</div>'
 
 
-def _series(steps: Sequence[StepStatistics], pattern: str) -> list[Series]:
-    """A curve for every metric that fits a pattern, roles first and in their usual order."""
-    star = pattern.split("/").index("*")
-    names = {name for record in steps for name in record.values if _fits(name, pattern)}
-    wildcards = {name: name.split("/")[star] for name in names}
+def _series(steps: Sequence[StepStatistics], patterns: Sequence[str]) -> list[Series]:
+    """A curve for every metric that fits one of the patterns, in the order of the roles."""
+    names = {
+        name
+        for record in steps
+        for name in record.values
+        if any(_fits(name, pattern) for pattern in patterns)
+    }
+    # What tells the curves of a chart apart: the stage where that is free, else the role.
+    part = 0 if patterns[0].startswith("*") else 1
     order = [*ROLES, "all", *STAGES]
-    ranked = sorted(names, key=lambda name: (order.index(wildcards[name]), name))
     series = []
-    for number, name in enumerate(ranked):
+    for number, name in enumerate(sorted(names, key=lambda n: order.index(n.split("/")[part]))):
         present = [record for record in steps if name in record.values]
-        label = wildcards[name]
+        label = name.split("/")[part]
         series.append(
             Series(
                 label.replace("_", " "),

@@ -33,7 +33,9 @@ def test_plain_line_a_step():
     progress = ProgressLine(100, next_step=7, stream=stream, clock=ticking(50, 60, 80))
     progress.show_stage("rollout 3/8")
     progress.show_step(StepStatistics(7, VALUES))
-    progress.show_step(StepStatistics(8, {"data/all/phase": 1.0}))
+    progress.show_step(
+        StepStatistics(8, {"data/all/phase": 1.0, "rewards/preference/tau": float("nan")})
+    )
     progress.close()
     assert stream.getvalue().splitlines() == [
         "phase 2  step   8/100  reasoning 0.46  preference 0.25  instruction 6.50  tau 0.50  "

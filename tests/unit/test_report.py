@@ -1,0 +1,238 @@
+"""The report: whole, partial and damaged run directories; nothing from a model becomes markup."""
+
+import json
+import math
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from megatron_urpo.config import Config, MetricsConfig
+from megatron_urpo.environment import save_environment
+from megatron_urpo.load_config import save_config
+from megatron_urpo.metrics import MetricsWriter
+from megatron_urpo.report import EVALUATIONS_FILE, evaluation_table, render_report
+from megatron_urpo.rollout_log import RolloutLog
+from megatron_urpo.types import (
+    ChatMessage,
+    FinishReason,
+    Group,
+    InstructionTask,
+    Judgement,
+    MaskReason,
+    PreferenceTask,
+    Prompt,
+    ReasoningTask,
+    Response,
+    Rollout,
+    StepStatistics,
+    VerifierStatus,
+)
+
+HOSTILE = "</pre><script>alert('x')</script> & \\boxed{1}"
+VOID = {"meta", "link", "br", "img"}
+
+
+class Page(HTMLParser):
+    """Checks that tags nest, and collects tags, attributes and the text of the page."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.tags, self.attributes, self.text = [], [], [], ""
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def render(directory):
+    path = render_report(directory)
+    assert path == directory / "report.html"
+    return Page(path.read_text(encoding="utf-8"))
+
+
+def response(text, finish_reason=FinishReason.STOP):
+    return Response((1,), np.zeros(1, dtype=np.float32), text, finish_reason, 0)
+
+
+def group(index, task, texts, rewards, order=(), **fields):
+    responses = tuple(response(text) for text in texts)
+    judgement = fields.pop("judgement", None)
+    return Group(
+        Rollout(Prompt(index, task, (1,), order), responses, judgement),
+        np.array(rewards, dtype=np.float64),
+        np.ones(len(texts), dtype=np.bool_),
+        **fields,
+    )
+
+
+@pytest.fixture
+def groups():
+    question = (ChatMessage("user", f"Question {HOSTILE}"),)
+    judgement = Judgement(
+        f"Verdict {HOSTILE}", (2.0, 1.0), (1, 0), 1, 9, 9, FinishReason.STOP, 0, shortened=True
+    )
+    return [
+        group(
+            0,
+            ReasoningTask("sums", "a", question, ("42",)),
+            [f"Answer {HOSTILE}", "x" * 5000],
+            [1.0, math.nan],
+            statuses=(VerifierStatus.CORRECT, VerifierStatus.TIMEOUT),
+            mask_reason=MaskReason.VERIFIER_FAILURE,
+        ),
+        group(
+            1,
+            PreferenceTask("pairs", "b", question, ("worse", "better"), (1.0, 2.0)),
+            ["Scores: \\boxed{1, 2}"] * 6,
+            [0.5] * 6,
+            order=(1, 0),
+        ),
+        group(2, InstructionTask("open", "c", question), ["one", "two"], [2.0, 1.0],
+              judgement=judgement),
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def run(tmp_path, groups):
+    directory = tmp_path / "a&b <run>"
+    directory.mkdir()
+    save_config(Config(), directory / "config.toml")
+    save_environment(directory / "environment.json")
+    writer = MetricsWriter(directory, MetricsConfig(), total_steps=3)
+    for step in range(3):
+        writer.log(
+            StepStatistics(
+                step,
+                {
+                    "data/all/phase": 1 + step // 2,
+                    "rewards/reasoning/mean": 0.25 * step,
+                    "rewards/preference/tau": math.nan if step == 1 else 0.5,
+                    "rewards/instruction/mean": 6.0,
+                    "rollout/all/seconds": 2.0,
+                    "training/all/seconds": 3.0,
+                    "run/all/seconds": 60.0,
+                    "rollout/all/tokens_per_second": 800.0,
+                    "training/all/tokens_per_second": 400.0,
+                    "rewards/reasoning/mean/gsm8k": 0.1,
+                },
+            )
+        )
+    writer.close()
+    values = [("base", 0, 0.02, 0.0), ("after SFT", 0, 0.4, 0.2), ("after URPO", 3, 0.6, 0.15)]
+    with (directory / EVALUATIONS_FILE).open("w") as file:
+        for label, step, accuracy, tau in values:
+            entry = {
+                "label": label,
+                "step": step,
+                "values": {"reasoning/accuracy": accuracy, "preference/tau": tau},
+                "intervals": {"reasoning/accuracy": [accuracy - 0.01, accuracy + 0.01]},
+            }
+            file.write(json.dumps(entry) + "\n")
+    log = RolloutLog(directory)
+    log.write(0, groups[:1])
+    log.write(2, groups)
+    return directory
+
+
+def test_whole_run(run):
+    page = render(run)
+    assert "3 / 200" in page.text
+    assert "0:15" in page.text  # (2 + 3) s a step; run/all/seconds is the whole, not a stage
+    for expected in ("Reward by rule", "Kendall's tau of the referee", "Seconds a stage"):
+        assert expected in page.text
+    assert "Score of the hidden checkers" not in page.text  # was not measured
+    for expected in ("Gold: 42", "Response 1, true quality 2better", "masked: verifier failure"):
+        assert expected in page.text
+    assert "shown in the order 2, 1" in page.text
+    assert "and 2 more" in page.text
+    assert "[3500 more characters]" in page.text
+    assert "The same at step 0" in page.text
+    assert "rewards/reasoning/mean/gsm8k" in page.text  # in the table of all metrics
+
+
+def test_page_is_self_contained_and_safe(run):
+    page = render(run)
+    assert "script" not in page.tags
+    assert {"img", "link", "iframe"}.isdisjoint(page.tags)
+    assert {"src", "href", "onclick"}.isdisjoint(name for name, _ in page.attributes)
+    for text in (f"Question {HOSTILE}", f"Answer {HOSTILE}", f"Verdict {HOSTILE}"):
+        assert text in page.text
+    assert "URPO run a&b <run>" in page.text
+
+
+def test_evaluations_side_by_side(run):
+    page = render(run)
+    assert (
+        "2.0 %1.0 % to 3.0 %40.0 %39.0 % to 41.0 %60.0 %59.0 % to 61.0 %+58.0 points" in page.text
+    )
+    assert "tau0.0000.2000.150+0.150" in page.text
+
+
+def test_latest_evaluation_of_a_label_counts():
+    entries = [
+        {"label": "base", "step": 0, "values": {"preference/tau": 0.1}},
+        {"label": "urpo", "step": 5, "values": {"preference/tau": 0.3}},
+        {"label": "urpo", "step": 9, "values": {"preference/tau": 0.05, "reasoning/accuracy": 1}},
+    ]
+    page = Page(evaluation_table(entries))
+    assert "tau0.1000.050-0.050" in page.text
+    assert "accuracy–100.0 %–" in page.text
+    assert [value for name, value in page.attributes if value in ("up", "down")] == ["down"]
+
+
+def test_less_truncation_is_better():
+    entries = [
+        {"label": label, "step": 0, "values": {"reasoning/truncated_share": value}}
+        for label, value in (("base", 0.5), ("urpo", 0.25))
+    ]
+    assert '<td class="up">-25.0 points</td>' in evaluation_table(entries)
+
+
+def test_empty_directory_gets_notes(tmp_path):
+    page = render(tmp_path)
+    for missing in ("metrics.jsonl", "evaluations.jsonl", "config.toml", "environment.json"):
+        assert missing in page.text
+    assert "No rollout was recorded" in page.text
+
+
+@pytest.mark.parametrize(
+    "present", ["config.toml", "environment.json", "metrics.jsonl", "evaluations.jsonl", "rollouts"]
+)
+def test_any_part_may_be_missing(run, present):
+    (run / present).rename(run / "elsewhere")
+    render(run)
+
+
+def test_running_again_replaces_the_report(run):
+    render(run)
+    (run / EVALUATIONS_FILE).unlink()
+    assert "No evaluation yet" in render(run).text
+    assert not list(run.glob("*.tmp"))
+
+
+def test_not_a_run_directory(tmp_path):
+    with pytest.raises(FileNotFoundError, match="is not a run directory"):
+        render_report(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("line", ["{", "3", '{"label": "x", "step": 1}', '{"values": {}}'])
+def test_damaged_evaluation_names_the_line(tmp_path, line):
+    (tmp_path / EVALUATIONS_FILE).write_text('{"label": "a", "step": 0, "values": {}}\n' + line)
+    with pytest.raises(ValueError, match=rf"{EVALUATIONS_FILE}:2: "):
+        render_report(tmp_path)
