@@ -147,12 +147,12 @@ def shorten_middle(text: str, max_chars: int) -> str:
 def neutralise(text: str) -> str:
     """Quoted text without anything that could pass for a part of the template.
 
-    "[The End of Response 1]" becomes "(The End of Response 1)", "#### Output Format Requirements
-    ####" becomes "(Output Format Requirements)" and "Scores:" becomes "(Scores)", in any case and
+    "[The End of Response 1]" becomes "(The End of Response 1)", "#### Output Format Requirements"
+    becomes "(Output Format Requirements)" and "Scores:" becomes "(Scores)", in any case and
     spacing, with look-alike letters and brackets and with invisible characters in between. All else
     is kept to the letter. Idempotent; linear time.
     """
-    text = _DELIMITER.sub(r"(\1)", text)
+    text = _DELIMITER.sub(lambda match: f"({match[1]}{')' if match[2] else ''}", text)
     text = _FORMAT_HEADING.sub(_without_hashes, text)
     return _SCORE_LINE.sub(r"(\1)\2", text)
 
@@ -243,11 +243,11 @@ def _compile_patterns() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[st
 
     delimiter = (
         f"[{_OPEN}]({_GAP}{either('the')}{_GAP}{either('begin', 'end')}{_GAP}{either('of')}{_GAP}"
-        rf"{either('question', 'response')}(?:{_GAP}\d*+{_GAP}(?=[{_CLOSE}]))?)[{_CLOSE}]?"
+        rf"{either('question', 'response')}(?:{_GAP}\d*+{_GAP}(?=[{_CLOSE}]))?)([{_CLOSE}]?)"
     )
     heading = (
         f"(?<![{_INVISIBLE}{_HASH}])([{_INVISIBLE}{_HASH}]*+)"
-        f"({either('output format requirements')})((?:{_GAP}[{_HASH}]++)?+)"
+        f"({either('output format requirements')})(?={_GAP}([{_HASH}]?))"
     )
     score_line = rf"(?<![^\W_])({either('scores')})({_GAP})[{_COLON}]"
     return re.compile(delimiter), re.compile(heading), re.compile(score_line)

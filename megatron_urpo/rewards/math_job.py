@@ -36,7 +36,7 @@ class EquivalenceJob(TypedDict):
 
 
 def judge(job: EquivalenceJob) -> str:
-    """ "correct", "wrong", or "error" where the library cannot compare or cannot read a gold.
+    """Say "correct", "wrong", or "error": it cannot compare them, or cannot read a gold.
 
     An answer that cannot be read is wrong.
     """

@@ -14,7 +14,6 @@ import signal
 import sys
 
 MEMORY_LIMIT_BYTES = 4 << 30
-READY = "ready"
 # The pool kills a worker at its wall clock; this much later the worker ends by itself, for the case
 # that the pool's own process is gone. The default action of SIGALRM interrupts even C code.
 ALARM_MARGIN_SECONDS = 5.0
@@ -23,8 +22,9 @@ ALARM_MARGIN_SECONDS = 5.0
 def serve(target: str) -> None:
     """Serve `target` ("module:function", JSON value in, JSON value out) until stdin closes.
 
-    Each line read is `{"job": ..., "timeout_seconds": ...}`; each line written is the result. An
-    exception ends the process: its traceback goes to stderr, and the pool starts another.
+    The first line written says that the function is loaded. Then each line read is `{"job": ...,
+    "timeout_seconds": ...}` and each line written its result. An exception ends the process: its
+    traceback goes to stderr, and the pool starts another.
     """
     # Replies have a descriptor of their own: what the function prints must not mix with them.
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "w")
@@ -34,7 +34,7 @@ def serve(target: str) -> None:
 
     module, function = target.split(":")
     run = getattr(importlib.import_module(module), function)
-    print(json.dumps(READY), file=replies, flush=True)
+    print(json.dumps("ready"), file=replies, flush=True)
     for line in sys.stdin:
         request = json.loads(line)
         signal.setitimer(signal.ITIMER_REAL, request["timeout_seconds"] + ALARM_MARGIN_SECONDS)

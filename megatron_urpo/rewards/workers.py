@@ -22,8 +22,6 @@ import time
 from concurrent.futures import Future
 from typing import Any
 
-from megatron_urpo.rewards.worker_process import READY
-
 START_SECONDS = 120.0  # for importing the served module on a busy machine
 
 _BOOTSTRAP = (
@@ -106,12 +104,13 @@ class WorkerPool:
         for _ in self._threads:
             self._jobs.put(None)
         for worker in self._workers:
-            worker.close()
+            worker.interrupt()
         for thread in self._threads:
             thread.join()
         self._threads = []
 
     def _run_jobs(self, worker: _Worker) -> None:
+        """What a thread does; its worker's pipes are its own."""
         while (job := self._jobs.get()) is not None:
             future, request = job
             if not future.set_running_or_notify_cancel():
@@ -123,6 +122,7 @@ class WorkerPool:
             finally:
                 if not future.done():  # whoever waits must not wait for a thread that ended
                     future.set_exception(WorkerError("the thread of this worker ended"))
+        worker.kill()
 
 
 class _Worker:
@@ -131,7 +131,7 @@ class _Worker:
     def __init__(self, target: str) -> None:
         self._target = target
         self._process: subprocess.Popen[bytes] | None = None
-        self._lock = threading.Lock()  # starting against closing
+        self._lock = threading.Lock()  # over which process is current
         self._closed = False
 
     def call(self, request: str, timeout_seconds: float) -> Any:
@@ -147,15 +147,29 @@ class _Worker:
             process.stdin.flush()
             return _read_reply(process, time.monotonic() + timeout_seconds)
         except TimeoutError:
-            self._kill()
+            self.kill()
             raise JobTimeoutError(f"no result within {timeout_seconds:g} s") from None
         except (BrokenPipeError, EOFError):
-            raise WorkerError(f"the worker died with exit code {self._kill()}") from None
+            raise WorkerError(f"the worker died with exit code {self.kill()}") from None
 
-    def close(self) -> None:
+    def interrupt(self) -> None:
+        """End the process under a call, from another thread: the call fails, others are refused."""
         with self._lock:
             self._closed = True
-        self._kill()
+            if self._process is not None:
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def kill(self) -> int | None:
+        """Kill the process and its children; its exit code, None if there was none."""
+        with self._lock:
+            process, self._process = self._process, None
+        if process is None:
+            return None
+        os.killpg(process.pid, signal.SIGKILL)  # not yet waited for, so the group exists
+        with process, contextlib.suppress(BrokenPipeError):
+            assert process.stdin is not None
+            process.stdin.close()  # may still hold a request that the process never read
+        return process.returncode
 
     def _start(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-c", _BOOTSTRAP, self._target, *sys.path]
@@ -172,32 +186,18 @@ class _Worker:
             except OSError as error:
                 raise WorkerStartError(f"cannot start {sys.executable}: {error}") from error
         try:
-            reply = _read_reply(process, time.monotonic() + START_SECONDS)
+            _read_reply(process, time.monotonic() + START_SECONDS)
         except TimeoutError:
-            self._kill()
+            self.kill()
             raise WorkerStartError(
                 f"the worker for {self._target} was not ready after {START_SECONDS:g} s"
             ) from None
         except EOFError:
             raise WorkerStartError(
-                f"the worker for {self._target} ended at its start with exit code {self._kill()}; "
+                f"the worker for {self._target} ended at its start with exit code {self.kill()}; "
                 "its error is on stderr"
             ) from None
-        if reply != READY:
-            raise WorkerStartError(f"the worker for {self._target} greeted with {reply!r}")
         return process
-
-    def _kill(self) -> int | None:
-        """Kill the process and its children; its exit code, None if there was none."""
-        with self._lock:
-            process, self._process = self._process, None
-        if process is None:
-            return None
-        os.killpg(process.pid, signal.SIGKILL)  # not yet waited for, so the group exists
-        with process, contextlib.suppress(BrokenPipeError):
-            assert process.stdin is not None
-            process.stdin.close()  # may still hold a request that the process never read
-        return process.returncode
 
 
 def _read_reply(process: subprocess.Popen[bytes], deadline: float) -> Any:
