@@ -1,7 +1,8 @@
 """`urpo report`: one self-contained report.html of a run directory.
 
-Reads config.toml, environment.json, metrics.jsonl, evaluations.jsonl and rollouts/; a file that is
-not there (yet) leaves a note in its place, so that partial runs can be looked at. An evaluation is
+Reads config.toml, environment.json, metrics.jsonl, sft/metrics.jsonl, evaluations.jsonl and
+rollouts/; a file that is not there (yet) leaves a note in its place, so that partial runs can be
+looked at. An evaluation is
 one JSON object a line: {"label": str, "step": int, "values": {"preference/tau": float, ...},
 "intervals": {"preference/tau": [low, high], ...} (optional)}.
 """
@@ -31,6 +32,7 @@ REPORT_FILE = "report.html"
 EVALUATIONS_FILE = "evaluations.jsonl"
 ENVIRONMENT_FILE = "environment.json"
 CONFIG_FILE = "config.toml"
+SFT_DIRECTORY = "sft"
 
 # Title, and the metrics shown: a star stands for any role, in front for any stage.
 CHARTS: tuple[tuple[str, *tuple[str, ...]], ...] = (
@@ -49,9 +51,11 @@ CHARTS: tuple[tuple[str, *tuple[str, ...]], ...] = (
     ("Self-scores vs. hidden checkers, tau", "rewards/*/checker_agreement"),
     ("Score of the hidden checkers", "rewards/*/check_score"),
     ("Engine/trainer mismatch, nats", "weight_sync/*/mismatch_mean"),
+    ("Held-out reasoning accuracy", "evaluation/reasoning/accuracy"),
+    ("Held-out referee tau", "evaluation/preference/tau"),
     ("Supervised loss, nats a token", "sft/*/loss"),
     ("Policy loss", "training/*/loss"),
-    ("Gradient norm", "training/*/grad_norm"),
+    ("Gradient norm", "*/all/grad_norm"),
     ("Tokens a second", "*/all/tokens_per_second"),
 )
 ROLES = tuple(kind.value for kind in TaskKind)
@@ -65,6 +69,7 @@ class RunRecord:
     config: dict[str, Any] | None = None
     environment: dict[str, str] | None = None
     steps: list[StepStatistics] = field(default_factory=list)
+    sft_steps: list[StepStatistics] = field(default_factory=list)  # of the warm start, if any
     evaluations: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -85,6 +90,7 @@ def render_report(run_directory: str | Path) -> Path:
             _summary(run),
             _section("Evaluation", evaluation_table(run.evaluations)),
             _section("Training", _charts(run.steps)),
+            _section("Supervised warm start", _charts(run.sft_steps)) if run.sft_steps else "",
             _section("Sampled answers and judgements", render_samples(RolloutLog(directory))),
             _section("All metrics", _all_metrics(run.steps)),
             _section("Configuration", _configuration(run)),
@@ -114,6 +120,8 @@ def read_run(directory: Path) -> RunRecord:
         run.environment = json.loads(path.read_text(encoding="utf-8"))
     if (path := directory / METRICS_FILE).is_file():
         run.steps = read_metrics(path)
+    if (path := directory / SFT_DIRECTORY / METRICS_FILE).is_file():
+        run.sft_steps = read_metrics(path)
     if (path := directory / EVALUATIONS_FILE).is_file():
         run.evaluations = _read_evaluations(path)
     return run
@@ -290,9 +298,10 @@ def _configuration(run: RunRecord) -> str:
 
 def _read_evaluations(path: Path) -> list[dict[str, Any]]:
     entries = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
-        if not line.strip():
-            continue
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    for number, line in enumerate(lines, start=1):
+        if not line.endswith("\n"):
+            break  # half written by a killed run
         try:
             entry = json.loads(line)
             is_whole = isinstance(entry["values"], dict) and {"label", "step"} <= entry.keys()

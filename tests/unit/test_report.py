@@ -233,6 +233,24 @@ def test_not_a_run_directory(tmp_path):
 
 @pytest.mark.parametrize("line", ["{", "3", '{"label": "x", "step": 1}', '{"values": {}}'])
 def test_damaged_evaluation_names_the_line(tmp_path, line):
-    (tmp_path / EVALUATIONS_FILE).write_text('{"label": "a", "step": 0, "values": {}}\n' + line)
+    (tmp_path / EVALUATIONS_FILE).write_text(
+        '{"label": "a", "step": 0, "values": {}}\n' + line + "\n"
+    )
     with pytest.raises(ValueError, match=rf"{EVALUATIONS_FILE}:2: "):
         render_report(tmp_path)
+
+
+def test_half_written_evaluation_is_left_out(tmp_path):
+    whole = '{"label": "whole", "step": 0, "values": {"preference/tau": 0.5}}\n'
+    (tmp_path / EVALUATIONS_FILE).write_text(whole + whole[:20])
+    assert "whole" in render(tmp_path).text
+
+
+def test_warm_start_has_its_own_curves(tmp_path):
+    writer = MetricsWriter(tmp_path / "sft", MetricsConfig(), total_steps=2)
+    for step in range(2):
+        writer.log(StepStatistics(step, {"sft/all/loss": 2.0 - step, "sft/all/seconds": 1.0}))
+    writer.close()
+    page = render(tmp_path)
+    assert "Supervised warm start" in page.text
+    assert "Supervised loss, nats a token" in page.text
