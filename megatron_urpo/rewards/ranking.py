@@ -55,7 +55,8 @@ def _flatten(name: str, groups: Groups) -> tuple[Float64Array, npt.NDArray[np.in
                 "groups"
             )
         count, length = groups.shape
-        return groups.astype(np.float64).reshape(-1), np.arange(count + 1, dtype=np.int64) * length
+        values = np.ascontiguousarray(groups, dtype=np.float64).reshape(-1)
+        return values, np.arange(count + 1, dtype=np.int64) * length
     arrays = [np.asarray(group, dtype=np.float64) for group in groups]
     for index, array in enumerate(arrays):
         if array.ndim != 1:
@@ -65,5 +66,4 @@ def _flatten(name: str, groups: Groups) -> tuple[Float64Array, npt.NDArray[np.in
             )
     offsets = np.zeros(len(arrays) + 1, dtype=np.int64)
     np.cumsum([len(array) for array in arrays], out=offsets[1:])
-    values = np.concatenate(arrays) if arrays else np.empty(0, dtype=np.float64)
-    return values, offsets
+    return np.concatenate(arrays or [np.empty(0)]), offsets

@@ -113,7 +113,7 @@ def test_reasoning_rewards(scorer_of):
 
 
 def test_a_verifier_timeout_masks_its_group_and_no_other(scorer_of):
-    scorer = scorer_of(verifier_timeout_seconds=1.0, verifier_workers=1)
+    scorer = scorer_of(verifier_timeout_seconds=3.0, verifier_workers=1)
     slow = rollout(PROBLEM, ["\\boxed{5}", "\\boxed{9^{9^{9}}}", "\\boxed{6}"])
     masked, whole = scored(scorer, slow, rollout(PROBLEM, ["\\boxed{y=5}"], index=1))
     np.testing.assert_array_equal(masked.rewards, [1.0, np.nan, 0.0])

@@ -88,7 +88,7 @@ def test_a_dead_worker_is_an_error_and_is_replaced(pool_of, job):
 def test_a_worker_is_killed_with_its_children(pool_of, tmp_path):
     child_file = tmp_path / "child"
     with pytest.raises(JobTimeoutError):
-        pool_of("behave", timeout_seconds=1.0).submit({"child_file": str(child_file)}).result()
+        pool_of("behave", timeout_seconds=2.0).submit({"child_file": str(child_file)}).result()
     wait_until(lambda: not is_running(int(child_file.read_text())))
 
 
