@@ -14,6 +14,7 @@ Nothing a model wrote is ever evaluated as Python.
 
 from __future__ import annotations
 
+import atexit
 import functools
 import re
 from collections.abc import Sequence
@@ -124,7 +125,9 @@ def begin_verification(
 
 @functools.cache
 def _own_pool() -> WorkerPool:
-    return WorkerPool(WORKER_TARGET, workers=1, timeout_seconds=DEFAULT_TIMEOUT_SECONDS)
+    pool = WorkerPool(WORKER_TARGET, workers=1, timeout_seconds=DEFAULT_TIMEOUT_SECONDS)
+    atexit.register(pool.close)
+    return pool
 
 
 def _gold_answer(gold: str) -> str:
