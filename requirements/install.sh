@@ -60,9 +60,9 @@ install_torch() {
     pin=$(grep '^torch==' "$LOCK")
     version=$(.venv/bin/python -c 'import importlib.metadata as m; print(m.version("torch"))' 2>/dev/null || true)
     [[ $version != "${pin#torch==}" ]] || return 0
-    .venv/bin/pip install --quiet --no-deps "$pin" 2>/dev/null && return
+    .venv/bin/pip install -qq --no-compile --no-deps "$pin" 2>/dev/null && return
     echo "No local CPU wheel of $pin: taking it from $TORCH_CPU_INDEX"
-    .venv/bin/pip install --quiet --no-deps --index-url "$TORCH_CPU_INDEX" "$pin"
+    .venv/bin/pip install -qq --no-compile --no-deps --index-url "$TORCH_CPU_INDEX" "$pin"
 }
 
 install_packages() {
@@ -71,8 +71,8 @@ install_packages() {
     [[ -f $stamp && $(<"$stamp") == "$wanted" ]] && return
     echo "Installing the packages of $LOCK into .venv (about 3 GB; minutes on a slow network)"
     install_torch
-    .venv/bin/pip install --quiet --no-deps --requirement "$LOCK"
-    .venv/bin/pip uninstall --quiet --yes "${UNWANTED[@]}" 2>/dev/null
+    .venv/bin/pip install -qq --no-compile --no-deps --requirement "$LOCK"
+    .venv/bin/pip uninstall -qq --yes "${UNWANTED[@]}" 2>/dev/null
     echo "$wanted" >"$stamp"
 }
 
@@ -83,7 +83,7 @@ build_extension() {
         return
     fi
     echo "Compiling the C++ extension"
-    .venv/bin/pip install --quiet --no-deps --no-build-isolation --editable .
+    .venv/bin/pip install -qq --no-deps --no-build-isolation --editable .
     echo "$wanted" >"$stamp"
 }
 
