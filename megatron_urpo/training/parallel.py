@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -61,6 +62,18 @@ class Parallel:
         if self.context_parallel_size > 1:
             multiple *= 2 * self.context_parallel_size
         return multiple
+
+    def barrier(self) -> None:
+        """Waits for all ranks."""
+        dist.barrier()
+
+    def gather_objects(self, value: Any) -> list[Any]:
+        """The (picklable) values of all ranks, in rank order, on every rank."""
+        values: list[Any] = [value]
+        if self.world_size > 1:
+            values = [None] * self.world_size
+            dist.all_gather_object(values, value)
+        return values
 
 
 def initialize(config: Config) -> Parallel:

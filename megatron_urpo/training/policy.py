@@ -10,7 +10,7 @@ Losses are summed, never averaged: the denominators are in MicroBatch.loss_weigh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -178,6 +178,10 @@ class Policy:
             self.hf_weights(), Path(self.config.model.path), Path(directory), self.parallel
         )
         dist.barrier()
+
+    def identity(self) -> dict[str, Any]:
+        """What makes this model another one than its neighbours: a checkpoint has to agree."""
+        return asdict(self.shape)
 
     def save(self, directory: str | Path) -> None:
         """Writes model and optimizer state into an existing, empty directory."""
