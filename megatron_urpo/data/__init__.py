@@ -1,0 +1,6 @@
+"""The data stage: sources, the mixture of a batch, prompts as token ids.
+
+    sources -> mixture -> prompts            (demonstrations, for the supervised warm start)
+
+It consumes the [data] section and produces the Prompts of a step; it waits for nothing.
+"""

@@ -1,0 +1,265 @@
+"""The JSONL schema of user data: one object a line (docs/data.md).
+
+    {"kind": "reasoning", "prompt": "What is 6 times 7?", "answers": ["42"]}
+    {"kind": "preference", "prompt": "Name a fruit.", "responses": ["Fig", "Dog"], "rank": [1, 2]}
+    {"kind": "instruction", "prompt": "Write a line about rain.", "checks": []}
+
+Every line is checked on its own; the first bad one raises DataError with file, line and remedy.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from megatron_urpo.config import SourceConfig
+from megatron_urpo.data.checkers import CHECKERS, argument_problem
+from megatron_urpo.types import (
+    ChatMessage,
+    Check,
+    InstructionTask,
+    PreferenceTask,
+    ReasoningTask,
+    Task,
+    TaskKind,
+)
+
+_KINDS = [kind.value for kind in TaskKind]
+ROLES = ("system", "user", "assistant")
+_COMMON_FIELDS = ("kind", "id", "prompt", "messages", "metadata")
+_FIELDS = {
+    TaskKind.REASONING: (*_COMMON_FIELDS, "answers"),
+    TaskKind.PREFERENCE: (*_COMMON_FIELDS, "responses", "truth", "rank"),
+    TaskKind.INSTRUCTION: (*_COMMON_FIELDS, "checks"),
+}
+
+
+class DataError(ValueError):
+    """Data that cannot be used; the message names the place, the value and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class JsonlTasks:
+    """What a file holds."""
+
+    tasks: tuple[Task, ...]
+    dropped_ties: int  # preference records without any order between their responses
+
+
+def read_tasks(source: SourceConfig) -> JsonlTasks:
+    """All tasks of a JSONL file.
+
+    Preference records whose responses are all equally good carry no signal: they are left out and
+    counted.
+
+    Raises:
+        DataError: the file is missing, is empty or holds a bad line.
+    """
+    path = Path(source.path)
+    tasks: list[Task] = []
+    first_lines: dict[str, int] = {}
+    dropped = 0
+    for number, record in _read_objects(path):
+        task = _parse_task(record, source, f"{path}:{number}", default_key=f"line-{number}")
+        if task.key in first_lines:
+            raise DataError(
+                f"{path}:{number}: id {task.key!r} is already taken by line "
+                f"{first_lines[task.key]}: make ids unique, or leave them out"
+            )
+        first_lines[task.key] = number
+        if isinstance(task, PreferenceTask) and len(set(task.truth)) == 1:
+            dropped += 1
+        else:
+            tasks.append(task)
+    if not tasks:
+        reason = f"all its {dropped} records are tied" if dropped else "it has no records"
+        raise DataError(f"{path}: source {source.name!r} is empty, {reason}: add data or remove it")
+    return JsonlTasks(tuple(tasks), dropped)
+
+
+def _read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Line numbers from 1 and the object on each line; blank lines are passed over."""
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be opened ({error.strerror}): check the path") from error
+    with file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                yield number, _parse_object(line, f"{path}:{number}")
+
+
+def _parse_object(line: bytes, place: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{place}: not UTF-8 at byte {error.start} of the line: save the file as UTF-8"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        if not line.endswith(b"\n"):
+            raise DataError(
+                f"{place}: the last line is cut off: {_excerpt(line.decode())}; the file was not "
+                "written or copied to its end"
+            ) from error
+        raise DataError(
+            f"{place}: not a JSON object ({error}): {_excerpt(line.decode())}"
+        ) from error
+    if not isinstance(record, dict):
+        raise DataError(f"{place}: {_excerpt(record)} is not an object: write {{...}} on each line")
+    return record
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a number in JSON")
+
+
+def _parse_task(
+    record: Mapping[str, Any], source: SourceConfig, place: str, default_key: str
+) -> Task:
+    kind = record.get("kind")
+    if kind not in _KINDS:
+        raise DataError(
+            f"{place}: kind = {_excerpt(kind)}: give one of {', '.join(map(repr, _KINDS))}"
+        )
+    if kind != source.kind:
+        raise DataError(
+            f"{place}: kind = {kind!r}, but source {source.name!r} is of kind "
+            f"{str(source.kind)!r}: keep one kind to a file, or correct the source"
+        )
+    for name in record:
+        if name not in _FIELDS[source.kind]:
+            raise DataError(
+                f"{place}: unknown field {name!r}: {kind} records have "
+                f"{', '.join(_FIELDS[source.kind])}; put anything else under metadata"
+            )
+    key = record.get("id", default_key)
+    if not isinstance(key, str | int) or isinstance(key, bool) or key == "":
+        raise DataError(f"{place}: id = {_excerpt(key)}: give a string or a whole number")
+    messages = _parse_messages(record, place)
+    if source.kind is TaskKind.REASONING:
+        gold = _parse_texts(record, "answers", place, minimum=1)
+        return ReasoningTask(source.name, str(key), messages, gold)
+    if source.kind is TaskKind.PREFERENCE:
+        responses = _parse_texts(record, "responses", place, minimum=2, may_be_blank=True)
+        truth = _parse_truth(record, len(responses), place)
+        return PreferenceTask(source.name, str(key), messages, responses, truth)
+    return InstructionTask(source.name, str(key), messages, _parse_checks(record, place))
+
+
+def _parse_messages(record: Mapping[str, Any], place: str) -> tuple[ChatMessage, ...]:
+    if ("prompt" in record) == ("messages" in record):
+        raise DataError(f"{place}: give either prompt (a text) or messages (a list of turns)")
+    if "prompt" in record:
+        return (ChatMessage("user", _parse_text(record["prompt"], "prompt", place)),)
+    turns = record["messages"]
+    if not isinstance(turns, list) or not turns:
+        raise DataError(
+            f'{place}: messages = {_excerpt(turns)}: give a list of {{"role": ..., "content": ...}}'
+        )
+    messages = []
+    for index, turn in enumerate(turns):
+        name = f"messages[{index}]"
+        if not isinstance(turn, dict) or set(turn) != {"role", "content"}:
+            raise DataError(f"{place}: {name} = {_excerpt(turn)}: give exactly role and content")
+        role = turn["role"]
+        if role not in ROLES or (role == "system" and index > 0):
+            raise DataError(
+                f"{place}: {name}.role = {_excerpt(role)}: give user or assistant, or system in "
+                "the first turn"
+            )
+        messages.append(ChatMessage(role, _parse_text(turn["content"], f"{name}.content", place)))
+    if messages[-1].role != "user":
+        raise DataError(f"{place}: the last of messages must be a user turn, for a model to answer")
+    return tuple(messages)
+
+
+def _parse_text(value: object, name: str, place: str, *, may_be_blank: bool = False) -> str:
+    if not isinstance(value, str) or not (value.strip() or may_be_blank):
+        raise DataError(f"{place}: {name} = {_excerpt(value)}: give a text that is not blank")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{place}: {name} holds half of a surrogate pair at character {error.start}: it cannot "
+            "be encoded; replace it"
+        ) from error
+    return value
+
+
+def _parse_texts(
+    record: Mapping[str, Any], name: str, place: str, *, minimum: int, may_be_blank: bool = False
+) -> tuple[str, ...]:
+    values = record.get(name)
+    if not isinstance(values, list) or len(values) < minimum:
+        raise DataError(
+            f"{place}: {name} = {_excerpt(values)}: give a list of at least {minimum} text(s)"
+        )
+    return tuple(
+        _parse_text(value, f"{name}[{index}]", place, may_be_blank=may_be_blank)
+        for index, value in enumerate(values)
+    )
+
+
+def _parse_truth(record: Mapping[str, Any], count: int, place: str) -> tuple[float, ...]:
+    """Qualities, larger is better; rank 1 = best is turned over."""
+    if ("truth" in record) == ("rank" in record):
+        raise DataError(
+            f"{place}: give either truth (qualities, larger is better) or rank (1 is best)"
+        )
+    name = "truth" if "truth" in record else "rank"
+    values = record[name]
+    if not isinstance(values, list) or len(values) != count:
+        raise DataError(
+            f"{place}: {name} = {_excerpt(values)}: give {count} numbers, one a response"
+        )
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not _finite(value):
+            raise DataError(f"{place}: {name} holds {_excerpt(value)}: give finite numbers")
+    if name == "truth":
+        return tuple(map(float, values))
+    worst = max(values)
+    return tuple(float(worst - value) for value in values)
+
+
+def _finite(value: int | float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _parse_checks(record: Mapping[str, Any], place: str) -> tuple[Check, ...]:
+    values = record.get("checks", [])
+    if not isinstance(values, list):
+        raise DataError(f"{place}: checks = {_excerpt(values)}: give a list")
+    checks = []
+    for index, value in enumerate(values):
+        name = f"checks[{index}]"
+        if (
+            not isinstance(value, dict)
+            or not {"name"} <= set(value) <= {"name", "argument"}
+            or not isinstance(value.get("argument", ""), str)
+        ):
+            raise DataError(
+                f'{place}: {name} = {_excerpt(value)}: give {{"name": ..., "argument": text}}'
+            )
+        if value["name"] not in CHECKERS:
+            raise DataError(
+                f"{place}: {name}.name = {_excerpt(value['name'])}: give one of "
+                f"{', '.join(CHECKERS)}"
+            )
+        check = Check(value["name"], value.get("argument", ""))
+        if problem := argument_problem(check):
+            raise DataError(f"{place}: {name}.argument = {_excerpt(check.argument)}: {problem}")
+        checks.append(check)
+    return tuple(checks)
+
+
+def _excerpt(value: object, limit: int = 60) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
