@@ -1,4 +1,4 @@
-"""DDP and the distributed optimizer: AdamW on fp32 master weights, sharded over data parallelism."""
+"""DDP and the distributed optimizer: AdamW on fp32 master weights, sharded over the ranks."""
 
 from __future__ import annotations
 
@@ -104,6 +104,8 @@ class Optimizer:
         """One AdamW step on the summed gradients, clipped to the configured global norm."""
         for group in self._chained.param_groups:
             group["lr"] = lr
+            # Megatron leaves this product to its own scheduler, which is not used here.
+            group["weight_decay"] = self._config.weight_decay * group["wd_mult"]
         with cuda_type_names(self._platform):
             self._chained.prepare_grads()
             grad_norm = float(self._chained.get_grad_norm())

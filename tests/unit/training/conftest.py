@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import transformers
 
-from megatron_urpo.config import Config, ModelConfig, OptimizerConfig, RunConfig, TrainingConfig
+from megatron_urpo.config import Config, ModelConfig, OptimizerConfig, TrainingConfig
 from megatron_urpo.training import parallel as parallelism
 from megatron_urpo.training.parallel import Parallel
 from megatron_urpo.training.policy import Policy
@@ -80,18 +81,17 @@ def model_directory(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str],
 
 
 @pytest.fixture
-def make_policy(
-    parallel: Parallel, model_directory: Callable[[str], Path]
-) -> Callable[..., Policy]:
+def make_policy_at(parallel: Parallel) -> Callable[..., Policy]:
+    """Builds a Policy from a model directory."""
+
     def make(
-        family: str = "llama_tied",
+        directory: Path,
         dtype: str = "float32",
         optimizer: OptimizerConfig | None = None,
         training: TrainingConfig | None = None,
     ) -> Policy:
         config = Config(
-            run=RunConfig(seed=1),
-            model=ModelConfig(path=str(model_directory(family)), params_dtype=dtype),
+            model=ModelConfig(path=str(directory), params_dtype=dtype),
             training=training or TrainingConfig(logprob_chunk_tokens=7),
         )
         return Policy.from_pretrained(config, parallel, optimizer or OptimizerConfig(lr=1e-3))
@@ -99,21 +99,38 @@ def make_policy(
     return make
 
 
-def random_group(
-    index: int,
-    prompt_length: int,
-    response_lengths: tuple[int, ...],
-    kind: TaskKind = TaskKind.REASONING,
-) -> TrainingGroup:
-    """A group of random tokens; advantages differ and sum to about 0."""
-    rng = np.random.default_rng(index)
-    return TrainingGroup(
-        index=index,
-        kind=kind,
-        prompt_ids=rng.integers(0, VOCAB_SIZE, prompt_length),
-        response_ids=tuple(rng.integers(0, VOCAB_SIZE, length) for length in response_lengths),
-        rollout_logprobs=tuple(
-            rng.normal(-4, 0.1, length).astype(np.float32) for length in response_lengths
-        ),
-        advantages=rng.normal(size=len(response_lengths)),
-    )
+@pytest.fixture
+def make_policy(
+    make_policy_at: Callable[..., Policy], model_directory: Callable[[str], Path]
+) -> Callable[..., Policy]:
+    """Builds a Policy from the small random model of a family."""
+
+    def make(family: str = "llama_tied", *args: Any, **kwargs: Any) -> Policy:
+        return make_policy_at(model_directory(family), *args, **kwargs)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def random_group() -> Callable[..., TrainingGroup]:
+    """Builds a group of random tokens whose advantages differ."""
+
+    def make(
+        index: int,
+        prompt_length: int,
+        response_lengths: tuple[int, ...],
+        kind: TaskKind = TaskKind.REASONING,
+    ) -> TrainingGroup:
+        rng = np.random.default_rng(index)
+        return TrainingGroup(
+            index=index,
+            kind=kind,
+            prompt_ids=rng.integers(0, VOCAB_SIZE, prompt_length),
+            response_ids=tuple(rng.integers(0, VOCAB_SIZE, length) for length in response_lengths),
+            rollout_logprobs=tuple(
+                rng.normal(-4, 0.1, length).astype(np.float32) for length in response_lengths
+            ),
+            advantages=rng.normal(size=len(response_lengths)),
+        )
+
+    return make

@@ -1,0 +1,150 @@
+import numpy as np
+import pytest
+import torch
+
+from megatron_urpo.training.attention import (
+    PrefixCall,
+    pack_for_transformer_engine,
+    plan_attention,
+    shared_prefix_attention,
+)
+from megatron_urpo.types import MicroBatch, Segment
+
+HEADS, GROUPS, DIM = 6, 2, 16
+SEGMENTS = {
+    "one sequence": [Segment(5, (4,))],
+    "prompt alone": [Segment(6, ())],
+    "shared": [Segment(7, (3, 5, 1, 5))],
+    "mixed lengths": [Segment(3, (2, 9)), Segment(11, (1,)), Segment(1, (4, 4, 4)), Segment(2, ())],
+    "long": [Segment(290, (270, 31)), Segment(300, (20,))],
+}
+
+
+def visible(segments, num_tokens):
+    """(T, T) bool: what each token attends to, written down from the definition."""
+    mask = torch.zeros(num_tokens, num_tokens, dtype=torch.bool)
+    start = 0
+    for segment in segments:
+        prompt = slice(start, start + segment.prompt_length)
+        mask[prompt, prompt] = True
+        branch_start = prompt.stop
+        for length in segment.branch_lengths:
+            branch = slice(branch_start, branch_start + length)
+            mask[branch, prompt] = True
+            mask[branch, branch] = True
+            branch_start += length
+        start = branch_start
+    return mask & torch.ones_like(mask).tril()
+
+
+def dense_attention(query, key, value, mask):
+    key, value = (x.repeat_interleave(HEADS // GROUPS, dim=1) for x in (key, value))
+    scores = torch.einsum("qhd,khd->hqk", query, key) * DIM**-0.5
+    weights = scores.masked_fill(~mask, -torch.inf).softmax(-1)
+    return torch.einsum("hqk,khd->qhd", weights, value)
+
+
+def random_inputs(num_tokens, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(3)
+    return [
+        torch.randn(num_tokens, heads, DIM, generator=generator).to(dtype).requires_grad_()
+        for heads in (HEADS, GROUPS, GROUPS)
+    ]
+
+
+@pytest.mark.parametrize("name", SEGMENTS)
+def test_output_and_gradients_equal_dense_attention(name):
+    segments = SEGMENTS[name]
+    num_tokens = sum(segment.length for segment in segments)
+    inputs = random_inputs(num_tokens)
+    references = [x.detach().clone().requires_grad_() for x in inputs]
+    grad = torch.randn(num_tokens, HEADS, DIM)
+
+    out = shared_prefix_attention(*inputs, plan_attention(segments), DIM**-0.5)
+    expected = dense_attention(*references, visible(segments, num_tokens))
+    out.backward(grad)
+    expected.backward(grad)
+
+    torch.testing.assert_close(out, expected, rtol=0, atol=2e-6)
+    for mine, reference in zip(inputs, references, strict=True):
+        torch.testing.assert_close(mine.grad, reference.grad, rtol=1e-5, atol=1e-5)
+
+
+def test_bfloat16_is_as_close_to_float32_as_bfloat16_can_be():
+    segments = SEGMENTS["long"] + SEGMENTS["mixed lengths"]
+    num_tokens = sum(segment.length for segment in segments)
+    inputs = random_inputs(num_tokens, torch.bfloat16)
+    exact = [x.detach().float().requires_grad_() for x in inputs]
+    grad = torch.randn(num_tokens, HEADS, DIM).bfloat16()
+
+    out = shared_prefix_attention(*inputs, plan_attention(segments), DIM**-0.5)
+    expected = dense_attention(*exact, visible(segments, num_tokens))
+    out.backward(grad)
+    expected.backward(grad.float())
+
+    pairs = [(out, expected)] + [(x.grad, y.grad) for x, y in zip(inputs, exact, strict=True)]
+    for mine, reference in pairs:
+        error = (mine.float() - reference).norm() / reference.norm()
+        assert mine.dtype == torch.bfloat16
+        assert error < 6e-3  # bfloat16 rounds to 2 ** -9 of the value, a few times over
+
+
+def test_padding_takes_no_part():
+    segments = SEGMENTS["shared"]
+    num_tokens = segments[0].length
+    padded = random_inputs(num_tokens + 5)
+    plain = [x.detach()[:num_tokens].clone().requires_grad_() for x in padded]
+    plan = plan_attention(segments)
+
+    out = shared_prefix_attention(*padded, plan, 0.25)
+    expected = shared_prefix_attention(*plain, plan, 0.25)
+    out.sum().backward()
+    expected.sum().backward()
+
+    assert torch.equal(out[:num_tokens], expected)
+    assert not out[num_tokens:].any()
+    for mine, reference in zip(padded, plain, strict=True):
+        assert torch.equal(mine.grad[:num_tokens], reference.grad)
+        assert not mine.grad[num_tokens:].any()
+
+
+def test_plan_of_a_worked_example():
+    plan = plan_attention([Segment(4, (2, 2)), Segment(3, (1,))])
+
+    assert plan.prefix == (PrefixCall(prompt=slice(0, 4), branches=slice(4, 8)),)
+    # The single branch of the second segment continues its prompt: one sequence of 4 tokens.
+    assert [(call.num_sequences, call.length) for call in plan.causal] == [(2, 4), (2, 2)]
+    assert plan.causal[0].tokens.tolist() == [0, 1, 2, 3, 8, 9, 10, 11]
+    assert plan.causal[1].tokens.tolist() == [4, 5, 6, 7]
+
+
+def micro_batch_of(segments, num_tokens):
+    empty = np.zeros(0, dtype=np.int64)
+    return MicroBatch(
+        segments=tuple(segments),
+        token_ids=np.zeros(num_tokens, dtype=np.int64),
+        position_ids=np.zeros(num_tokens, dtype=np.int64),
+        loss_positions=empty,
+        target_ids=empty,
+        loss_weights=empty.astype(np.float64),
+        advantages=empty.astype(np.float32),
+        rollout_logprobs=empty.astype(np.float32),
+        kind_codes=empty.astype(np.int8),
+        group_indices=empty,
+        branch_indices=empty,
+    )
+
+
+def test_thd_boundaries():
+    segments = [Segment(4, (2,)), Segment(3, (1,)), Segment(5, ())]
+    packed = pack_for_transformer_engine(micro_batch_of(segments, 16), torch.device("cpu"))
+
+    assert packed.qkv_format == "thd"
+    assert packed.cu_seqlens_q.tolist() == [0, 6, 10, 15, 16]
+    assert packed.cu_seqlens_q.dtype == torch.int32
+    assert packed.max_seqlen_q == packed.max_seqlen_kv == 6
+
+
+def test_thd_refuses_shared_prefixes():
+    with pytest.raises(ValueError, match="share_prefix = 'never'"):
+        pack_for_transformer_engine(micro_batch_of([Segment(4, (2, 2))], 8), torch.device("cpu"))

@@ -1,0 +1,146 @@
+import json
+import shutil
+
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+from megatron_urpo.training.hf_config import read_model_shape
+from megatron_urpo.training.hf_weights import Layout, ModelFilesError, from_shards, to_shard
+
+FAMILIES = ["llama_tied", "llama_untied", "qwen2", "qwen3"]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_round_trip_is_bitwise(make_policy, model_directory, tmp_path, family, dtype):
+    policy = make_policy(family, dtype)
+    policy.export(tmp_path / "export")
+
+    original = load_file(model_directory(family) / "model.safetensors")
+    exported = load_file(tmp_path / "export" / "model.safetensors")
+    assert set(exported) == set(original)
+    for name, tensor in original.items():
+        assert torch.equal(exported[name], tensor.to(getattr(torch, dtype))), name
+    reloaded = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "export", dtype="auto")
+    assert reloaded.dtype == getattr(torch, dtype)
+
+
+@pytest.fixture
+def shape(model_directory):
+    return read_model_shape(model_directory("qwen2"))  # 4 heads in 2 groups, head dimension 8
+
+
+def test_qkv_is_interleaved_by_group(shape):
+    rows = torch.arange(64, dtype=torch.float32)[:, None]
+    query, key, value = rows[:32], rows[32:48], rows[48:]
+    first = to_shard([query, key, value], Layout.QKV, shape, rank=0, size=2)
+    # Group 0: queries of heads 0 and 1, then its key, then its value.
+    expected = [*range(16), *range(32, 40), *range(48, 56)]
+    assert first[:, 0].tolist() == expected
+
+
+def test_gate_and_up_are_cut_before_they_are_joined(shape):
+    gate, up = torch.arange(48.0)[:, None], 100 + torch.arange(48.0)[:, None]
+    second = to_shard([gate, up], Layout.GATE_UP, shape, rank=1, size=2)
+    assert second[:, 0].tolist() == [*range(24, 48), *range(124, 148)]
+
+
+def test_vocabulary_is_padded_with_zeros(shape):
+    table = torch.ones(97, 2)
+    shards = [to_shard([table], Layout.VOCAB, shape, rank, 2) for rank in range(2)]
+    assert [len(shard) for shard in shards] == [49, 49]
+    assert shards[1][-1].tolist() == [0.0, 0.0]
+    assert shards[1][:-1].all()
+
+
+@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize(
+    ("layout", "sizes"),
+    [
+        (Layout.WHOLE, [(32,)]),
+        (Layout.ROWS, [(32, 8)]),
+        (Layout.COLUMNS, [(8, 32)]),
+        (Layout.VOCAB, [(97, 8)]),
+        (Layout.QKV, [(32, 8), (16, 8), (16, 8)]),
+        (Layout.QKV, [(32,), (16,), (16,)]),
+        (Layout.GATE_UP, [(48, 8), (48, 8)]),
+    ],
+)
+def test_shards_join_to_what_they_were_cut_from(shape, layout, sizes, size):
+    tensors = [torch.randn(dimensions) for dimensions in sizes]
+    shards = [to_shard(tensors, layout, shape, rank, size) for rank in range(size)]
+    for joined, tensor in zip(from_shards(shards, layout, shape), tensors, strict=True):
+        assert torch.equal(joined, tensor)
+
+
+@pytest.fixture
+def damaged(model_directory, tmp_path):
+    """A copy of a model directory to break."""
+    directory = tmp_path / "model"
+    shutil.copytree(model_directory("llama_untied"), directory)
+    return directory
+
+
+def split_into_shards(directory):
+    tensors = load_file(directory / "model.safetensors")
+    names = sorted(tensors)
+    weight_map = {}
+    for number, part in enumerate((names[:5], names[5:])):
+        file = f"model-{number + 1:05d}-of-00002.safetensors"
+        save_file({name: tensors[name] for name in part}, directory / file)
+        weight_map |= dict.fromkeys(part, file)
+    (directory / "model.safetensors").unlink()
+    (directory / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+
+
+def test_several_shards(make_policy_at, make_policy, damaged):
+    split_into_shards(damaged)
+    expected = dict(make_policy("llama_untied").hf_weights())
+    for name, tensor in make_policy_at(damaged).hf_weights():
+        assert torch.equal(tensor, expected[name])
+
+
+def test_missing_shard(make_policy_at, damaged):
+    split_into_shards(damaged)
+    (damaged / "model-00002-of-00002.safetensors").unlink()
+    with pytest.raises(ModelFilesError, match=r"00002-of-00002.safetensors is missing.*download"):
+        make_policy_at(damaged)
+
+
+def test_no_weights(make_policy_at, damaged):
+    (damaged / "model.safetensors").unlink()
+    with pytest.raises(ModelFilesError, match="neither model.safetensors nor"):
+        make_policy_at(damaged)
+
+
+def test_truncated_file(make_policy_at, damaged):
+    file = damaged / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(ModelFilesError, match=r"model.safetensors is damaged or cut off.*download"):
+        make_policy_at(damaged)
+
+
+def test_missing_tensor(make_policy_at, damaged):
+    tensors = load_file(damaged / "model.safetensors")
+    del tensors["model.layers.1.mlp.up_proj.weight"]
+    save_file(tensors, damaged / "model.safetensors")
+    with pytest.raises(ModelFilesError, match=r"1 of 21 tensors .*layers.1.mlp.up_proj.weight"):
+        make_policy_at(damaged)
+
+
+def test_tensor_of_another_model(make_policy_at, damaged):
+    tensors = load_file(damaged / "model.safetensors")
+    tensors["model.layers.0.self_attn.q_proj.bias"] = torch.zeros(32)
+    save_file(tensors, damaged / "model.safetensors")
+    with pytest.raises(ModelFilesError, match="q_proj.bias is no part of the architecture"):
+        make_policy_at(damaged)
+
+
+def test_tensor_of_another_shape(make_policy_at, damaged):
+    tensors = load_file(damaged / "model.safetensors")
+    tensors["model.norm.weight"] = torch.zeros(16)
+    save_file(tensors, damaged / "model.safetensors")
+    with pytest.raises(ModelFilesError, match=r"model.norm.weight .* \(16,\), .* \(32,\)"):
+        make_policy_at(damaged)
