@@ -11,6 +11,7 @@ import json
 import math
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -217,7 +218,7 @@ class _WandB:
         # A stable id lets a resumed run continue its own curves.
         id_file = directory / "wandb_id"
         if not id_file.exists():
-            id_file.write_text(wandb.util.generate_id(), encoding="utf-8")
+            id_file.write_text(uuid.uuid4().hex, encoding="utf-8")
         self._run: Any = wandb.init(
             project=project,
             dir=str(directory),
