@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from megatron_urpo.advantages import AdvantageStatistics
 from megatron_urpo.data.checkers import check_score
 from megatron_urpo.rewards.ranking import kendall_tau
+from megatron_urpo.rollout.collect import RolloutStatistics
+from megatron_urpo.training.policy import UpdateStatistics
 from megatron_urpo.types import (
     FinishReason,
     Group,
     InstructionTask,
+    MicroBatch,
     TaskKind,
     VerifierStatus,
 )
@@ -52,6 +56,90 @@ def group_metrics(groups: Sequence[Group], advantages: AdvantageStatistics) -> d
         metrics |= _reward_metrics(kind, mine)
     metrics |= _verifier_metrics(groups)
     metrics |= _self_reward_metrics([g for g in groups if g.kind is TaskKind.INSTRUCTION])
+    return metrics
+
+
+def rollout_metrics(replicas: Sequence[RolloutStatistics]) -> dict[str, float]:
+    """Counters of the rollout, summed over the engine replicas; times are the slowest one's."""
+    requests = sum(counters.judge_requests for counters in replicas)
+    metrics: dict[str, float] = {
+        "rollout/all/prompt_tokens": sum(c.prompt_tokens + c.judge_prompt_tokens for c in replicas),
+        "rollout/all/response_tokens": sum(c.response_tokens for c in replicas),
+        "rollout/all/judge_tokens": sum(c.judge_response_tokens for c in replicas),
+        "rollout/all/judge_requests": requests,
+        "rollout/all/judge_retries": sum(c.judge_retries for c in replicas),
+        "rollout/all/engine_seconds": max(c.engine_seconds for c in replicas),
+        "rollout/all/judge_only_seconds": max(c.judge_only_seconds for c in replicas),
+    }
+    if requests:
+        overlapped = sum(c.judge_requests_overlapped for c in replicas)
+        metrics["rollout/all/judge_overlapped_share"] = overlapped / requests
+    return metrics
+
+
+@dataclass(frozen=True, slots=True)
+class PackingLoad:
+    """What one data-parallel rank computes for a batch, in one epoch."""
+
+    data_parallel_rank: int
+    packed_tokens: int  # inputs of the model, prompts and padding included
+    loss_tokens: int  # predicted tokens
+    micro_batches: int
+
+    @classmethod
+    def of(cls, mini_batches: Sequence[Sequence[MicroBatch]], rank: int) -> PackingLoad:
+        """The load of one rank's mini-batches."""
+        batches = [batch for mini_batch in mini_batches for batch in mini_batch]
+        return cls(
+            data_parallel_rank=rank,
+            packed_tokens=sum(len(batch.token_ids) for batch in batches),
+            loss_tokens=sum(batch.num_loss_tokens for batch in batches),
+            micro_batches=len(batches),
+        )
+
+
+def batching_metrics(loads: Sequence[PackingLoad]) -> dict[str, float]:
+    """How much is computed and how even the ranks are; loads of all ranks of the job."""
+    ranks = {load.data_parallel_rank: load for load in loads}.values()
+    packed = [load.packed_tokens for load in ranks]
+    metrics: dict[str, float] = {
+        "batching/all/packed_tokens": sum(packed),
+        "batching/all/loss_tokens": sum(load.loss_tokens for load in ranks),
+        "batching/all/micro_batches": max(load.micro_batches for load in ranks),
+    }
+    if max(packed):
+        metrics["batching/all/rank_balance"] = min(packed) / max(packed)
+    return metrics
+
+
+def update_metrics(updates: Sequence[UpdateStatistics]) -> dict[str, float]:
+    """Optimizer steps of one batch; per-role values are means over the trained tokens."""
+    metrics: dict[str, float] = {
+        "training/all/updates": len(updates),
+        "training/all/skipped_updates": sum(update.skipped for update in updates),
+    }
+    if not updates:
+        return metrics
+    metrics |= {
+        "training/all/loss": float(np.mean([update.loss for update in updates])),
+        "training/all/grad_norm": float(np.mean([update.grad_norm for update in updates])),
+        "training/all/lr": updates[-1].lr,
+    }
+    for kind in TaskKind:
+        mine = [update.by_kind[kind] for update in updates if kind in update.by_kind]
+        if not mine:
+            continue
+        tokens = [statistics.tokens for statistics in mine]
+        for name in (
+            "entropy",
+            "ratio",
+            "clip_fraction_low",
+            "clip_fraction_high",
+            "approx_kl",
+            "reference_kl",
+        ):
+            values = [getattr(statistics, name) for statistics in mine]
+            metrics[f"training/{kind}/{name}"] = float(np.average(values, weights=tokens))
     return metrics
 
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from megatron_urpo.config import Config
+from megatron_urpo.config import Config, ConfigError
 from megatron_urpo.data.checkers import check_score
 from megatron_urpo.data.prompts import PromptEncoder, build_prompts
 from megatron_urpo.evaluation.bootstrap import bootstrap_interval
@@ -20,13 +20,14 @@ from megatron_urpo.judging import parse_scores, undo_order
 from megatron_urpo.rewards.ranking import kendall_tau
 from megatron_urpo.rewards.score import RewardScorer
 from megatron_urpo.rollout.collect import sample
-from megatron_urpo.rollout.engine import RolloutEngine
+from megatron_urpo.rollout.gather import deal, gather_indexed, this_replica
+from megatron_urpo.rollout.interface import RolloutEngine
 from megatron_urpo.types import (
     FinishReason,
     Group,
     InstructionTask,
     PreferenceTask,
-    ReasoningTask,
+    Rollout,
     Task,
     VerifierStatus,
 )
@@ -59,52 +60,60 @@ class Evaluation:
         return {name: value for name, value in asdict(self).items() if name != "items"}
 
 
-def evaluate(
-    engine: RolloutEngine,
-    encoder: PromptEncoder,
-    scorer: RewardScorer,
-    tasks: Sequence[Task],
-    config: Config,
-    *,
-    label: str,
-    step: int,
-) -> Evaluation:
-    """Answers and judges every task once and measures the outcome.
+class HeldOut:
+    """Held-out tasks and what measures a model on them."""
 
-    Values: reasoning/accuracy, reasoning/boxed_rate; preference/tau (an unparseable judgement
-    counts as 0, the tau of a referee that says nothing), preference/pairwise_accuracy (share of
-    pairs of different quality put in the right order; equal scores count half),
-    preference/parse_rate; instruction/check_score (hidden checkers, monitoring only); for each
-    role truncated_share.
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        engine: RolloutEngine,
+        encoder: PromptEncoder,
+        scorer: RewardScorer,
+        config: Config,
+    ) -> None:
+        """Raises ConfigError when a task's prompt is too long: every model gets the same items."""
+        self._engine = engine
+        self._encoder = encoder
+        self._scorer = scorer
+        self._config = config
+        self._prompts, skipped = build_prompts(tasks, encoder, config, seed=config.run.seed, step=0)
+        if skipped:
+            raise ConfigError(
+                f"{len(skipped)} held-out prompts exceed data.max_prompt_tokens = "
+                f"{config.data.max_prompt_tokens}, the first is {skipped[0].source}/"
+                f"{skipped[0].key}: raise the limit or remove them"
+            )
 
-    Args:
-        tasks: held-out tasks of any kinds.
-        label: the model's name in the report, e.g. "base".
-    """
-    prompts, skipped = build_prompts(tasks, encoder, config, seed=config.run.seed, step=0)
-    if skipped:
-        raise ValueError(
-            f"{len(skipped)} held-out prompts exceed data.max_prompt_tokens = "
-            f"{config.data.max_prompt_tokens}, the first is {skipped[0].source}/{skipped[0].key}: "
-            "raise the limit or remove them, so that every model is measured on the same items"
-        )
-    for rollout in sample(engine, prompts, config, temperature=config.evaluation.temperature):
-        scorer.submit(rollout)
-    groups = sorted(scorer.drain(), key=lambda group: group.prompt.index)
-    items = tuple(_measure(group) for group in groups)
-    by_name: dict[str, list[float]] = defaultdict(list)
-    for item in items:
-        for name, value in item.values.items():
-            by_name[name].append(value)
-    return Evaluation(
-        label=label,
-        step=step,
-        policy_version=engine.policy_version,
-        values={name: float(np.mean(values)) for name, values in by_name.items()},
-        intervals={name: bootstrap_interval(values) for name, values in by_name.items()},
-        counts={name: len(values) for name, values in by_name.items()},
-        items=items,
-    )
+    def evaluate(self, label: str, step: int) -> Evaluation:
+        """Answers and judges every task once. All ranks call it together and get the same result.
+
+        Values: reasoning/accuracy, reasoning/boxed_rate; preference/tau (an unparseable judgement
+        counts as 0, the tau of a referee that says nothing), preference/pairwise_accuracy (share
+        of pairs of different quality put in the right order; equal scores count half),
+        preference/parse_rate; instruction/check_score (hidden checkers); for each role
+        truncated_share.
+
+        Args:
+            label: the model's name in the report, e.g. "base".
+        """
+        config = self._config
+        replica = this_replica(config.rollout.tensor_model_parallel_size)
+        share = deal(self._prompts, replica.count, config.rollout)[replica.index]
+        items: list[tuple[int, EvaluationItem]] = []
+        for rollout in sample(
+            self._engine,
+            share,
+            self._encoder,
+            config,
+            config.run.seed,
+            temperature=config.evaluation.temperature,
+        ):
+            if isinstance(rollout.prompt.task, InstructionTask):
+                items.append((rollout.prompt.index, _measure_instruction(rollout)))
+            else:
+                self._scorer.submit(rollout)
+        items += [(group.prompt.index, _measure(group)) for group in self._scorer.drain()]
+        return _summarise(gather_indexed(items, replica), label, step, self._engine.policy_version)
 
 
 def pairwise_accuracy(scores: Sequence[float], truth: Sequence[float]) -> float:
@@ -120,24 +129,47 @@ def pairwise_accuracy(scores: Sequence[float], truth: Sequence[float]) -> float:
     return float(((truth_sign * score_sign)[decided] + 1).mean() / 2)
 
 
+def _summarise(
+    items: Sequence[EvaluationItem], label: str, step: int, policy_version: int
+) -> Evaluation:
+    by_name: dict[str, list[float]] = defaultdict(list)
+    for item in items:
+        for name, value in item.values.items():
+            by_name[name].append(value)
+    return Evaluation(
+        label=label,
+        step=step,
+        policy_version=policy_version,
+        values={name: float(np.mean(values)) for name, values in by_name.items()},
+        intervals={name: bootstrap_interval(values) for name, values in by_name.items()},
+        counts={name: len(values) for name, values in by_name.items()},
+        items=tuple(items),
+    )
+
+
 def _measure(group: Group) -> EvaluationItem:
     task, response = group.prompt.task, group.rollout.responses[0]
-    kind = str(task.kind)
-    values = {f"{kind}/truncated_share": float(response.finish_reason is FinishReason.LENGTH)}
-    match task:
-        case ReasoningTask():
-            correct = group.statuses[0] is VerifierStatus.CORRECT
-            values[f"{kind}/accuracy"] = float(correct)
-            values[f"{kind}/boxed_rate"] = float(group.parsed[0])
-        case PreferenceTask():
-            shown = parse_scores(response.text, len(task.responses))
-            scores = (
-                [0.0] * len(task.truth) if shown is None else undo_order(shown, group.prompt.order)
-            )
-            values[f"{kind}/tau"] = float(kendall_tau([scores], [task.truth])[0])
-            values[f"{kind}/pairwise_accuracy"] = pairwise_accuracy(scores, task.truth)
-            values[f"{kind}/parse_rate"] = float(shown is not None)
-        case InstructionTask():
-            if task.checks:
-                values[f"{kind}/check_score"] = check_score(task, response.text)
+    values = _truncation(group.rollout)
+    if isinstance(task, PreferenceTask):
+        shown = parse_scores(response.text, len(task.responses))
+        scores = [0.0] * len(task.truth) if shown is None else undo_order(shown, group.prompt.order)
+        values["preference/tau"] = float(kendall_tau([scores], [task.truth])[0])
+        values["preference/pairwise_accuracy"] = pairwise_accuracy(scores, task.truth)
+        values["preference/parse_rate"] = float(shown is not None)
+    else:
+        values["reasoning/accuracy"] = float(group.statuses[0] is VerifierStatus.CORRECT)
+        values["reasoning/boxed_rate"] = float(group.parsed[0])
     return EvaluationItem(task.source, task.key, values, response.text)
+
+
+def _measure_instruction(rollout: Rollout) -> EvaluationItem:
+    task, response = rollout.prompt.task, rollout.responses[0]
+    values = _truncation(rollout)
+    if isinstance(task, InstructionTask) and task.checks:
+        values["instruction/check_score"] = check_score(task, response.text)
+    return EvaluationItem(task.source, task.key, values, response.text)
+
+
+def _truncation(rollout: Rollout) -> dict[str, float]:
+    cut = rollout.responses[0].finish_reason is FinishReason.LENGTH
+    return {f"{rollout.prompt.task.kind}/truncated_share": float(cut)}

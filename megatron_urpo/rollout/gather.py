@@ -14,12 +14,16 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch.distributed as dist
 
 from megatron_urpo.config import RolloutConfig
 from megatron_urpo.types import Group, Prompt, TaskKind
+
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +122,7 @@ def gather(
 
     Raises RuntimeError, on all ranks alike, when a prompt has no group or several.
     """
-    own = list(groups) if replica.is_lead else []
-    shares = [own]
-    if dist.is_initialized() and dist.get_world_size() > 1:
-        shares = [[] for _ in range(dist.get_world_size())]
-        dist.all_gather_object(shares, own, group=process_group)
-    gathered = sorted((group for share in shares for group in share), key=_index)
+    gathered = gather_indexed([(_index(group), group) for group in groups], replica, process_group)
     found = [_index(group) for group in gathered]
     wanted = sorted(prompt.index for prompt in prompts)
     if found != wanted:
@@ -134,6 +133,21 @@ def gather(
             f"indices {missing[:5]}, repeated or unknown {sorted(set(surplus))[:5]}"
         )
     return gathered
+
+
+def gather_indexed(
+    items: Sequence[tuple[int, Item]],
+    replica: Replica,
+    process_group: dist.ProcessGroup | None = None,
+) -> list[Item]:
+    """What the leads of all replicas hold, sorted by the index of each item, on every rank."""
+    own = list(items) if replica.is_lead else []
+    shares = [own]
+    if dist.is_initialized() and dist.get_world_size() > 1:
+        shares = [[] for _ in range(dist.get_world_size())]
+        dist.all_gather_object(shares, own, group=process_group)
+    pairs = sorted((pair for share in shares for pair in share), key=lambda pair: pair[0])
+    return [item for _, item in pairs]
 
 
 def _index(group: Group) -> int:

@@ -1,0 +1,105 @@
+"""Builds the parts of a run from its configuration, in the one order that works.
+
+Megatron's process groups come first, then the model, then the engine, which joins the same
+torch.distributed world and takes its memory last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from megatron_urpo.config import Config, ConfigError, OptimizerConfig
+from megatron_urpo.data.mixture import Mixture
+from megatron_urpo.data.prompts import PromptEncoder, load_encoder
+from megatron_urpo.data.sources import load_sources
+from megatron_urpo.evaluation.held_out import HeldOut
+from megatron_urpo.plan import check_world
+from megatron_urpo.rewards.score import RewardScorer
+from megatron_urpo.rollout.engine import VLLMEngine
+from megatron_urpo.rollout.interface import RolloutEngine
+from megatron_urpo.supervised import SupervisedTrainer, load_demonstrations
+from megatron_urpo.trainer import Trainer
+from megatron_urpo.training import parallel as parallelism
+from megatron_urpo.training.parallel import Parallel
+from megatron_urpo.training.policy import Policy
+
+
+def load_held_out(
+    config: Config, engine: RolloutEngine, encoder: PromptEncoder, scorer: RewardScorer
+) -> HeldOut:
+    """The held-out tasks of [evaluation], measured with this engine."""
+    limit = config.evaluation.max_prompts_per_source or None
+    tasks = [
+        task
+        for source in load_sources(config.evaluation.sources, "heldout", config.run.seed)
+        for task in source.tasks[:limit]
+    ]
+    if not tasks:
+        raise ConfigError("evaluation.sources is empty: add an [[evaluation.sources]] table")
+    return HeldOut(tasks, engine, encoder, scorer, config)
+
+
+@contextmanager
+def open_inference(config: Config) -> Iterator[HeldOut]:
+    """Held-out evaluation of the weights of model.path, without a trainer."""
+    encoder = load_encoder(config.model)
+    with (
+        closing(RewardScorer(config.rewards, config.run.seed)) as scorer,
+        closing(VLLMEngine(config, encoder.eos_ids)) as engine,
+    ):
+        yield load_held_out(config, engine, encoder, scorer)
+
+
+@contextmanager
+def open_policy(config: Config, optimizer: OptimizerConfig) -> Iterator[tuple[Parallel, Policy]]:
+    """Process groups and the policy; torn down at the end."""
+    parallel = parallelism.initialize(config)
+    try:
+        check_world(config, parallel.world_size)
+        yield parallel, Policy.from_pretrained(config, parallel, optimizer)
+    finally:
+        parallelism.shutdown()
+
+
+@contextmanager
+def open_supervised(config: Config) -> Iterator[SupervisedTrainer]:
+    """A supervised run."""
+    encoder = load_encoder(config.model)
+    demonstrations = load_demonstrations(config)
+    with open_policy(config, config.sft.optimizer) as (parallel, policy):
+        yield SupervisedTrainer(
+            config,
+            parallel=parallel,
+            policy=policy,
+            encoder=encoder,
+            demonstrations=demonstrations,
+        )
+
+
+@contextmanager
+def open_trainer(config: Config) -> Iterator[Trainer]:
+    """A URPO run."""
+    if not config.data.sources:
+        raise ConfigError("data.sources is empty: add a [[data.sources]] table")
+    encoder = load_encoder(config.model)
+    seed = config.run.seed
+    mixture = Mixture(config.data, load_sources(config.data.sources, "train", seed), seed)
+    with (
+        open_policy(config, config.training.optimizer) as (parallel, policy),
+        closing(RewardScorer(config.rewards, config.run.seed)) as scorer,
+        closing(VLLMEngine(config, encoder.eos_ids)) as engine,
+    ):
+        held_out = None
+        if config.evaluation.every:
+            held_out = load_held_out(config, engine, encoder, scorer)
+        yield Trainer(
+            config,
+            parallel=parallel,
+            policy=policy,
+            engine=engine,
+            encoder=encoder,
+            mixture=mixture,
+            scorer=scorer,
+            held_out=held_out,
+        )

@@ -1,0 +1,188 @@
+"""The command line: urpo train | sft | eval | export | report | doctor."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from megatron_urpo.checkpoint import CheckpointError
+from megatron_urpo.config import Config, ConfigError
+from megatron_urpo.load_config import format_config, load_config, save_config
+
+EXPORT_DIRECTORY = "export"
+_INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit status. Expected errors are one line, without a trace."""
+    # Known before anything heavy is imported.
+    from megatron_urpo.data.jsonl import DataError
+
+    parser = _build_parser()
+    parsed, overrides = parser.parse_known_args(arguments)
+    if overrides and not parsed.takes_overrides:
+        parser.error(f"unrecognized arguments: {' '.join(overrides)}")
+    command: Callable[[argparse.Namespace, Sequence[str]], int] = parsed.command
+    try:
+        return command(parsed, overrides)
+    except (ConfigError, DataError, CheckpointError) as error:
+        print(f"urpo {parsed.name}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"urpo {parsed.name}: stopped", file=sys.stderr)
+        return _INTERRUPTED
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="urpo",
+        description="One model that answers and grades, trained in one GRPO loop.",
+        epilog="Commands that read a CONFIG also take overrides: --training.optimizer.lr 5e-7",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="name")
+
+    def add(
+        name: str,
+        command: Callable[[argparse.Namespace, Sequence[str]], int],
+        text: str,
+        *,
+        takes_overrides: bool = True,
+    ) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        sub.set_defaults(command=command, takes_overrides=takes_overrides)
+        if takes_overrides:
+            sub.add_argument("config", help="a TOML file")
+        return sub
+
+    train = add("train", _train, "train with URPO; continues an interrupted run")
+    train.add_argument("--dry-run", action="store_true", help="print the resolved run and stop")
+    add("sft", _sft, "supervised warm start on demonstrations")
+    evaluate = add("eval", _evaluate, "measure a model on held-out tasks")
+    evaluate.add_argument("--label", required=True, help="the model's name in the report")
+    evaluate.add_argument("--step", type=int, default=0, help="the step it comes from")
+    export = add("export", _export, "write a run's checkpoint as a Hugging Face directory")
+    export.add_argument("--output", help="directory to write; default: <run.directory>/export")
+    report = add("report", _report, "write report.html of a run", takes_overrides=False)
+    report.add_argument("run_directory")
+    doctor = add("doctor", _doctor, "check this machine", takes_overrides=False)
+    doctor.add_argument("config", nargs="?", help="a TOML file, to check what it names too")
+    return parser
+
+
+def _train(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
+    config = load_config(arguments.config, overrides)
+    if arguments.dry_run:
+        return _dry_run(config)
+    from megatron_urpo.build import open_trainer
+
+    with open_trainer(config) as trainer:
+        directory = trainer.directory
+        if trainer.parallel.is_main:
+            record_run(config, directory)
+        if not trainer.run():
+            return _INTERRUPTED
+        trainer.policy.export(directory / EXPORT_DIRECTORY)
+        if trainer.parallel.is_main:
+            print(f"done: {directory / EXPORT_DIRECTORY} is a Hugging Face directory")
+    return 0
+
+
+def _dry_run(config: Config) -> int:
+    from megatron_urpo.plan import describe_plan
+    from megatron_urpo.training.platform import read_launch
+
+    plan = describe_plan(config, read_launch().world_size)
+    print(format_config(config))
+    print("\n".join(f"# {line}" for line in plan))
+    return 0
+
+
+def _sft(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
+    config = load_config(arguments.config, overrides)
+    from megatron_urpo.build import open_supervised
+
+    with open_supervised(config) as trainer:
+        directory = trainer.directory
+        if trainer.parallel.is_main:
+            record_run(config, directory)
+        if not trainer.run():
+            return _INTERRUPTED
+        trainer.policy.export(directory / EXPORT_DIRECTORY)
+        if trainer.parallel.is_main:
+            print(f"done: {directory / EXPORT_DIRECTORY} is a Hugging Face directory")
+    return 0
+
+
+def _evaluate(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
+    config = load_config(arguments.config, overrides)
+    from megatron_urpo.build import open_inference
+    from megatron_urpo.evaluation.records import print_evaluations, record_evaluation
+
+    with open_inference(config) as held_out:
+        evaluation = held_out.evaluate(arguments.label, arguments.step)
+    directory = Path(config.run.directory)
+    record_evaluation(directory, evaluation)
+    print_evaluations(directory)
+    return 0
+
+
+def _export(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
+    config = load_config(arguments.config, overrides)
+    from megatron_urpo.build import open_policy
+    from megatron_urpo.checkpoint import CheckpointStore
+
+    directory = Path(config.run.directory)
+    output = Path(arguments.output) if arguments.output else directory / EXPORT_DIRECTORY
+    with open_policy(config, config.training.optimizer) as (parallel, policy):
+        store = CheckpointStore(directory / "checkpoints", config.checkpoint.keep_last, parallel)
+        saved, passed_over = store.newest_whole(policy.identity())
+        if saved is None:
+            raise CheckpointError(
+                f"{store.directory} holds no whole checkpoint: "
+                + ("; ".join(passed_over) or "train first, or name the run's config")
+            )
+        policy.load(saved.policy_directory)
+        policy.export(output)
+        if parallel.is_main:
+            for sentence in passed_over:
+                print(f"WARNING: {sentence}")
+            print(f"{saved.directory} -> {output}")
+    return 0
+
+
+def _report(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
+    from megatron_urpo.report import render_report
+
+    try:
+        path = render_report(arguments.run_directory)
+    except (FileNotFoundError, ValueError) as error:
+        print(f"urpo report: {error}", file=sys.stderr)
+        return 2
+    print(path)
+    return 0
+
+
+def _doctor(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
+    from megatron_urpo.doctor import Status, format_findings, run_checks
+
+    config = load_config(arguments.config) if arguments.config else None
+    findings = run_checks(config)
+    print(format_findings(findings))
+    return int(any(finding.status is Status.FAILURE for finding in findings))
+
+
+def record_run(config: Config, directory: Path) -> None:
+    """Writes what the run is: config.toml, resolved, and environment.json."""
+    from megatron_urpo.environment import save_environment
+
+    directory.mkdir(parents=True, exist_ok=True)
+    save_config(config, directory / "config.toml")
+    save_environment(directory / "environment.json")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

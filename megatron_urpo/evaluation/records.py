@@ -1,0 +1,61 @@
+"""Evaluations on disk: evaluations.jsonl with the means, one file of items an evaluation."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from megatron_urpo.evaluation.held_out import Evaluation, EvaluationItem
+
+EVALUATIONS_FILE = "evaluations.jsonl"
+ITEMS_DIRECTORY = "evaluations"
+
+
+def record_evaluation(directory: Path, evaluation: Evaluation) -> None:
+    """Appends the means, and writes the items, of an evaluation to a run directory."""
+    items_directory = directory / ITEMS_DIRECTORY
+    items_directory.mkdir(parents=True, exist_ok=True)
+    with items_path(directory, evaluation.label).open("w", encoding="utf-8") as stream:
+        for item in evaluation.items:
+            stream.write(json.dumps(asdict(item)) + "\n")
+    with (directory / EVALUATIONS_FILE).open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(evaluation.summary()) + "\n")
+
+
+def items_path(directory: Path, label: str) -> Path:
+    """The items of the evaluation with this label, e.g. evaluations/after-sft.jsonl."""
+    name = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
+    return directory / ITEMS_DIRECTORY / f"{name}.jsonl"
+
+
+def read_items(directory: Path, label: str) -> list[EvaluationItem]:
+    """The items that `record_evaluation` wrote."""
+    lines = items_path(directory, label).read_text(encoding="utf-8").splitlines()
+    return [EvaluationItem(**json.loads(line)) for line in lines]
+
+
+def read_summaries(directory: Path) -> dict[str, dict[str, Any]]:
+    """The latest evaluation of each label, in the order in which the labels first appeared."""
+    path = directory / EVALUATIONS_FILE
+    if not path.is_file():
+        return {}
+    summaries = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
+    return {summary["label"]: summary for summary in summaries}
+
+
+def print_evaluations(directory: Path) -> None:
+    """All evaluations of a run side by side."""
+    summaries = read_summaries(directory)
+    names = dict.fromkeys(name for summary in summaries.values() for name in summary["values"])
+    width = max(len(name) for name in names)
+    columns = {label: max(len(label), 8) for label in summaries}
+    print(" " * width + "".join(f"  {label:>{size}}" for label, size in columns.items()))
+    for name in names:
+        cells = [
+            f"  {summaries[label]['values'].get(name, float('nan')):>{size}.3f}"
+            for label, size in columns.items()
+        ]
+        print(f"{name:<{width}}" + "".join(cells))

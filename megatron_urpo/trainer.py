@@ -1,0 +1,366 @@
+"""The loop.
+
+    data -> rollout -> rewards -> advantages -> batching -> training -> weight_sync -> checkpoint
+
+Trainer.run_step() is that pipeline, one verb a line. Every rank runs the same program: a Megatron
+shard and a slice of a rollout engine live in each process, and after a rollout every rank knows the
+whole batch, so that everything behind it is a pure function computed alike everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from megatron_urpo.advantages import make_training_groups
+from megatron_urpo.batching import PackingLayout, make_mini_batches, pack_mini_batch
+from megatron_urpo.checkpoint import CheckpointError, CheckpointStore, Manifest
+from megatron_urpo.config import Config
+from megatron_urpo.data.mixture import Mixture
+from megatron_urpo.data.prompts import PromptEncoder, build_prompts
+from megatron_urpo.environment import environment_record
+from megatron_urpo.evaluation.held_out import HeldOut
+from megatron_urpo.evaluation.records import record_evaluation
+from megatron_urpo.metrics import MetricsWriter, Timers
+from megatron_urpo.rewards.score import RewardScorer
+from megatron_urpo.rollout.collect import RolloutStatistics, collect
+from megatron_urpo.rollout.gather import deal, gather, this_replica
+from megatron_urpo.rollout.interface import RolloutEngine
+from megatron_urpo.rollout_log import RolloutLog
+from megatron_urpo.step_statistics import (
+    PackingLoad,
+    batching_metrics,
+    group_metrics,
+    rollout_metrics,
+    update_metrics,
+)
+from megatron_urpo.stop_request import StopRequest
+from megatron_urpo.training.optimizer import learning_rate
+from megatron_urpo.training.parallel import Parallel
+from megatron_urpo.training.policy import Policy, TokenScores, UpdateStatistics
+from megatron_urpo.types import Group, MicroBatch, Prompt, StepStatistics, TrainingGroup
+from megatron_urpo.weight_sync import (
+    Mismatch,
+    WeightSync,
+    check_mismatch,
+    check_versions,
+    merge,
+    mismatch,
+)
+
+
+class NonFiniteUpdatesError(RuntimeError):
+    """Too many updates in a row had a gradient that is not finite."""
+
+
+@dataclass(slots=True)
+class RunState:
+    """What changes from step to step besides tensors and the position in the data."""
+
+    step: int = 0  # steps completed
+    policy_version: int = 0  # of the weights in the engine, raised by every sync
+    skipped_in_a_row: int = 0  # updates left out because their gradient was not finite
+
+
+class Trainer:
+    """One URPO run. Builds nothing itself: see megatron_urpo.build."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        parallel: Parallel,
+        policy: Policy,
+        engine: RolloutEngine,
+        encoder: PromptEncoder,
+        mixture: Mixture,
+        scorer: RewardScorer,
+        held_out: HeldOut | None = None,
+    ) -> None:
+        self.config = config
+        self.parallel = parallel
+        self.policy = policy
+        self.engine = engine
+        self.encoder = encoder
+        self.mixture = mixture
+        self.scorer = scorer
+        self.held_out = held_out
+        self.state = RunState()
+        self.replica = this_replica(config.rollout.tensor_model_parallel_size)
+        self.weight_sync = WeightSync(policy, engine)
+        self.directory = Path(config.run.directory)
+        self.store = CheckpointStore(
+            self.directory / "checkpoints", config.checkpoint.keep_last, parallel
+        )
+        self.rollout_log = RolloutLog(self.directory, encoder.decode)
+        self.timers = Timers()
+        self.metrics: MetricsWriter | None = None
+
+    def run(self) -> bool:
+        """Trains from the newest checkpoint, or from the start, to run.steps.
+
+        Returns:
+            whether the run is complete; False after a signal, with a checkpoint written.
+
+        Raises:
+            CheckpointError: the last checkpoint could not be written.
+            WeightMismatchError, StaleWeightsError, NonFiniteUpdatesError: see there.
+        """
+        self._resume()
+        self.metrics = MetricsWriter(
+            self.directory,
+            self.config.metrics,
+            total_steps=self.config.run.steps,
+            next_step=self.state.step,
+            is_writer=self.parallel.is_main,
+        )
+        self._sync_weights()
+        saved_step = self.state.step
+        with StopRequest() as stop:
+            while self.state.step < self.config.run.steps:
+                values = self.run_step()
+                stopping = any(self.parallel.gather_objects(stop.requested is not None))
+                if self._is_save_due() or stopping:
+                    saved_step = self._save(values, saved_step)
+                self.metrics.log(StepStatistics(self.state.step - 1, values))
+                if stopping:
+                    break
+        if saved_step < self.state.step:
+            # A periodic save may fail and be tried again; the last one may not.
+            self._write_checkpoint()
+        self.metrics.close()
+        return self.state.step == self.config.run.steps
+
+    def run_step(self) -> dict[str, float]:
+        """Collects a batch, learns from it, and gives the engine the new weights."""
+        step = self.state.step
+        with self.timers("run"):
+            prompts, values = self._draw_prompts(step)
+            groups = self._collect(prompts, step, values)
+            values |= self.learn(groups, step)
+            self._sync_weights()
+        self.state.step += 1
+        values |= self._evaluate()
+        return self._finish_values(values)
+
+    def learn(self, groups: Sequence[Group], step: int) -> dict[str, float]:
+        """Everything between the rewards and the new weights, for collected or replayed groups."""
+        training_groups, statistics = make_training_groups(groups, self.config.advantages)
+        values = group_metrics(groups, statistics)
+        with self.timers("batching"):
+            mini_batches = [
+                self._pack(mini_batch)
+                for mini_batch in make_mini_batches(
+                    training_groups, self.config.batching.mini_batches
+                )
+            ]
+            load = PackingLoad.of(mini_batches, self.parallel.data_parallel_rank)
+            values |= batching_metrics(self.parallel.gather_objects(load))
+        with self.timers("training"):
+            scores = [self.policy.logprobs(micro_batches) for micro_batches in mini_batches]
+            values |= self._check_mismatch(mini_batches, scores)
+            old_logprobs = [[score.logprobs for score in part] for part in scores]
+            updates = self._update(mini_batches, old_logprobs, step)
+        return values | update_metrics(updates)
+
+    def _draw_prompts(self, step: int) -> tuple[list[Prompt], dict[str, float]]:
+        with self.timers("data"):
+            tasks = self.mixture.next_batch(step)
+            prompts, skipped = build_prompts(
+                tasks, self.encoder, self.config, seed=self.config.run.seed, step=step
+            )
+        return prompts, {
+            "data/all/phase": self.config.data.phase(step),
+            "data/all/prompts": len(prompts),
+            "data/all/skipped_prompts": len(skipped),
+        }
+
+    def _collect(
+        self, prompts: Sequence[Prompt], step: int, values: dict[str, float]
+    ) -> list[Group]:
+        """The rewarded groups of the whole batch, on every rank, in the order of the prompts."""
+        counters = RolloutStatistics()
+        share = deal(prompts, self.replica.count, self.config.rollout)[self.replica.index]
+        seed = int(np.random.SeedSequence([self.config.run.seed, step]).generate_state(1)[0])
+        self.scorer.start_step(step)
+        with self.timers("rollout"):
+            for rollout in collect(
+                self.engine,
+                share,
+                self.encoder,
+                self.config,
+                self.replica.seed(seed),
+                statistics=counters,
+            ):
+                if self.replica.is_lead:
+                    self.scorer.submit(rollout)
+                self._show(f"rollout {counters.prompts}/{len(share)} groups")
+        with self.timers("rewards"):
+            finished = self.scorer.drain()
+        with self.timers("rollout"):
+            groups = gather(finished, prompts, self.replica)
+        check_versions((group.rollout for group in groups), self.state.policy_version)
+        values |= rollout_metrics(self.parallel.gather_objects(counters))
+        if self._is_due(self.config.metrics.rollout_every, step) and self.parallel.is_main:
+            self.rollout_log.write(step, groups)
+        return groups
+
+    def _pack(self, mini_batch: Sequence[TrainingGroup]) -> list[MicroBatch]:
+        layout = PackingLayout(
+            data_parallel_size=self.parallel.data_parallel_size,
+            pad_multiple=self.parallel.pad_multiple,
+            share_prefix=self.policy.shares_prefix,
+        )
+        return pack_mini_batch(
+            mini_batch, self.config.batching, layout, self.parallel.data_parallel_rank
+        )
+
+    def _check_mismatch(
+        self,
+        mini_batches: Sequence[Sequence[MicroBatch]],
+        scores: Sequence[Sequence[TokenScores]],
+    ) -> dict[str, float]:
+        """Measures how far engine and trainer are apart; the gate at every step."""
+        pairs = [
+            (batch.rollout_logprobs, score.logprobs.cpu().numpy())
+            for batches, parts in zip(mini_batches, scores, strict=True)
+            for batch, score in zip(batches, parts, strict=True)
+        ]
+        mine = mismatch([engine for engine, _ in pairs], [trainer for _, trainer in pairs])
+        measured: Mismatch = merge(self.parallel.gather_objects(mine))
+        check_mismatch(measured, self.config.weight_sync)
+        if measured.num_tokens == 0:
+            return {}
+        return {
+            "weight_sync/all/mismatch_mean": measured.mean_abs,
+            "weight_sync/all/mismatch_max": measured.max_abs,
+            "weight_sync/all/mismatch_kl": measured.kl,
+        }
+
+    def _update(
+        self,
+        mini_batches: Sequence[Sequence[MicroBatch]],
+        old_logprobs: Sequence[Sequence[Tensor]],
+        step: int,
+    ) -> list[UpdateStatistics]:
+        """All epochs over the batch, with the old log-probs frozen."""
+        training = self.config.training
+        lr = learning_rate(training.optimizer, step, self.config.run.steps)
+        references: list[list[Tensor] | None] = [None] * len(mini_batches)
+        if training.kl_beta > 0:
+            references = [self.policy.reference_logprobs(batches) for batches in mini_batches]
+        updates = []
+        for epoch in range(training.epochs):
+            for number, micro_batches in enumerate(mini_batches):
+                self._show(f"training epoch {epoch + 1}/{training.epochs}, mini-batch {number + 1}")
+                update = self.policy.update(
+                    micro_batches, old_logprobs[number], lr, references[number]
+                )
+                updates.append(update)
+                self._count_skipped(update, step)
+        return updates
+
+    def _evaluate(self) -> dict[str, float]:
+        if self.held_out is None or not self._is_due(self.config.evaluation.every, self.state.step):
+            return {}
+        with self.timers("evaluation"):
+            label = f"step {self.state.step}"
+            evaluation = self.held_out.evaluate(label, self.state.step)
+        if self.parallel.is_main:
+            record_evaluation(self.directory, evaluation)
+        return {f"evaluation/{name}": value for name, value in evaluation.values.items()}
+
+    def _count_skipped(self, update: UpdateStatistics, step: int) -> None:
+        self.state.skipped_in_a_row = self.state.skipped_in_a_row + 1 if update.skipped else 0
+        if self.state.skipped_in_a_row > self.config.training.max_skipped_steps:
+            raise NonFiniteUpdatesError(
+                f"{self.state.skipped_in_a_row} updates in a row had a gradient norm of "
+                f"{update.grad_norm} (step {step}, learning rate {update.lr:g}); the last "
+                f"checkpoint in {self.store.directory} is from before them. Lower "
+                "training.optimizer.lr, or look at this step's rollouts in "
+                f"{self.rollout_log.path(step)}"
+            )
+
+    def _sync_weights(self) -> None:
+        with self.timers("weight_sync"):
+            self.state.policy_version += 1
+            self.weight_sync.sync(self.state.policy_version)
+
+    def _finish_values(self, values: dict[str, float]) -> dict[str, float]:
+        values |= self.timers.take()
+        sampled = values["rollout/all/response_tokens"] + values["rollout/all/judge_tokens"]
+        values["rollout/all/tokens_per_second"] = sampled / values["rollout/all/seconds"]
+        # Every epoch goes forward and backward over the packed tokens, the old log-probs forward.
+        trained = values["batching/all/packed_tokens"] * self.config.training.epochs
+        values["training/all/tokens_per_second"] = trained / values["training/all/seconds"]
+        values["run/all/tokens_per_second"] = sampled / values["run/all/seconds"]
+        return values
+
+    def _is_due(self, every: int, step: int) -> bool:
+        return every > 0 and step % every == 0
+
+    def _is_save_due(self) -> bool:
+        every = self.config.checkpoint.every
+        return every > 0 and self.state.step % every == 0
+
+    def _save(self, values: dict[str, float], saved_step: int) -> int:
+        """A periodic checkpoint. A failure is shown and counted; training goes on."""
+        try:
+            values["checkpoint/all/seconds"] = self._write_checkpoint()
+            values["checkpoint/all/failed"] = 0
+            return self.state.step
+        except CheckpointError as error:
+            values["checkpoint/all/failed"] = 1
+            self._say(f"WARNING: {error}. Training goes on and tries again later")
+            return saved_step
+
+    def _write_checkpoint(self) -> float:
+        training = self.config.training
+        manifest = Manifest(
+            step=self.state.step,
+            policy_version=self.state.policy_version,
+            model=self.policy.identity(),
+            data_state=self.mixture.state(),
+            environment=environment_record(),
+            layout={
+                "world_size": self.parallel.world_size,
+                "tensor_model_parallel_size": training.tensor_model_parallel_size,
+                "pipeline_model_parallel_size": training.pipeline_model_parallel_size,
+                "context_parallel_size": training.context_parallel_size,
+            },
+            counters={"skipped_in_a_row": self.state.skipped_in_a_row},
+        )
+        return self.store.save(manifest, self.policy.save)
+
+    def _resume(self) -> None:
+        """Takes up the newest whole checkpoint, and removes what was written after it."""
+        if self.config.checkpoint.resume:
+            saved, passed_over = self.store.newest_whole(self.policy.identity())
+            for sentence in passed_over:
+                self._say(f"WARNING: {sentence}")
+            if saved is not None:
+                manifest = saved.manifest
+                self.policy.load(saved.policy_directory)
+                self.mixture.load_state(manifest.data_state)
+                # The sync that follows raises the version to the one the run had.
+                self.state = RunState(
+                    manifest.step,
+                    manifest.policy_version - 1,
+                    manifest.counters["skipped_in_a_row"],
+                )
+                self._say(f"resuming from {saved.directory}")
+        if self.parallel.is_main:
+            self.rollout_log.cut_off(self.state.step)
+        self.parallel.barrier()
+
+    def _show(self, text: str) -> None:
+        if self.metrics is not None and self.parallel.is_main:
+            self.metrics.progress.show_stage(text)
+
+    def _say(self, sentence: str) -> None:
+        if self.parallel.is_main:
+            print(sentence, flush=True)
