@@ -56,7 +56,7 @@ def make_mini_batches(
 ) -> list[list[TrainingGroup]]:
     """Deals whole groups into mini-batches, stratified by role.
 
-    Within each role, groups with a gradient are dealt before those without, so that the mini-batches
+    Within each role, groups with a gradient are dealt before those without, so that mini-batches
     agree within one group in the number of each. Mini-batches without any gradient (everything
     masked or without variance) are left out: there is nothing to step on.
     """

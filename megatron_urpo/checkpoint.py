@@ -34,8 +34,11 @@ class CheckpointError(RuntimeError):
 class Ranks(Protocol):
     """What saving needs of the process group."""
 
-    rank: int
-    world_size: int
+    @property
+    def rank(self) -> int: ...
+
+    @property
+    def world_size(self) -> int: ...
 
     def barrier(self) -> None: ...
 
