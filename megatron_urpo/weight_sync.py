@@ -153,7 +153,7 @@ def mismatch(
     )
     if not len(log_ratio):
         return Mismatch(0, 0.0, 0.0, 0.0, sequence_means)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         k3 = np.expm1(log_ratio) - log_ratio
     return Mismatch(
         num_tokens=len(log_ratio),

@@ -20,27 +20,12 @@ import torch
 import torch.distributed as dist
 
 from megatron_urpo.config import Config
-from megatron_urpo.rollout.interface import (
-    Completion,
-    Generation,
-    GenerationRequest,
-    RolloutEngine,
-)
+from megatron_urpo.rollout.interface import Completion, Generation, GenerationRequest
 from megatron_urpo.types import FinishReason, Float32Array
 
 if TYPE_CHECKING:
     from torch import Tensor
     from vllm import LLM
-
-__all__ = [
-    "Completion",
-    "EngineVersionError",
-    "Generation",
-    "GenerationRequest",
-    "RolloutEngine",
-    "VLLMEngine",
-    "check_version",
-]
 
 # Releases whose calls used below were tried; the second is the first untested one.
 TESTED_VERSIONS = ((0, 30), (0, 34))
@@ -93,16 +78,19 @@ class VLLMEngine:
                 "generation_config.json"
             )
         self._weight_names = _checkpoint_names(Path(config.model.path))
-        self._tied = _ties_embeddings(Path(config.model.path))
         self._requests: dict[str, GenerationRequest] = {}
         self._policy_version = 0
         self._cache_outdated = False
         self._owns_process_group = not dist.is_initialized()
         with _contained_side_effects():
             self._llm = _build(config)
+        if not self._owns_process_group:
+            _keep_process_group(self._llm)
         from vllm.platforms import current_platform
 
         self._on_cpu = bool(current_platform.is_cpu())
+        hf_config = self._llm.llm_engine.vllm_config.model_config.hf_config
+        self._tied = bool(hf_config.tie_word_embeddings)
 
     @property
     def policy_version(self) -> int:
@@ -183,31 +171,27 @@ class VLLMEngine:
                 "policy version; finish or abort them before loading weights"
             )
         self._cache_outdated = True
-        received: set[str] = set()
+        optional = {"lm_head.weight"} if self._tied else set()
+        missing = self._weight_names - optional
 
-        def recorded() -> Iterator[tuple[str, Tensor]]:
+        def checked() -> Iterator[tuple[str, Tensor]]:
             for name, tensor in weights:
-                received.add(name)
+                if name not in self._weight_names | optional:
+                    raise ValueError(f"the model directory has no weight named {name!r}")
+                missing.discard(name)
                 yield name, tensor
 
         self._llm.collective_rpc(
-            "reload_weights", kwargs={"weights_iterator": recorded(), "is_checkpoint_format": True}
+            "reload_weights", kwargs={"weights_iterator": checked(), "is_checkpoint_format": True}
         )
-        self._check_names(received)
+        if missing:
+            raise ValueError(
+                f"the weights lack {len(missing)} of the model directory's tensors, among them "
+                f"{', '.join(sorted(missing)[:5])}"
+            )
         if self._on_cpu and self._tied:
             self._llm.apply_model(_repack_tied_output_layer)
         self._policy_version = version
-
-    def _check_names(self, received: set[str]) -> None:
-        optional = {"lm_head.weight"} if self._tied else set()
-        missing = sorted(self._weight_names - received - optional)
-        unknown = sorted(received - self._weight_names - optional)
-        if missing or unknown:
-            raise ValueError(
-                "the weights do not match the model directory: "
-                f"missing {missing[:5] or 'none'}, unknown {unknown[:5] or 'none'} "
-                f"({len(missing)} and {len(unknown)} in all)"
-            )
 
     def reset_prefix_cache(self) -> None:
         if not self._llm.reset_prefix_cache():
@@ -244,18 +228,17 @@ class VLLMEngine:
             self._llm.wake_up()
 
     def close(self) -> None:
-        """Free the engine's memory, and the process group when vLLM made it. Not usable after."""
-        from vllm.distributed.parallel_state import (
-            destroy_distributed_environment,
-            destroy_model_parallel,
-        )
+        """Free the engine's memory. Not usable afterwards.
 
+        The process group goes too when vLLM made it, that is where torch.distributed was not
+        initialised before the engine; close the first engine of a process last.
+        """
         self.abort_all()
-        self._llm.llm_engine.engine_core.shutdown()
-        del self._llm
         if self._owns_process_group:
-            destroy_model_parallel()
-            destroy_distributed_environment()
+            self._llm.llm_engine.engine_core.shutdown()
+        else:
+            self._llm.llm_engine.model_executor.shutdown()
+        del self._llm
 
 
 def _build(config: Config) -> LLM:
@@ -327,6 +310,16 @@ def _contained_side_effects() -> Iterator[None]:
                 os.environ[name] = value
 
 
+def _keep_process_group(llm: LLM) -> None:
+    """Keep vLLM from destroying the trainer's process group when its client is collected.
+
+    Releases that do so register a finalizer of this name; older ones have none.
+    """
+    finalizer = getattr(llm.llm_engine.engine_core, "_finalizer", None)
+    if finalizer is not None:
+        finalizer.detach()
+
+
 def _repack_tied_output_layer(model: Any) -> None:
     """Give a tied output layer the new embedding.
 
@@ -349,11 +342,6 @@ def _checkpoint_names(directory: Path) -> set[str]:
         with safe_open(path, framework="np") as file:
             names.update(file.keys())
     return names
-
-
-def _ties_embeddings(directory: Path) -> bool:
-    config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    return bool(config.get("tie_word_embeddings", False))
 
 
 def _declared_end_tokens(directory: str) -> list[int]:

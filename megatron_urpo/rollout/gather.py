@@ -22,7 +22,6 @@ import torch.distributed as dist
 from megatron_urpo.config import RolloutConfig
 from megatron_urpo.types import Group, Prompt, TaskKind
 
-
 Item = TypeVar("Item")
 
 
