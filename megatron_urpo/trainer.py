@@ -120,13 +120,16 @@ class Trainer:
         )
         self._sync_weights()
         saved_step = self.state.step
+        pending: dict[str, float] = {}
         with StopRequest() as stop:
             while self.state.step < self.config.run.steps:
-                values = self.run_step()
+                values = self.run_step() | pending
+                # Logged before it is saved: a record that no checkpoint follows is cut off on
+                # resuming, a checkpoint without its record could never be completed.
+                self.metrics.log(StepStatistics(self.state.step - 1, values))
                 stopping = any(self.parallel.gather_objects(stop.requested is not None))
                 if self._is_save_due() or stopping:
-                    saved_step = self._save(values, saved_step)
-                self.metrics.log(StepStatistics(self.state.step - 1, values))
+                    saved_step, pending = self._save(saved_step)
                 if stopping:
                     break
         if saved_step < self.state.step:
@@ -307,16 +310,18 @@ class Trainer:
         every = self.config.checkpoint.every
         return every > 0 and self.state.step % every == 0
 
-    def _save(self, values: dict[str, float], saved_step: int) -> int:
-        """A periodic checkpoint. A failure is shown and counted; training goes on."""
+    def _save(self, saved_step: int) -> tuple[int, dict[str, float]]:
+        """A periodic checkpoint. A failure is shown and counted; training goes on.
+
+        Returns:
+            the step of the newest checkpoint, and metrics for the next record.
+        """
         try:
-            values["checkpoint/all/seconds"] = self._write_checkpoint()
-            values["checkpoint/all/failed"] = 0
-            return self.state.step
+            seconds = self._write_checkpoint()
         except CheckpointError as error:
-            values["checkpoint/all/failed"] = 1
             self._say(f"WARNING: {error}. Training goes on and tries again later")
-            return saved_step
+            return saved_step, {"checkpoint/all/failed": 1}
+        return self.state.step, {"checkpoint/all/failed": 0, "checkpoint/all/seconds": seconds}
 
     def _write_checkpoint(self) -> float:
         training = self.config.training
