@@ -15,8 +15,14 @@ from random import Random
 from megatron_urpo.data.vocabulary import FRAMES, NOUNS, OPENERS, PURPOSES, REQUESTS
 from megatron_urpo.types import Check
 
-_MARKS = {"?": "a question mark", "!": "an exclamation mark"}
-_EXTRA_DEMANDS = ("begins_with", "ends_with", "lower_case")
+# Every form that a sentence can take is demanded as often as any other: a form that were only ever
+# demanded, or never, would tell good sentences from bad ones without reading the brief.
+_MARKS = {".": "a full stop", "?": "a question mark", "!": "an exclamation mark"}
+_CASES = {
+    "lower_case": "Use only lower-case letters.",
+    "capitalized": "Begin with a capital letter.",
+}
+_EXTRA_DEMANDS = ("begins_with", "case", "ends_with")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,7 @@ class Brief:
     @property
     def is_renderable(self) -> bool:
         """Whether `render` has a frame for its words and knows its other demands."""
-        others = [check.name for check in self.checks if check.name != "contains_word"]
+        others = [_kind_of(check) for check in self.checks if check.name != "contains_word"]
         return (
             len(self.words) in FRAMES
             and len(set(others)) == len(others)
@@ -74,44 +80,58 @@ def _extra_demand(random: Random, name: str) -> tuple[Check, str]:
     if name == "ends_with":
         mark = random.choice(list(_MARKS))
         return Check(name, mark), f"End with {_MARKS[mark]}."
-    return Check(name, ""), "Use only lower-case letters."
+    case = random.choice(list(_CASES))
+    return Check(case, ""), _CASES[case]
 
 
 def render(brief: Brief, random: Random, num_met: int) -> str:
-    """A sentence that meets exactly num_met of the brief's demands, which ones is drawn.
+    """A sentence that meets exactly num_met of the brief's demands; which ones is drawn.
 
     Raises ValueError when num_met is not in [0, number of demands].
     """
     if not 0 <= num_met <= len(brief.checks):
         raise ValueError(f"num_met = {num_met}: the brief has {len(brief.checks)} demands")
     met = set(random.sample(brief.checks, num_met))
-    required = brief.words
-    others = [noun for noun in NOUNS if noun not in required]
-    unwanted = iter(random.sample(others, len(required)))
-    content = [
+    demanded = {_kind_of(check): check for check in brief.checks}
+    words = _draw_words(random, brief, met)
+    text = random.choice(FRAMES[len(words)]).format(*words)
+    if "begins_with" in demanded:
+        text = f"{_draw(random, OPENERS, demanded['begins_with'], met)} {text}"
+    if _draw_case(random, demanded.get("case"), met) == "lower_case":
+        text = text.lower()
+    else:
+        text = text[0].upper() + text[1:]
+    return text + _draw(random, list(_MARKS), demanded.get("ends_with"), met)
+
+
+def _kind_of(check: Check) -> str:
+    return "case" if check.name in _CASES else check.name
+
+
+def _draw_words(random: Random, brief: Brief, met: set[Check]) -> list[str]:
+    """One word a required word: itself where it is met, and else one that is not required."""
+    unwanted = iter(
+        random.sample([noun for noun in NOUNS if noun not in brief.words], len(brief.words))
+    )
+    words = [
         check.argument if check in met else next(unwanted)
         for check in brief.checks
         if check.name == "contains_word"
     ]
-    random.shuffle(content)
-    text = random.choice(FRAMES[len(content)]).format(*content)
-    demanded = {check.name: check for check in brief.checks}
-    if "begins_with" in demanded:
-        text = f"{_first_word(random, demanded['begins_with'], met)} {text}"
-    lower = "lower_case" in demanded and demanded["lower_case"] in met
-    text = text.lower() if lower else text[0].upper() + text[1:]
-    return text + _last_mark(random, demanded.get("ends_with"), met)
+    random.shuffle(words)
+    return words
 
 
-def _first_word(random: Random, demand: Check, met: set[Check]) -> str:
-    if demand in met:
-        return demand.argument
-    return random.choice([opener for opener in OPENERS if opener != demand.argument])
-
-
-def _last_mark(random: Random, demand: Check | None, met: set[Check]) -> str:
+def _draw(random: Random, forms: Sequence[str], demand: Check | None, met: set[Check]) -> str:
+    """The demanded form if it is to be met, any other if not, any at all if none is demanded."""
     if demand is None:
-        return random.choice(".!?")
+        return random.choice(forms)
     if demand in met:
         return demand.argument
-    return random.choice([mark for mark in ".!?" if mark != demand.argument])
+    return random.choice([form for form in forms if form != demand.argument])
+
+
+def _draw_case(random: Random, demand: Check | None, met: set[Check]) -> str:
+    if demand is None:
+        return random.choice(list(_CASES))
+    return next(case for case in _CASES if (case == demand.name) == (demand in met))

@@ -32,6 +32,11 @@ def _lower_case(answer: str, argument: str) -> bool:
     return answer.strip() != "" and answer == answer.lower()
 
 
+def _capitalized(answer: str, argument: str) -> bool:
+    first = _WORD.search(answer)
+    return first is not None and first.group()[0].isupper()
+
+
 def _max_words(answer: str, argument: str) -> bool:
     return 0 < len(_WORD.findall(answer)) <= int(argument)
 
@@ -43,6 +48,7 @@ CHECKERS: Mapping[str, Callable[[str, str], bool]] = MappingProxyType(
         "begins_with": _begins_with,
         "ends_with": _ends_with,
         "lower_case": _lower_case,
+        "capitalized": _capitalized,
         "max_words": _max_words,
     }
 )
@@ -53,7 +59,7 @@ def argument_problem(check: Check) -> str | None:
     if check.name == "max_words":
         valid = check.argument.isascii() and check.argument.isdecimal() and int(check.argument) > 0
         return None if valid else "give a number of words greater than 0, as a text"
-    if check.name == "lower_case":
+    if check.name in ("lower_case", "capitalized"):
         return None if check.argument == "" else "leave the argument out"
     if check.name in ("contains_word", "begins_with"):
         return None if _WORD.fullmatch(check.argument) else "give one word"

@@ -64,7 +64,7 @@ def read_tasks(source: SourceConfig) -> JsonlTasks:
     first_lines: dict[str, int] = {}
     dropped = 0
     for number, record in _read_objects(path):
-        task = _parse_task(record, source, f"{path}:{number}", default_key=f"line-{number}")
+        task = parse_task(record, source, f"{path}:{number}", default_key=f"line-{number}")
         if task.key in first_lines:
             raise DataError(
                 f"{path}:{number}: id {task.key!r} is already taken by line "
@@ -96,19 +96,15 @@ def _read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def _parse_object(line: bytes, place: str) -> dict[str, Any]:
     try:
         record = json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{place}: not UTF-8 at byte {error.start} of the line: save the file as UTF-8"
-        ) from error
     except (ValueError, RecursionError) as error:
-        if not line.endswith(b"\n"):
-            raise DataError(
-                f"{place}: the last line is cut off: {_excerpt(line.decode())}; the file was not "
-                "written or copied to its end"
-            ) from error
-        raise DataError(
-            f"{place}: not a JSON object ({error}): {_excerpt(line.decode())}"
-        ) from error
+        shown = _excerpt(line.decode("utf-8", "replace"))
+        if not line.endswith((b"\n", b"}")):
+            problem = f"the last line is cut off: {shown}; write or copy the file to its end"
+        elif isinstance(error, UnicodeDecodeError):
+            problem = f"not UTF-8 at byte {error.start} of the line: save the file as UTF-8"
+        else:
+            problem = f"not a JSON object ({error}): {shown}; write one object on each line"
+        raise DataError(f"{place}: {problem}") from error
     if not isinstance(record, dict):
         raise DataError(f"{place}: {_excerpt(record)} is not an object: write {{...}} on each line")
     return record
@@ -118,9 +114,18 @@ def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not a number in JSON")
 
 
-def _parse_task(
+def parse_task(
     record: Mapping[str, Any], source: SourceConfig, place: str, default_key: str
 ) -> Task:
+    """One record as a task of the source.
+
+    Args:
+        place: file and line, for errors.
+        default_key: the task's key where the record has no id.
+
+    Raises:
+        DataError: the record is not as the schema wants it.
+    """
     kind = record.get("kind")
     if kind not in _KINDS:
         raise DataError(

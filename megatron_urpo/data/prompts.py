@@ -95,7 +95,11 @@ class PromptEncoder:
         return tuple(dict.fromkeys([self._end_of_turn] + ([] if eos is None else [int(eos)])))
 
     def encode_chat(self, messages: Sequence[ChatMessage]) -> tuple[int, ...]:
-        """A conversation and the generation prompt as token ids."""
+        """A conversation and the generation prompt as token ids.
+
+        Raises:
+            DataError: the template refuses the conversation, e.g. a system turn.
+        """
         return tuple(self._encode_parts(self._render(messages, add_generation_prompt=True)))
 
     def encode_target(self, text: str) -> tuple[int, ...]:
@@ -192,16 +196,8 @@ class PromptEncoder:
     ) -> list[tuple[str, bool]]:
         """The conversation as (text, is content) pieces in order."""
         marks = [f"\ue000{index}\ue001" for index in range(len(messages))]
-        rendered = self._tokenizer.apply_chat_template(
-            [
-                {"role": message.role, "content": mark}
-                for message, mark in zip(messages, marks, strict=True)
-            ],
-            chat_template=self._template,
-            tokenize=False,
-            add_generation_prompt=add_generation_prompt,
-        )
-        assert isinstance(rendered, str)
+        turns = zip((message.role for message in messages), marks, strict=True)
+        rendered = self._apply_template(list(turns), add_generation_prompt)
         pieces: list[tuple[str, bool]] = []
         for part in re.split("(\ue000\\d+\ue001)", rendered):
             if part.startswith("\ue000"):
@@ -209,6 +205,23 @@ class PromptEncoder:
             else:
                 pieces.append((part, False))
         return pieces
+
+    def _apply_template(self, turns: list[tuple[str, str]], add_generation_prompt: bool) -> str:
+        from jinja2 import TemplateError
+
+        try:
+            return self._tokenizer.apply_chat_template(
+                [{"role": role, "content": content} for role, content in turns],
+                chat_template=self._template,
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+            )
+        except TemplateError as error:
+            raise DataError(
+                f"the model's chat template refuses a conversation of the turns "
+                f"{', '.join(role for role, _ in turns)} ({error}): change those turns, or give "
+                "another template in model.chat_template"
+            ) from error
 
     def _encode_parts(self, pieces: Sequence[tuple[str, bool]]) -> list[int]:
         ids: list[int] = []
@@ -248,13 +261,9 @@ class PromptEncoder:
         """Raises ConfigError unless an ordinary conversation is encoded as the tokenizer does."""
         probe = [ChatMessage("user", "What is 12 + 7?\nSay it."), ChatMessage("assistant", "19")]
         probe.append(ChatMessage("user", "Thanks. Now, 5 more?"))
-        rendered = self._tokenizer.apply_chat_template(
-            [{"role": message.role, "content": message.content} for message in probe],
-            chat_template=self._template,
-            tokenize=False,
-            add_generation_prompt=True,
+        rendered = self._apply_template(
+            [(message.role, message.content) for message in probe], add_generation_prompt=True
         )
-        assert isinstance(rendered, str)
         theirs = self._tokenizer.encode(rendered, add_special_tokens=False)
         if list(self.encode_chat(probe)) != list(theirs):
             raise ConfigError(

@@ -69,16 +69,6 @@ class ChainSumOptions(RangeOptions):
 
 
 @dataclass(frozen=True, slots=True)
-class ProductsOptions(RangeOptions):
-    """Products: "Compute 7 * 12"."""
-
-    min_terms: int = 2
-    max_terms: int = 2
-    min_digits: int = 1
-    max_digits: int = 2
-
-
-@dataclass(frozen=True, slots=True)
 class NeedleHaystackOptions(RangeOptions):
     """Which of several people does something: "Ann likes tea. [...] Who likes tea?"."""
 
@@ -91,7 +81,7 @@ class NumberSortingOptions(RangeOptions):
     """Whole numbers to be put in order."""
 
     min_numbers: int = 3
-    max_numbers: int = 4
+    max_numbers: int = 3
     min_value: int = 0
     max_value: int = 99
 
@@ -123,7 +113,6 @@ def _number_sorting(entry: Mapping[str, Any]) -> Problem:
 # By reasoning-gym's name: our options, and how an entry is put.
 REASONING_FAMILIES: dict[str, tuple[type[RangeOptions], Callable[[Mapping[str, Any]], Problem]]] = {
     "chain_sum": (ChainSumOptions, _chain_sum),
-    "products": (ProductsOptions, _chain_sum),
     "needle_haystack": (NeedleHaystackOptions, _needle_haystack),
     "number_sorting": (NumberSortingOptions, _number_sorting),
 }

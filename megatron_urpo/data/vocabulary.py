@@ -11,7 +11,7 @@ NOUNS: tuple[str, ...] = tuple(
     river bread lamp cloud garden window bridge apple ocean candle mountain forest piano guitar
     doctor teacher farmer sailor engine rocket island desert valley castle tower market village
     kitchen bottle basket blanket pillow mirror carpet hammer ladder bucket rope paper pencil
-    letter novel poem song drum flute violin horse rabbit tiger lion monkey elephant turtle dolphin
+    novel poem song drum flute violin horse rabbit tiger lion monkey elephant turtle dolphin
     whale shark eagle owl pigeon chicken duck goose sheep goat cow pig dog cat mouse spider
     butterfly flower rose tree leaf root seed grain rice corn potato tomato onion carrot pepper
     salt sugar honey butter cheese milk coffee tea juice soup salad pizza sandwich cookie cake
@@ -100,7 +100,7 @@ PURPOSES: tuple[str, ...] = (
     "It is for a postcard.",
     "It is for a children's book.",
     "It is for a spelling lesson.",
-    "It is for a school play.",
+    "It is for a puppet play.",
     "It is for a guessing game.",
     "It is for a birthday card.",
     "It is for a travel diary.",

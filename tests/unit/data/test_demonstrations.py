@@ -1,0 +1,96 @@
+"""Supervised examples: in the formats that rewards read, and as good as they claim."""
+
+from random import Random
+
+import numpy as np
+import pytest
+
+from megatron_urpo.config import SourceConfig
+from megatron_urpo.data.checkers import check_score
+from megatron_urpo.data.demonstrations import demonstrate, quality_scores
+from megatron_urpo.data.jsonl import DataError
+from megatron_urpo.data.sources import EMBEDDED, load_source
+from megatron_urpo.judging import parse_scores, write_judge_prompt
+from megatron_urpo.rewards.math_answer import verify
+from megatron_urpo.rewards.ranking import kendall_tau
+from megatron_urpo.types import (
+    ChatMessage,
+    Check,
+    InstructionTask,
+    PreferenceTask,
+    TaskKind,
+    VerifierStatus,
+)
+
+USER = (ChatMessage("user", "Name a fruit."),)
+
+
+def tasks(name, **options):
+    config = SourceConfig(name, EMBEDDED[name][0], f"embedded:{name}", options=options)
+    return load_source(config, "train", 1).tasks
+
+
+def test_reasoning():
+    for task in tasks("chain_sum", items=50):
+        shown = demonstrate(task, Random(1))
+        assert shown.kind is TaskKind.REASONING
+        assert shown.messages == task.messages
+        assert verify(shown.target, list(task.gold)).status is VerifierStatus.CORRECT
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.5, 1.0])
+def test_judgements_follow_the_truth_but_for_the_noise(noise):
+    random = Random(3)
+    judged = tasks("writing_preferences", items=400, tie_free=1, num_responses="2,3,4,5")
+    scores, truths = [], []
+    for task in judged:
+        shown = demonstrate(task, random, judgement_noise=noise)
+        (message,) = shown.messages
+        # The order shown is read off the prompt.
+        places = [message.content.index(f"]\n{text}\n[The End") for text in task.responses]
+        order = [int(index) for index in np.argsort(places)]
+        assert message.content == write_judge_prompt(
+            task.messages[0].content, task.responses, order
+        )
+        parsed = parse_scores(shown.target, len(task.responses))
+        assert all(score in range(1, 10) for score in parsed)
+        scores.append(parsed)
+        truths.append([task.truth[index] for index in order])
+    assert kendall_tau(scores, truths).mean() == pytest.approx(1 - noise, abs=0.1)
+
+
+def test_instructions_are_met_in_part():
+    random = Random(2)
+    scores = [
+        check_score(task, demonstrate(task, random).target)
+        for task in tasks("writing_instructions", items=400, max_extras=3)
+    ]
+    assert np.mean(scores) == pytest.approx(0.5, abs=0.05)
+    assert {0.0, 1.0} < set(scores)
+
+
+def test_instructions_of_users_cannot_be_made_up():
+    for checks in [(), (Check("max_words", "3"),)]:
+        task = InstructionTask("mine", "line-7", USER, checks)
+        with pytest.raises(DataError, match="source 'mine', item 'line-7': no answer can be made"):
+            demonstrate(task, Random(1))
+
+
+@pytest.mark.parametrize(
+    ("truth", "scores"),
+    [
+        ((0.0, 0.5, 1.0), [1, 5, 9]),
+        ((0.25, 0.25, 0.75), [3, 3, 7]),
+        ((0.0, 3.0), [1, 9]),
+        ((-2.0, 0.0, 2.0), [1, 5, 9]),
+        ((1.5, 1.0, 2.0), [5, 1, 9]),
+    ],
+)
+def test_quality_scores(truth, scores):
+    assert quality_scores(truth) == scores
+
+
+def test_ties_stay_ties_in_a_judgement():
+    task = PreferenceTask("p", "1", USER, ("a", "b", "c"), (2.0, 0.0, 2.0))
+    scores = parse_scores(demonstrate(task, Random(1), judgement_noise=0.0).target, 3)
+    assert sorted(scores) == [1, 9, 9]
