@@ -20,6 +20,7 @@ import torch
 import torch.distributed as dist
 
 from megatron_urpo.config import Config
+from megatron_urpo.rollout.gather import this_replica
 from megatron_urpo.rollout.interface import Completion, Generation, GenerationRequest
 from megatron_urpo.types import FinishReason, Float32Array
 
@@ -277,13 +278,8 @@ def _build(config: Config) -> LLM:
 
 def _layout(tensor_parallel_size: int) -> dict[str, Any]:
     """vLLM's arguments for this rank's place among the ranks of the job."""
-    world_size = dist.get_world_size() if dist.is_initialized() else 1
-    if world_size % tensor_parallel_size != 0:
-        raise ValueError(
-            f"rollout.tensor_model_parallel_size = {tensor_parallel_size} does not divide the "
-            f"{world_size} ranks of the job"
-        )
-    executor = "external_launcher" if world_size > 1 else "uni"
+    replicas = this_replica(tensor_parallel_size).count
+    executor = "external_launcher" if replicas * tensor_parallel_size > 1 else "uni"
     return {
         "tensor_parallel_size": tensor_parallel_size,
         "distributed_executor_backend": executor,

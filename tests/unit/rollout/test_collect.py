@@ -34,6 +34,7 @@ def config(smollm2_directory):
         max_response_tokens=SHORT,
         max_judgement_tokens=LONG,
         max_model_len=1024,
+        judge_retries=0,
         max_num_seqs=8,
         kv_cache_gib=0.5,
     )
@@ -114,10 +115,7 @@ def test_the_judge_joins_the_running_batch(engine, encoder, config):
         prompt(encoder, 0, "preference", "Write a long story about a river and its fish."),
         prompt(encoder, 1, "instruction"),
     ]
-    first_attempts = replace(config, rollout=replace(config.rollout, judge_retries=0))
-    rollouts = list(
-        collect(recorder, prompts, encoder, first_attempts, SEED, statistics=statistics)
-    )
+    rollouts = list(collect(recorder, prompts, encoder, config, SEED, statistics=statistics))
     events = recorder.events
     answered = events.index(("finish", "prompt-1"))
     judged = events.index(("add", "judge-1-0"))
@@ -134,7 +132,7 @@ def test_an_unreadable_judgement_is_retried_and_then_given_up(engine, encoder, c
         recorder,
         [prompt(encoder, 5, "instruction")],
         encoder,
-        replace(config, rollout=replace(config.rollout, max_judgement_tokens=4)),
+        replace(config, rollout=replace(config.rollout, judge_retries=2, max_judgement_tokens=4)),
         SEED,
         statistics=statistics,
     )
