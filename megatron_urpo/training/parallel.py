@@ -17,7 +17,7 @@ from megatron.core.tensor_parallel import model_parallel_cuda_manual_seed
 
 from megatron_urpo.config import Config, ConfigError, TrainingConfig
 from megatron_urpo.training import platform as platforms
-from megatron_urpo.training.platform import Platform
+from megatron_urpo.training.platform import Launch, Platform
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Parallel:
 
 
 def initialize(config: Config) -> Parallel:
-    """Starts torch.distributed and builds the process groups of config.training's layout.
+    """Joins torch.distributed, if need be, and builds the groups of config.training's layout.
 
     Raises:
         ConfigError: the layout does not fit the number of ranks, or is not supported.
@@ -89,15 +89,8 @@ def initialize(config: Config) -> Parallel:
     platforms.install(platform)
     if config.run.deterministic:
         torch.use_deterministic_algorithms(True)
-    timeout = timedelta(minutes=config.run.distributed_timeout_minutes)
-    if launch.from_launcher:
-        dist.init_process_group(platform.backend, timeout=timeout)
-    else:
-        # Port 0: the system picks a free one, so that runs on one machine never collide.
-        store = dist.TCPStore("127.0.0.1", 0, world_size=1, is_master=True, timeout=timeout)
-        dist.init_process_group(
-            platform.backend, store=store, rank=0, world_size=1, timeout=timeout
-        )
+    if not dist.is_initialized():
+        _join_world(platform, launch, config.run.distributed_timeout_minutes)
     parallel_state.initialize_model_parallel(
         tensor_model_parallel_size=training.tensor_model_parallel_size,
         pipeline_model_parallel_size=training.pipeline_model_parallel_size,
@@ -123,10 +116,20 @@ def initialize(config: Config) -> Parallel:
 
 
 def shutdown() -> None:
-    """Tears the process groups down. Another `initialize` may follow."""
+    """Tears the process groups down."""
     parallel_state.destroy_model_parallel()
     if dist.is_initialized():
         dist.destroy_process_group()
+
+
+def _join_world(platform: Platform, launch: Launch, timeout_minutes: float) -> None:
+    timeout = timedelta(minutes=timeout_minutes)
+    if launch.from_launcher:
+        dist.init_process_group(platform.backend, timeout=timeout)
+        return
+    # Port 0: the system picks a free one, so that runs on one machine never collide.
+    store = dist.TCPStore("127.0.0.1", 0, world_size=1, is_master=True, timeout=timeout)
+    dist.init_process_group(platform.backend, store=store, rank=0, world_size=1, timeout=timeout)
 
 
 def _check_layout(training: TrainingConfig, world_size: int) -> None:

@@ -23,7 +23,6 @@ from megatron_urpo.config import ConfigError
 from megatron_urpo.training.hf_config import ModelShape
 from megatron_urpo.training.optimizer import Optimizer
 
-_METADATA = {"distrib_optim_sharding_type": "fully_reshardable"}
 _SHAPE_KEY = "model_shape"
 
 
@@ -33,13 +32,13 @@ def save_sharded_state(
     """Writes model and optimizer into an existing, empty directory. A collective."""
     distributed = optimizer.distributed
     _ensure_adam_state(distributed)
-    model_state = model.module.sharded_state_dict(metadata=_METADATA)
+    model_state = model.module.sharded_state_dict(metadata=_metadata())
     state = {
         "model": model_state,
-        "optimizer": distributed.sharded_state_dict(model_state, metadata=_METADATA),
+        "optimizer": distributed.sharded_state_dict(model_state, metadata=_metadata()),
         _SHAPE_KEY: asdict(shape),
     }
-    dist_checkpointing.save(state, str(directory), content_metadata=_METADATA)
+    dist_checkpointing.save(state, str(directory), content_metadata=_metadata())
 
 
 def load_sharded_state(
@@ -53,12 +52,12 @@ def load_sharded_state(
     _check_shape(directory, shape)
     distributed = optimizer.distributed
     _ensure_adam_state(distributed)
-    model_state = model.module.sharded_state_dict(metadata=_METADATA)
+    model_state = model.module.sharded_state_dict(metadata=_metadata())
     state = dist_checkpointing.load(
         {
             "model": model_state,
             "optimizer": distributed.sharded_state_dict(
-                model_state, is_loading=True, metadata=_METADATA
+                model_state, is_loading=True, metadata=_metadata()
             ),
         },
         str(directory),
@@ -70,6 +69,11 @@ def load_sharded_state(
     steps = _take_steps(distributed)
     distributed.load_parameter_state_from_fully_reshardable(parameter_state)
     _return_steps(distributed, steps)
+
+
+def _metadata() -> dict[str, Any]:
+    """A new one each time: Megatron writes the current process groups into what it is given."""
+    return {"distrib_optim_sharding_type": "fully_reshardable"}
 
 
 def _check_shape(directory: Path, shape: ModelShape) -> None:

@@ -1,0 +1,60 @@
+import pytest
+import torch
+
+from megatron_urpo.config import Config, ConfigError, TrainingConfig
+from megatron_urpo.training import parallel as parallelism
+from megatron_urpo.training.platform import Platform, cuda_type_names, read_launch
+
+CPU = Platform(torch.device("cpu"), "gloo")
+CUDA = Platform(torch.device("cuda", 0), "nccl")
+
+
+def test_other_libraries_see_the_real_torch(parallel):
+    if parallel.platform.is_cuda:
+        pytest.skip("nothing is patched with a GPU")
+    assert torch.tensor.__module__ != "megatron_urpo.training.platform"
+    with pytest.raises((AssertionError, RuntimeError)):  # torch itself still knows no CUDA here
+        torch.zeros(1, device="cuda")
+    assert torch.zeros(1).type() == "torch.FloatTensor"
+    assert not torch.cuda.is_available()
+
+
+def test_cuda_type_names_last_as_long_as_the_context():
+    with cuda_type_names(CPU):
+        assert torch.zeros(1).type() == "torch.cuda.FloatTensor"
+        assert torch.zeros(1).type(torch.int64).dtype == torch.int64
+    assert torch.zeros(1).type() == "torch.FloatTensor"
+
+
+def test_transformer_impl_follows_the_device():
+    assert CPU.transformer_impl("auto") == CPU.transformer_impl("local") == "local"
+    assert CUDA.transformer_impl("auto") == "transformer_engine"
+    with pytest.raises(ConfigError, match="needs a CUDA device"):
+        CPU.transformer_impl("transformer_engine")
+    with pytest.raises(ConfigError, match="'local' computes attention with the CPU's kernels"):
+        CUDA.transformer_impl("local")
+
+
+def test_launch_environment(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    alone = read_launch()
+    assert (alone.rank, alone.world_size, alone.from_launcher) == (0, 1, False)
+    monkeypatch.setenv("RANK", "5")
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    launched = read_launch()
+    assert (launched.rank, launched.world_size, launched.local_rank) == (5, 8, 1)
+    assert launched.from_launcher
+
+
+@pytest.mark.parametrize(
+    ("layout", "message"),
+    [
+        ({"tensor_model_parallel_size": 2}, "1 ranks do not divide .* a multiple of 2 ranks"),
+        ({"context_parallel_size": 1, "pipeline_model_parallel_size": 3}, "multiple of 3 ranks"),
+    ],
+)
+def test_layouts_need_enough_ranks(layout, message):
+    with pytest.raises(ConfigError, match=message):
+        parallelism.initialize(Config(training=TrainingConfig(**layout)))

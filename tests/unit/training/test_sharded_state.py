@@ -1,0 +1,46 @@
+import pytest
+import torch
+
+from megatron_urpo.batching import PackingLayout, pack_mini_batch
+from megatron_urpo.config import BatchingConfig, ConfigError
+from tests.small_models import random_group
+
+
+@pytest.fixture
+def micro_batches():
+    groups = [random_group(0, 7, (5, 1, 9)), random_group(1, 20, (3, 18))]
+    return pack_mini_batch(groups, BatchingConfig(micro_batch_tokens=60), PackingLayout())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_resumed_training_repeats_bitwise(make_policy, micro_batches, tmp_path, dtype):
+    policy = make_policy(dtype=dtype)
+    old = [scores.logprobs for scores in policy.logprobs(micro_batches)]
+    for _ in range(2):
+        policy.update(micro_batches, old, 1e-2)
+    policy.save(tmp_path)
+    expected = [policy.update(micro_batches, old, 1e-2) for _ in range(3)]
+
+    fresh, same = make_policy(dtype=dtype), policy
+    for resumed in (fresh, same):
+        resumed.load(tmp_path)
+        assert [resumed.update(micro_batches, old, 1e-2) for _ in range(3)] == expected
+    for (name, tensor), (_, original) in zip(fresh.hf_weights(), policy.hf_weights(), strict=True):
+        assert torch.equal(tensor, original), name
+
+
+def test_a_checkpoint_before_the_first_update_is_complete(make_policy, micro_batches, tmp_path):
+    policy = make_policy()
+    old = [scores.logprobs for scores in policy.logprobs(micro_batches)]
+    policy.save(tmp_path)
+    expected = policy.update(micro_batches, old, 1e-2)
+    resumed = make_policy()
+    resumed.update(micro_batches, old, 1e-1)  # must be forgotten
+    resumed.load(tmp_path)
+    assert resumed.update(micro_batches, old, 1e-2) == expected
+
+
+def test_checkpoint_of_another_model(make_policy, tmp_path):
+    make_policy("llama_tied").save(tmp_path)
+    with pytest.raises(ConfigError, match="another model: it differs in tie_word_embeddings"):
+        make_policy("llama_untied").load(tmp_path)
