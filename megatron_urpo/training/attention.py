@@ -163,7 +163,7 @@ def shared_prefix_attention(
     Returns:
         (T, heads, dim), in the dtype of query.
     """
-    return _SharedPrefixAttention.apply(query, key, value, plan, scale)  # type: ignore[no-any-return, no-untyped-call]
+    return _SharedPrefixAttention.apply(query, key, value, plan, scale)
 
 
 class PackedAttention(MegatronModule):
@@ -176,7 +176,7 @@ class PackedAttention(MegatronModule):
         attn_mask_type: AttnMaskType,
         attention_type: str,
         softmax_scale: float | None = None,
-        **unused: Any,  # attention_dropout, cp_comm_type, pg_collection: nothing here depends on them
+        **unused: Any,  # attention_dropout, cp_comm_type, pg_collection
     ) -> None:
         super().__init__(config=config)
         self.scale = softmax_scale if softmax_scale is not None else config.kv_channels**-0.5
@@ -255,7 +255,7 @@ def _backward_call(inputs: Sequence[Tensor], causal: bool, scale: float) -> Sequ
     grad_out, query, key, value, out, lse = inputs
     if query.shape[2] < _MIN_BFLOAT16_BACKWARD:
         grad_out, query, key, value, out = (x.float() for x in (grad_out, query, key, value, out))
-    return _flash_backward(  # type: ignore[no-any-return]
+    return _flash_backward(
         grad_out, query, key, value, out, lse.contiguous(), 0.0, causal, scale=scale
     )
 

@@ -72,7 +72,7 @@ def _write_weights(weights: Iterator[tuple[str, Tensor]], target: Path) -> str:
     if len(written) == 1:
         os.replace(target / _temporary_name(0), target / "model.safetensors")
         return dtype
-    weight_map = {}
+    weight_map: dict[str, str] = {}
     for number, names in enumerate(written):
         file = f"model-{number + 1:05d}-of-{len(written):05d}.safetensors"
         os.replace(target / _temporary_name(number), target / file)

@@ -48,48 +48,36 @@ class Rule:
     layout: Layout
 
 
-_ATTENTION = "model.layers.{}.self_attn."
-_LAYER = "decoder.layers.{}."
-# Norm weights have two names: the local spec's, and Transformer Engine's fused into the next linear.
-LAYER_RULES = (
-    Rule(_LAYER + "input_layernorm.weight", ("model.layers.{}.input_layernorm.weight",), Layout.WHOLE),
-    Rule(
-        _LAYER + "self_attention.linear_qkv.layer_norm_weight",
-        ("model.layers.{}.input_layernorm.weight",),
-        Layout.WHOLE,
-    ),
-    Rule(
-        _LAYER + "self_attention.linear_qkv.weight",
-        tuple(f"{_ATTENTION}{name}_proj.weight" for name in "qkv"),
-        Layout.QKV,
-    ),
-    Rule(
-        _LAYER + "self_attention.linear_qkv.bias",
-        tuple(f"{_ATTENTION}{name}_proj.bias" for name in "qkv"),
-        Layout.QKV,
-    ),
-    Rule(_LAYER + "self_attention.q_layernorm.weight", (_ATTENTION + "q_norm.weight",), Layout.WHOLE),
-    Rule(_LAYER + "self_attention.k_layernorm.weight", (_ATTENTION + "k_norm.weight",), Layout.WHOLE),
-    Rule(_LAYER + "self_attention.linear_proj.weight", (_ATTENTION + "o_proj.weight",), Layout.COLUMNS),
-    Rule(
-        _LAYER + "pre_mlp_layernorm.weight",
-        ("model.layers.{}.post_attention_layernorm.weight",),
-        Layout.WHOLE,
-    ),
-    Rule(
-        _LAYER + "mlp.linear_fc1.layer_norm_weight",
-        ("model.layers.{}.post_attention_layernorm.weight",),
-        Layout.WHOLE,
-    ),
-    Rule(
-        _LAYER + "mlp.linear_fc1.weight",
-        ("model.layers.{}.mlp.gate_proj.weight", "model.layers.{}.mlp.up_proj.weight"),
-        Layout.GATE_UP,
-    ),
-    Rule(
-        _LAYER + "mlp.linear_fc2.weight", ("model.layers.{}.mlp.down_proj.weight",), Layout.COLUMNS
-    ),
-)  # fmt: skip
+def _layer_rule(megatron: str, hf: tuple[str, ...], layout: Layout) -> Rule:
+    return Rule(
+        f"decoder.layers.{{}}.{megatron}", tuple(f"model.layers.{{}}.{name}" for name in hf), layout
+    )
+
+
+_QKV_WEIGHTS = tuple(f"self_attn.{name}_proj.weight" for name in "qkv")
+_QKV_BIASES = tuple(f"self_attn.{name}_proj.bias" for name in "qkv")
+_GATE_UP = ("mlp.gate_proj.weight", "mlp.up_proj.weight")
+# Norms have two names: with Transformer Engine they belong to the linear that follows.
+LAYER_RULES = tuple(
+    _layer_rule(*fields)
+    for fields in (
+        ("input_layernorm.weight", ("input_layernorm.weight",), Layout.WHOLE),
+        (
+            "self_attention.linear_qkv.layer_norm_weight",
+            ("input_layernorm.weight",),
+            Layout.WHOLE,
+        ),
+        ("self_attention.linear_qkv.weight", _QKV_WEIGHTS, Layout.QKV),
+        ("self_attention.linear_qkv.bias", _QKV_BIASES, Layout.QKV),
+        ("self_attention.q_layernorm.weight", ("self_attn.q_norm.weight",), Layout.WHOLE),
+        ("self_attention.k_layernorm.weight", ("self_attn.k_norm.weight",), Layout.WHOLE),
+        ("self_attention.linear_proj.weight", ("self_attn.o_proj.weight",), Layout.COLUMNS),
+        ("pre_mlp_layernorm.weight", ("post_attention_layernorm.weight",), Layout.WHOLE),
+        ("mlp.linear_fc1.layer_norm_weight", ("post_attention_layernorm.weight",), Layout.WHOLE),
+        ("mlp.linear_fc1.weight", _GATE_UP, Layout.GATE_UP),
+        ("mlp.linear_fc2.weight", ("mlp.down_proj.weight",), Layout.COLUMNS),
+    )
+)
 EMBEDDING_RULE = Rule(
     "embedding.word_embeddings.weight", ("model.embed_tokens.weight",), Layout.VOCAB
 )
@@ -182,17 +170,8 @@ def stream_hf_weights(
     """
     parameters = {_bare_name(name): p.detach() for name, p in model.named_parameters()}
     per_stage = _layers_per_stage(shape, parallel)
-    if shape.tie_word_embeddings:
-        tail = [(FINAL_NORM_RULE, None)]
-    else:
-        tail = [(FINAL_NORM_RULE, None), (OUTPUT_RULE, None)]
     for stage in range(parallel.pipeline_parallel_size):
-        entries: list[tuple[Rule, int | None]] = [(EMBEDDING_RULE, None)] if stage == 0 else []
-        for layer in range(per_stage):
-            entries += [(rule, layer) for rule in _layer_rules(shape)]
-        if stage == parallel.pipeline_parallel_size - 1:
-            entries += tail
-        for rule, layer in entries:
+        for rule, layer in _entries_of_stage(shape, stage, parallel):
             names = _hf_names(rule, None if layer is None else layer + stage * per_stage)
             mine = None
             if stage == parallel.pipeline_parallel_rank:
@@ -215,8 +194,8 @@ class SafetensorsDirectory:
                 self._file_of = dict.fromkeys(reader.keys(), single)
         else:
             raise ModelFilesError(
-                f"{directory}: neither model.safetensors nor model.safetensors.index.json is there: "
-                "the download is incomplete, or the weights are in another format (convert them "
+                f"{directory}: neither model.safetensors nor {index.name} is there: the "
+                "download is incomplete, or the weights are in another format (convert them "
                 "with transformers' save_pretrained)"
             )
         for file in sorted(set(self._file_of.values())):
@@ -273,11 +252,11 @@ def _bare_name(name: str) -> str:
 
 def _find_rule(name: str, shape: ModelShape) -> tuple[Rule, int | None]:
     """The rule of a parameter, and its layer number within the stage."""
-    prefix = _LAYER.format("")[:-1]
+    prefix = "decoder.layers."
     if name.startswith(prefix):
         layer, _, rest = name.removeprefix(prefix).partition(".")
         for rule in LAYER_RULES:
-            if rule.megatron == _LAYER + rest:
+            if rule.megatron == prefix + "{}." + rest:
                 return rule, int(layer)
     output = TIED_OUTPUT_RULE if shape.tie_word_embeddings else OUTPUT_RULE
     for rule in (EMBEDDING_RULE, FINAL_NORM_RULE, output):
@@ -295,6 +274,22 @@ def _layer_rules(shape: ModelShape) -> list[Rule]:
     if not shape.qk_layernorm:
         absent.append("_norm.weight")
     return [rule for rule in reversed(rules.values()) if not rule.hf[0].endswith(tuple(absent))]
+
+
+def _entries_of_stage(
+    shape: ModelShape, stage: int, parallel: Parallel
+) -> list[tuple[Rule, int | None]]:
+    """Rules, with layer numbers within the stage, of the HF tensors a pipeline stage holds."""
+    entries: list[tuple[Rule, int | None]] = []
+    if stage == 0:
+        entries.append((EMBEDDING_RULE, None))
+    for layer in range(_layers_per_stage(shape, parallel)):
+        entries += [(rule, layer) for rule in _layer_rules(shape)]
+    if stage == parallel.pipeline_parallel_size - 1:
+        entries.append((FINAL_NORM_RULE, None))
+        if not shape.tie_word_embeddings:
+            entries.append((OUTPUT_RULE, None))
+    return entries
 
 
 def _hf_names(rule: Rule, layer: int | None) -> list[str]:

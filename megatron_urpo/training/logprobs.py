@@ -54,7 +54,7 @@ def token_logprobs(
         (L,) float32 log-probs, differentiable in hidden and weight, and (L,) float32 entropies in
         nats, detached.
     """
-    return _TokenLogprobs.apply(hidden, weight, targets, vocab, temperature, chunk_tokens)  # type: ignore[no-any-return, no-untyped-call]
+    return _TokenLogprobs.apply(hidden, weight, targets, vocab, temperature, chunk_tokens)
 
 
 class _TokenLogprobs(torch.autograd.Function):

@@ -76,6 +76,9 @@ class PolicyModel(GPTModel):
     ) -> Tensor | tuple[Tensor, Tensor]:
         if not self.post_process:
             return hidden_states
+        positions, targets = packed_seq_params.loss_positions, packed_seq_params.target_ids
+        assert positions is not None
+        assert targets is not None
         weight = (
             self.shared_embedding_or_output_weight()
             if self.share_embeddings_and_output_weights
@@ -88,9 +91,9 @@ class PolicyModel(GPTModel):
         else:
             hidden_states = copy_to_tensor_model_parallel_region(hidden_states)
         return token_logprobs(
-            hidden_states[:, 0].index_select(0, packed_seq_params.loss_positions),
+            hidden_states[:, 0].index_select(0, positions),
             weight,
-            packed_seq_params.target_ids,
+            targets,
             self._vocab,
             self._temperature,
             self._chunk_tokens,

@@ -156,7 +156,7 @@ class Policy:
         """
         if (reference_logprobs is None) != (self.config.training.kl_beta == 0):
             raise ValueError("reference_logprobs go together with training.kl_beta > 0")
-        references = reference_logprobs or [None] * len(micro_batches)
+        references: Sequence[Tensor | None] = reference_logprobs or [None] * len(micro_batches)
         losses = [
             partial(self._surrogate_loss, batch, old.to(self.parallel.device), reference)
             for batch, old, reference in zip(micro_batches, old_logprobs, references, strict=True)
@@ -285,7 +285,7 @@ class Policy:
             finish = _report if forward_only else _loss_and_report
             return output, partial(finish, batch, loss)
 
-        return get_forward_backward_func()(  # type: ignore[no-any-return]
+        return get_forward_backward_func()(
             forward_step_func=forward_step,
             data_iterator=iter(zip(micro_batches, losses, strict=True)),
             model=[self._model],
