@@ -4,18 +4,21 @@ A checkpoint written under one layout (TP, PP, DP) loads under another; on the s
 bitwise. The optimizer needs help around Megatron 0.16's functions when its AdamW is torch's: that
 keeps its step count per parameter, where Megatron expects one for all.
 
-Saving starts helper processes by the spawn method, so programs that save need their entry point
-under `if __name__ == "__main__"`.
+Saving forks short-lived writers. Megatron would also start a process of its own that hands their
+results over and lives as long as the program, or longer when that is killed; a queue in this
+process serves as well, since saving waits for the writers.
 """
 
 from __future__ import annotations
 
+import queue
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from megatron.core import dist_checkpointing
+from megatron.core.dist_checkpointing.strategies import filesystem_async
 from megatron.core.distributed import DistributedDataParallel
 from megatron.core.optimizer.distrib_optimizer import DistributedOptimizer
 
@@ -38,6 +41,7 @@ def save_sharded_state(
         "optimizer": distributed.sharded_state_dict(model_state, metadata=_metadata()),
         _SHAPE_KEY: asdict(shape),
     }
+    filesystem_async._results_queue = queue.SimpleQueue()
     dist_checkpointing.save(state, str(directory), content_metadata=_metadata())
 
 
