@@ -101,6 +101,7 @@ class PreferenceTask:
     messages: tuple[ChatMessage, ...]  # the conversation the responses answer
     responses: tuple[str, ...]  # N responses
     truth: tuple[float, ...]  # N qualities, larger is better; ties allowed, not all equal
+    checks: tuple[Check, ...] = ()  # generated tasks: the demands that truth counts; never a reward
 
     @property
     def kind(self) -> TaskKind:

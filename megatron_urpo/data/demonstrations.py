@@ -1,13 +1,22 @@
-"""Supervised examples for the warm start: answers and judgements in the formats that URPO reads.
+r"""Supervised examples for the warm start: answers and judgements in the formats that URPO reads.
 
-They teach the format and only a first idea of the skill, so that reinforcement learning has
-something left to teach:
+They teach the formats and a first idea of the skills, so that reinforcement learning has something
+left to teach:
 
-reasoning    the final answer alone, in \\boxed{}
-preference   a judgement of the responses in a drawn order. Scores are whole numbers from 1 to 9, in
-             proportion to quality, except that a share of the judgements (judgement_noise) has
-             scores drawn at random
+reasoning    the final answer alone, in \boxed{}
+preference   a judgement of the responses in a drawn order. Where the demands on them are known (the
+             generated tasks) it first notes for each response which it meets, and how many:
+
+                 1: coin, rain (2)
+                 2: none (0)
+                 Scores: \boxed{2, 0}
+
+             A share of the demands that are met is overlooked. Other judgements are the line of
+             scores alone, whole numbers from 1 (the worst response) to 9 (the best).
 instruction  a sentence that meets a random share of the demands of a generated prompt
+
+Notes make the referee's task one of finding words, which a small model learns from a hundred
+examples; scores without them stay near chance for many times as many.
 """
 
 from __future__ import annotations
@@ -17,10 +26,12 @@ from dataclasses import dataclass
 from random import Random
 
 from megatron_urpo.data.briefs import Brief, render
+from megatron_urpo.data.checkers import demands_met
 from megatron_urpo.data.jsonl import DataError
 from megatron_urpo.judging import question_text, write_judge_prompt
 from megatron_urpo.types import (
     ChatMessage,
+    Check,
     InstructionTask,
     PreferenceTask,
     ReasoningTask,
@@ -29,7 +40,10 @@ from megatron_urpo.types import (
 )
 
 LOWEST_SCORE, HIGHEST_SCORE = 1, 9
-DEFAULT_JUDGEMENT_NOISE = 0.5
+DEFAULT_OVERSIGHT = 0.3
+
+# How a judgement notes a demand that is not itself a piece of the response.
+_NOTES = {"lower_case": "lower case", "capitalized": "capital"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +56,13 @@ class Demonstration:
 
 
 def demonstrate(
-    task: Task, random: Random, *, judgement_noise: float = DEFAULT_JUDGEMENT_NOISE
+    task: Task, random: Random, *, oversight: float = DEFAULT_OVERSIGHT
 ) -> Demonstration:
     """A supervised example made from a task of the training split.
 
     Args:
-        random: draws the order and noise of a judgement, and which demands a sentence meets.
-        judgement_noise: share of judgements with random scores, in [0, 1].
+        random: draws the order of a judgement, what it overlooks, and what a sentence meets.
+        oversight: probability that a judgement overlooks a demand that is met.
 
     Raises:
         DataError: an instruction whose demands are not those of a generated prompt; there is no
@@ -58,33 +72,52 @@ def demonstrate(
         case ReasoningTask():
             return Demonstration(task.kind, task.messages, f"\\boxed{{{task.gold[0]}}}")
         case PreferenceTask():
-            return _demonstrate_judgement(task, random, judgement_noise)
+            return _demonstrate_judgement(task, random, oversight)
         case InstructionTask():
             return _demonstrate_writing(task, random)
 
 
-def quality_scores(truth: Sequence[float]) -> list[int]:
-    """Qualities as whole scores from 1 to 9.
-
-    Qualities within [0, 1] are shares and keep their meaning from task to task (0.5 is always 5);
-    others are stretched so that the task's worst gets 1 and its best 9.
-    """
+def stretch_scores(truth: Sequence[float]) -> list[int]:
+    """Qualities as whole scores, the worst 1 and the best 9; not all of them are equal."""
     low, high = min(truth), max(truth)
-    if low >= 0 and high <= 1:
-        low, high = 0.0, 1.0
     span = HIGHEST_SCORE - LOWEST_SCORE
     return [LOWEST_SCORE + round(span * (value - low) / (high - low)) for value in truth]
 
 
-def _demonstrate_judgement(task: PreferenceTask, random: Random, noise: float) -> Demonstration:
-    scores = quality_scores(task.truth)
-    if random.random() < noise:
-        scores = [random.randint(LOWEST_SCORE, HIGHEST_SCORE) for _ in scores]
-    order = list(range(len(scores)))
+def _demonstrate_judgement(task: PreferenceTask, random: Random, oversight: float) -> Demonstration:
+    order = list(range(len(task.responses)))
     random.shuffle(order)
     prompt = write_judge_prompt(question_text(task.messages), task.responses, order)
-    shown = ", ".join(str(scores[index]) for index in order)
-    return Demonstration(task.kind, (ChatMessage("user", prompt),), f"Scores: \\boxed{{{shown}}}")
+    lines: list[str] = []
+    if task.checks:
+        scores = []
+        for slot, index in enumerate(order, start=1):
+            notes = [
+                note
+                for note in _note_demands_met(task.checks, task.responses[index])
+                if random.random() >= oversight
+            ]
+            lines.append(f"{slot}: {', '.join(notes) or 'none'} ({len(notes)})")
+            scores.append(len(notes))
+    else:
+        stretched = stretch_scores(task.truth)
+        scores = [stretched[index] for index in order]
+    lines.append(f"Scores: \\boxed{{{', '.join(map(str, scores))}}}")
+    return Demonstration(task.kind, (ChatMessage("user", prompt),), "\n".join(lines))
+
+
+def _note_demands_met(checks: Sequence[Check], response: str) -> list[str]:
+    """A word for each demand that the response meets, in the order of reading."""
+
+    def place(check: Check) -> int:
+        if check.name == "ends_with":
+            return len(response)
+        if check.name in _NOTES:
+            return -1
+        return response.lower().find(check.argument.lower())
+
+    met = [check for check in checks if demands_met((check,), response)]
+    return [_NOTES.get(check.name, check.argument) for check in sorted(met, key=place)]
 
 
 def _demonstrate_writing(task: InstructionTask, random: Random) -> Demonstration:

@@ -96,7 +96,7 @@ def writing_instructions(source: SourceConfig, split: str, seed: int) -> list[In
 
 
 def writing_preferences(source: SourceConfig, split: str, seed: int) -> list[PreferenceTask]:
-    """Briefs with N sentences each; truth is the share of the demands that a sentence meets."""
+    """Briefs with N sentences each; truth is the number of demands a sentence meets."""
     options = read_options(PreferenceOptions, source)
 
     def draw(random: Random) -> tuple[str, Callable[[str], PreferenceTask]]:
@@ -106,8 +106,10 @@ def writing_preferences(source: SourceConfig, split: str, seed: int) -> list[Pre
         def build(key: str) -> PreferenceTask:
             met = _draw_qualities(random, number, len(brief.checks), bool(options.tie_free))
             responses = tuple(render(brief, random, count) for count in met)
-            truth = tuple(count / len(brief.checks) for count in met)
-            return PreferenceTask(source.name, key, _user_turn(brief), responses, truth)
+            truth = tuple(map(float, met))
+            return PreferenceTask(
+                source.name, key, _user_turn(brief), responses, truth, brief.checks
+            )
 
         return brief.content, build
 

@@ -7,7 +7,7 @@ import pytest
 
 from megatron_urpo.config import SourceConfig
 from megatron_urpo.data.checkers import check_score
-from megatron_urpo.data.demonstrations import demonstrate, quality_scores
+from megatron_urpo.data.demonstrations import demonstrate, stretch_scores
 from megatron_urpo.data.jsonl import DataError
 from megatron_urpo.data.sources import EMBEDDED, load_source
 from megatron_urpo.judging import parse_scores, write_judge_prompt
@@ -38,13 +38,13 @@ def test_reasoning():
         assert verify(shown.target, list(task.gold)).status is VerifierStatus.CORRECT
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.5, 1.0])
-def test_judgements_follow_the_truth_but_for_the_noise(noise):
+@pytest.mark.parametrize(("oversight", "tau"), [(0.0, 1.0), (0.3, 0.7), (1.0, 0.0)])
+def test_judgements_follow_the_truth_but_for_what_they_overlook(oversight, tau):
     random = Random(3)
     judged = tasks("writing_preferences", items=400, tie_free=1, num_responses="2,3,4,5")
     scores, truths = [], []
     for task in judged:
-        shown = demonstrate(task, random, judgement_noise=noise)
+        shown = demonstrate(task, random, oversight=oversight)
         (message,) = shown.messages
         # The order shown is read off the prompt.
         places = [message.content.index(f"]\n{text}\n[The End") for text in task.responses]
@@ -53,10 +53,31 @@ def test_judgements_follow_the_truth_but_for_the_noise(noise):
             task.messages[0].content, task.responses, order
         )
         parsed = parse_scores(shown.target, len(task.responses))
-        assert all(score in range(1, 10) for score in parsed)
+        noted = [int(line.split("(")[1][:-1]) for line in shown.target.split("\n")[:-1]]
+        assert parsed == noted
         scores.append(parsed)
         truths.append([task.truth[index] for index in order])
-    assert kendall_tau(scores, truths).mean() == pytest.approx(1 - noise, abs=0.1)
+    assert kendall_tau(scores, truths).mean() == pytest.approx(tau, abs=0.1)
+
+
+def test_a_judgement_notes_what_it_counts():
+    checks = (
+        Check("contains_word", "rain"),
+        Check("contains_word", "coin"),
+        Check("contains_word", "owl"),
+        Check("begins_with", "Once"),
+        Check("capitalized", ""),
+        Check("ends_with", "?"),
+    )
+    responses = ("Once the coin left the rain?", "the owl ran.", "Now!")
+    task = PreferenceTask("p", "1", USER, responses, (5.0, 1.0, 1.0), checks)
+    shown = {demonstrate(task, Random(seed), oversight=0.0).target for seed in range(20)}
+    assert (
+        "1: capital, Once, coin, rain, ? (5)\n2: owl (1)\n3: capital (1)\n"
+        "Scores: \\boxed{5, 1, 1}" in shown
+    )
+    unread = demonstrate(task, Random(1), oversight=1.0).target
+    assert unread == "1: none (0)\n2: none (0)\n3: none (0)\nScores: \\boxed{0, 0, 0}"
 
 
 def test_instructions_are_met_in_part():
@@ -79,18 +100,18 @@ def test_instructions_of_users_cannot_be_made_up():
 @pytest.mark.parametrize(
     ("truth", "scores"),
     [
-        ((0.0, 0.5, 1.0), [1, 5, 9]),
-        ((0.25, 0.25, 0.75), [3, 3, 7]),
+        ((0.25, 0.25, 0.75), [1, 1, 9]),
         ((0.0, 3.0), [1, 9]),
         ((-2.0, 0.0, 2.0), [1, 5, 9]),
         ((1.5, 1.0, 2.0), [5, 1, 9]),
     ],
 )
-def test_quality_scores(truth, scores):
-    assert quality_scores(truth) == scores
+def test_stretch_scores(truth, scores):
+    assert stretch_scores(truth) == scores
 
 
-def test_ties_stay_ties_in_a_judgement():
+def test_judgements_of_user_data_are_the_scores_alone():
     task = PreferenceTask("p", "1", USER, ("a", "b", "c"), (2.0, 0.0, 2.0))
-    scores = parse_scores(demonstrate(task, Random(1), judgement_noise=0.0).target, 3)
-    assert sorted(scores) == [1, 9, 9]
+    target = demonstrate(task, Random(1)).target
+    assert target.startswith("Scores: \\boxed{")
+    assert sorted(parse_scores(target, 3)) == [1, 9, 9]
