@@ -76,9 +76,9 @@ class _TokenLogprobs(torch.autograd.Function):
         # Of this rank's slice, per token: max logit m, sum of exp(logit - m), sum of
         # (logit - m) * exp(logit - m), and the target's logit (0 if another rank's).
         statistics = hidden.new_empty((4, len(hidden)), dtype=torch.float32)
-        for start in range(0, len(hidden), chunk_tokens):
-            logits = hidden[start : start + chunk_tokens] @ rows.T
-            for block, where in _blocks(logits, start):
+        for chunk in _chunks(len(hidden), chunk_tokens):
+            logits = hidden[chunk] @ rows.T
+            for block, where in _blocks(logits, chunk.start):
                 scaled = block.float().div_(temperature)
                 picked = scaled.gather(1, local_targets[where].clamp(0, vocab.size - 1)[:, None])
                 statistics[3, where] = torch.where(owned[where], picked[:, 0], 0.0)
@@ -105,22 +105,38 @@ class _TokenLogprobs(torch.autograd.Function):
         size, temperature = ctx.vocab.size, ctx.temperature
         rows = weight[:size]
         grad_hidden = torch.empty_like(hidden)
-        grad_weight = torch.zeros_like(weight, dtype=torch.float32)
+        grad_weight: Tensor | None = None
         slope = grad_logprobs / temperature
-        for start in range(0, len(hidden), ctx.chunk_tokens):
-            chunk = slice(start, start + ctx.chunk_tokens)
+        for chunk in _chunks(len(hidden), ctx.chunk_tokens):
             logits = hidden[chunk] @ rows.T
-            for block, where in _blocks(logits, start):
+            for block, where in _blocks(logits, chunk.start):
                 grad_block = block.float().div_(temperature).sub_(normalizer[where, None]).exp_()
                 grad_block.mul_(-slope[where, None])
                 target = local_targets[where].clamp(0, size - 1)[:, None]
                 grad_block.scatter_add_(1, target, (slope[where] * owned[where])[:, None])
-                block.copy_(
-                    grad_block
-                )  # the logits are done with: their storage holds the gradient
+                # The logits are done with: their storage takes the gradient.
+                block.copy_(grad_block)
             torch.mm(logits, rows, out=grad_hidden[chunk])
-            grad_weight[:size] += logits.T @ hidden[chunk]
-        return grad_hidden, grad_weight.to(weight.dtype), None, None, None, None
+            share = logits.T @ hidden[chunk]
+            # Several chunks are summed in float32; one needs no copy.
+            grad_weight = share if grad_weight is None else grad_weight.float().add_(share)
+        return grad_hidden, _like_weight(grad_weight, weight), None, None, None, None
+
+
+def _chunks(num_tokens: int, chunk_tokens: int) -> list[slice]:
+    """Token ranges of equal size, at most chunk_tokens each."""
+    count = -(-num_tokens // chunk_tokens)
+    return [slice(num_tokens * k // count, num_tokens * (k + 1) // count) for k in range(count)]
+
+
+def _like_weight(grad_rows: Tensor | None, weight: Tensor) -> Tensor:
+    """The gradient of the vocabulary's rows as one of the whole weight, padding rows included."""
+    if grad_rows is not None and grad_rows.shape == weight.shape:
+        return grad_rows.to(weight.dtype)
+    grad_weight = torch.zeros_like(weight)
+    if grad_rows is not None:
+        grad_weight[: len(grad_rows)] = grad_rows
+    return grad_weight
 
 
 def _blocks(logits: Tensor, start: int) -> list[tuple[Tensor, slice]]:

@@ -28,7 +28,8 @@ from megatron.core.transformer.transformer_config import TransformerConfig
 from torch import Tensor
 
 from megatron_urpo.config import Config, ConfigError, TrainingConfig
-from megatron_urpo.training.attention import PackedAttention, PackedSegments
+from megatron_urpo.training.attention import PackedAttention
+from megatron_urpo.training.attention_plan import PackedSegments
 from megatron_urpo.training.hf_config import ModelShape
 from megatron_urpo.training.logprobs import VocabSlice, token_logprobs
 from megatron_urpo.training.parallel import Parallel

@@ -24,7 +24,7 @@ from megatron.core.utils import get_model_config
 from torch import Tensor
 
 from megatron_urpo.config import Config, OptimizerConfig
-from megatron_urpo.training.attention import pack_for_local, pack_for_transformer_engine
+from megatron_urpo.training.attention_plan import pack_for_local, pack_for_transformer_engine
 from megatron_urpo.training.hf_config import ModelShape, read_model_shape
 from megatron_urpo.training.hf_export import export_hf_directory
 from megatron_urpo.training.hf_weights import load_hf_weights, stream_hf_weights

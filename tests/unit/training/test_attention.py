@@ -1,14 +1,9 @@
-import numpy as np
 import pytest
 import torch
 
-from megatron_urpo.training.attention import (
-    PrefixCall,
-    pack_for_transformer_engine,
-    plan_attention,
-    shared_prefix_attention,
-)
-from megatron_urpo.types import MicroBatch, Segment
+from megatron_urpo.training.attention import packed_attention
+from megatron_urpo.training.attention_plan import plan_attention
+from megatron_urpo.types import Segment
 
 HEADS, GROUPS, DIM = 6, 2, 16
 SEGMENTS = {
@@ -60,7 +55,7 @@ def test_output_and_gradients_equal_dense_attention(name):
     references = [x.detach().clone().requires_grad_() for x in inputs]
     grad = torch.randn(num_tokens, HEADS, DIM)
 
-    out = shared_prefix_attention(*inputs, plan_attention(segments), DIM**-0.5)
+    out = packed_attention(*inputs, plan_attention(segments, num_tokens), DIM**-0.5)
     expected = dense_attention(*references, visible(segments, num_tokens))
     out.backward(grad)
     expected.backward(grad)
@@ -77,7 +72,7 @@ def test_bfloat16_is_as_close_to_float32_as_bfloat16_can_be():
     exact = [x.detach().float().requires_grad_() for x in inputs]
     grad = torch.randn(num_tokens, HEADS, DIM).bfloat16()
 
-    out = shared_prefix_attention(*inputs, plan_attention(segments), DIM**-0.5)
+    out = packed_attention(*inputs, plan_attention(segments, num_tokens), DIM**-0.5)
     expected = dense_attention(*exact, visible(segments, num_tokens))
     out.backward(grad)
     expected.backward(grad.float())
@@ -94,10 +89,9 @@ def test_padding_takes_no_part():
     num_tokens = segments[0].length
     padded = random_inputs(num_tokens + 5)
     plain = [x.detach()[:num_tokens].clone().requires_grad_() for x in padded]
-    plan = plan_attention(segments)
 
-    out = shared_prefix_attention(*padded, plan, 0.25)
-    expected = shared_prefix_attention(*plain, plan, 0.25)
+    out = packed_attention(*padded, plan_attention(segments, num_tokens + 5), 0.25)
+    expected = packed_attention(*plain, plan_attention(segments, num_tokens), 0.25)
     out.sum().backward()
     expected.sum().backward()
 
@@ -106,45 +100,3 @@ def test_padding_takes_no_part():
     for mine, reference in zip(padded, plain, strict=True):
         assert torch.equal(mine.grad[:num_tokens], reference.grad)
         assert not mine.grad[num_tokens:].any()
-
-
-def test_plan_of_a_worked_example():
-    plan = plan_attention([Segment(4, (2, 2)), Segment(3, (1,))])
-
-    assert plan.prefix == (PrefixCall(prompt=slice(0, 4), branches=slice(4, 8)),)
-    # The single branch of the second segment continues its prompt: one sequence of 4 tokens.
-    assert [(call.num_sequences, call.length) for call in plan.causal] == [(2, 4), (2, 2)]
-    assert plan.causal[0].tokens.tolist() == [0, 1, 2, 3, 8, 9, 10, 11]
-    assert plan.causal[1].tokens.tolist() == [4, 5, 6, 7]
-
-
-def micro_batch_of(segments, num_tokens):
-    empty = np.zeros(0, dtype=np.int64)
-    return MicroBatch(
-        segments=tuple(segments),
-        token_ids=np.zeros(num_tokens, dtype=np.int64),
-        position_ids=np.zeros(num_tokens, dtype=np.int64),
-        loss_positions=empty,
-        target_ids=empty,
-        loss_weights=empty.astype(np.float64),
-        advantages=empty.astype(np.float32),
-        rollout_logprobs=empty.astype(np.float32),
-        kind_codes=empty.astype(np.int8),
-        group_indices=empty,
-        branch_indices=empty,
-    )
-
-
-def test_thd_boundaries():
-    segments = [Segment(4, (2,)), Segment(3, (1,)), Segment(5, ())]
-    packed = pack_for_transformer_engine(micro_batch_of(segments, 16), torch.device("cpu"))
-
-    assert packed.qkv_format == "thd"
-    assert packed.cu_seqlens_q.tolist() == [0, 6, 10, 15, 16]
-    assert packed.cu_seqlens_q.dtype == torch.int32
-    assert packed.max_seqlen_q == packed.max_seqlen_kv == 6
-
-
-def test_thd_refuses_shared_prefixes():
-    with pytest.raises(ValueError, match="share_prefix = 'never'"):
-        pack_for_transformer_engine(micro_batch_of([Segment(4, (2, 2))], 8), torch.device("cpu"))

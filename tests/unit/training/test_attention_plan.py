@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from megatron_urpo.training.attention_plan import pack_for_transformer_engine, plan_attention
+from megatron_urpo.types import MicroBatch, Segment
+
+
+def test_plan_of_a_worked_example():
+    segments = [Segment(4, (2, 2)), Segment(3, (1,))]
+    prompts, branches, continuation = plan_attention(segments, num_tokens=13).tiles
+
+    # Both prompts side by side; token 13 fills the empty slot.
+    assert (prompts.num_stretches, prompts.length) == (2, 4)
+    assert prompts.rows.tolist() == [0, 1, 2, 3, 8, 9, 10, 13]
+    assert prompts.prefix.tolist() == []
+    # Both branches of the first segment see its prompt.
+    assert (branches.num_stretches, branches.length) == (2, 2)
+    assert branches.rows.tolist() == [4, 5, 6, 7]
+    assert branches.prefix.tolist() == [0, 1, 2, 3]
+    assert continuation.rows.tolist() == [11]
+    assert continuation.prefix.tolist() == [8, 9, 10]
+
+
+def test_long_sequences_are_cut_and_see_what_came_before():
+    first, *others = plan_attention([Segment(2, (300,))], num_tokens=302).tiles
+    assert first.rows.tolist() == [0, 1]
+    assert [tile.length for tile in others] == [100, 100, 100]
+    assert [len(tile.prefix) for tile in others] == [2, 102, 202]
+    assert others[2].prefix.tolist() == list(range(202))
+
+
+@given(
+    st.lists(
+        st.builds(
+            Segment,
+            st.integers(1, 300),
+            st.lists(st.integers(1, 300), max_size=5).map(tuple),
+        ),
+        max_size=4,
+    )
+)
+def test_every_token_is_a_row_once_and_tiles_stay_small(segments):
+    num_tokens = sum(segment.length for segment in segments)
+    tiles = plan_attention(segments, num_tokens).tiles
+    rows = torch.cat([tile.rows for tile in tiles]) if tiles else torch.zeros(0)
+    assert sorted(rows[rows < num_tokens].tolist()) == list(range(num_tokens))
+    for tile in tiles:
+        assert tile.length <= 128
+        assert len(tile.rows) == tile.num_stretches * tile.length
+        scores = len(tile.rows) * (len(tile.prefix) + tile.length)
+        assert tile.num_stretches == 1 or scores <= 1 << 18
+        assert (tile.rows < num_tokens).sum() >= 0.75 * len(tile.rows)
+
+
+def micro_batch_of(segments, num_tokens):
+    empty = np.zeros(0, dtype=np.int64)
+    return MicroBatch(
+        segments=tuple(segments),
+        token_ids=np.zeros(num_tokens, dtype=np.int64),
+        position_ids=np.zeros(num_tokens, dtype=np.int64),
+        loss_positions=empty,
+        target_ids=empty,
+        loss_weights=empty.astype(np.float64),
+        advantages=empty.astype(np.float32),
+        rollout_logprobs=empty.astype(np.float32),
+        kind_codes=empty.astype(np.int8),
+        group_indices=empty,
+        branch_indices=empty,
+    )
+
+
+def test_thd_boundaries():
+    segments = [Segment(4, (2,)), Segment(3, (1,)), Segment(5, ())]
+    packed = pack_for_transformer_engine(micro_batch_of(segments, 16), torch.device("cpu"))
+
+    assert packed.qkv_format == "thd"
+    assert packed.cu_seqlens_q.tolist() == [0, 6, 10, 15, 16]
+    assert packed.cu_seqlens_q.dtype == torch.int32
+    assert packed.max_seqlen_q == packed.max_seqlen_kv == 6
+
+
+def test_thd_refuses_shared_prefixes():
+    with pytest.raises(ValueError, match="share_prefix = 'never'"):
+        pack_for_transformer_engine(micro_batch_of([Segment(4, (2, 2))], 8), torch.device("cpu"))
