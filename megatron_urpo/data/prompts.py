@@ -40,9 +40,19 @@ class PromptTooLongError(ValueError):
 
 
 def load_encoder(model: ModelConfig) -> PromptEncoder:
-    """The encoder of a model directory; raises ConfigError for an unreadable chat template."""
+    """The encoder of a model directory.
+
+    Raises:
+        ConfigError: model.path is no directory with a tokenizer, or the chat template cannot be
+            read.
+    """
     from transformers import AutoTokenizer
 
+    if not model.path or not Path(model.path).is_dir():
+        raise ConfigError(
+            f"model.path = {model.path!r} is no directory: name a Hugging Face model directory "
+            "(tools/unpack_smollm2.py makes a small one)"
+        )
     template = ""
     if model.chat_template:
         try:
@@ -52,7 +62,14 @@ def load_encoder(model: ModelConfig) -> PromptEncoder:
                 f"model.chat_template = {model.chat_template!r} cannot be read "
                 f"({error.strerror}): name a Jinja file, or leave it empty"
             ) from error
-    return PromptEncoder(AutoTokenizer.from_pretrained(model.path), template)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model.path)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"model.path = {model.path!r} has no usable tokenizer ({error}): copy the model's "
+            "tokenizer files there"
+        ) from error
+    return PromptEncoder(tokenizer, template)
 
 
 class PromptEncoder:

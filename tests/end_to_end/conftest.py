@@ -65,3 +65,11 @@ def warm_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     run_urpo("sft", TINY_CONFIG, *(part for pair in overrides.items() for part in pair))
     return directory / "sft" / "export"
+
+
+@pytest.fixture(scope="session")
+def complete_run(warm_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a whole run of the tiny model, never interrupted."""
+    directory = tmp_path_factory.mktemp("complete")
+    run_urpo("train", TINY_CONFIG, "--model.path", warm_model, "--run.directory", directory)
+    return directory

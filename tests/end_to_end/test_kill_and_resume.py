@@ -1,4 +1,4 @@
-"""A run killed with SIGKILL and resumed repeats the uninterrupted run's numbers."""
+"""A run killed with SIGKILL and resumed repeats the complete_run run's numbers."""
 
 from __future__ import annotations
 
@@ -36,13 +36,6 @@ def train(directory: Path, model: Path, kill: tuple[str, int] | None = None) -> 
     return run_urpo(point, str(nth), *arguments, module=module, check=False).returncode
 
 
-@pytest.fixture(scope="module")
-def uninterrupted(warm_model, tmp_path_factory) -> Path:
-    directory = tmp_path_factory.mktemp("uninterrupted")
-    train(directory, warm_model)
-    return directory
-
-
 def assert_same_run(directory: Path, reference: Path) -> None:
     assert timeless(directory) == timeless(reference)
     steps = RolloutLog(reference).steps()
@@ -57,9 +50,9 @@ def assert_same_run(directory: Path, reference: Path) -> None:
     assert all(weights[name].equal(expected[name]) for name in expected)
 
 
-def test_the_run_has_something_to_repeat(uninterrupted):
+def test_the_run_has_something_to_repeat(complete_run):
     """All roles with rewards that vary and updates that count, or the comparison is empty."""
-    records = timeless(uninterrupted)
+    records = timeless(complete_run)
     assert len(records) == 4
     assert sum(record["training/all/updates"] for record in records) >= 8
     for role in ("reasoning", "preference", "instruction"):
@@ -67,15 +60,15 @@ def test_the_run_has_something_to_repeat(uninterrupted):
         assert any(f"training/{role}/entropy" in record for record in records), role
 
 
-def test_kills_during_judgement_sync_and_save(uninterrupted, warm_model, tmp_path):
+def test_kills_during_judgement_sync_and_save(complete_run, warm_model, tmp_path):
     for kill in (("judgement", 3), ("sync", 3), ("publish", 2)):
         assert train(tmp_path, warm_model, kill) == -signal.SIGKILL
     assert train(tmp_path, warm_model) == 0
-    assert_same_run(tmp_path, uninterrupted)
+    assert_same_run(tmp_path, complete_run)
 
 
 @pytest.mark.slow
-def test_ten_kills_at_seeded_moments(uninterrupted, warm_model, tmp_path):
+def test_ten_kills_at_seeded_moments(complete_run, warm_model, tmp_path):
     draw = random.Random(2026)
     points = draw.sample(sorted(POINTS), len(POINTS))
     killed = 0
@@ -87,10 +80,10 @@ def test_ten_kills_at_seeded_moments(uninterrupted, warm_model, tmp_path):
         # A resumed run may be done before the call comes round again: then start it anew.
         if returncode == 0:
             (tmp_path / "run").rename(tmp_path / f"complete-{attempt}")
-            assert_same_run(tmp_path / f"complete-{attempt}", uninterrupted)
+            assert_same_run(tmp_path / f"complete-{attempt}", complete_run)
         else:
             assert returncode == -signal.SIGKILL, point
             killed += 1
     assert killed == 10
     assert train(tmp_path / "run", warm_model) == 0
-    assert_same_run(tmp_path / "run", uninterrupted)
+    assert_same_run(tmp_path / "run", complete_run)

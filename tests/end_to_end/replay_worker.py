@@ -1,0 +1,45 @@
+"""Learns from recorded groups on any number of ranks, and writes what came of it.
+
+replay_worker.py RECORDED_RUN STEP OUTPUT <config and overrides as for urpo train>
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from safetensors.torch import save_file
+
+from megatron_urpo.build import open_trainer
+from megatron_urpo.load_config import load_config
+from megatron_urpo.rollout_log import RolloutLog
+from megatron_urpo.types import Group, MaskReason
+
+
+def masked(group: Group) -> Group:
+    """The group as if its judgement could not be read."""
+    return replace(
+        group,
+        rewards=np.full_like(group.rewards, np.nan),
+        mask_reason=MaskReason.UNPARSEABLE_JUDGEMENT,
+    )
+
+
+def main(recorded: Path, step: int, output: Path, config_path: str, *overrides: str) -> None:
+    groups = RolloutLog(recorded).read(step)
+    groups[-1] = masked(groups[-1])
+    config = load_config(config_path, overrides)
+    with open_trainer(config) as trainer:
+        values = trainer.learn(groups, step)
+        weights = {name: tensor.clone() for name, tensor in trainer.policy.hf_weights()}
+        if trainer.parallel.is_main:
+            output.mkdir(parents=True, exist_ok=True)
+            (output / "values.json").write_text(json.dumps(values))
+            save_file(weights, output / "weights.safetensors")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), *sys.argv[4:])

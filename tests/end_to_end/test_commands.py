@@ -1,0 +1,161 @@
+"""The commands on a whole run, as a user calls them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from megatron_urpo.load_config import load_config
+from megatron_urpo.metrics import read_metrics
+from megatron_urpo.rollout_log import RolloutLog
+from megatron_urpo.types import TaskKind
+from tests.end_to_end.conftest import REPOSITORY, TINY_CONFIG, run_urpo
+
+
+def test_run_directory_holds_what_other_tools_read(complete_run, warm_model):
+    config = load_config(complete_run / "config.toml")
+    assert config.model.path == str(warm_model)
+    assert json.loads((complete_run / "environment.json").read_text())["torch"].startswith("2.")
+    records = read_metrics(complete_run / "metrics.jsonl")
+    assert [record.step for record in records] == [0, 1, 2, 3]
+    assert [record.values["data/all/phase"] for record in records] == [1, 2, 2, 2]
+    assert sorted(p.name for p in (complete_run / "checkpoints").iterdir()) == [
+        "step_000003",
+        "step_000004",
+    ]
+
+
+def test_batches_have_the_ratio_of_the_config(complete_run):
+    log = RolloutLog(complete_run)
+    kinds = [[group.kind for group in log.read(step)] for step in range(4)]
+    assert [kinds[0].count(kind) for kind in TaskKind] == [3, 3, 0]
+    assert [kinds[1].count(kind) for kind in TaskKind] == [2, 2, 2]
+
+
+def test_versions_rise_with_every_step(complete_run):
+    log = RolloutLog(complete_run)
+    for step in log.steps():
+        versions = {
+            response.policy_version
+            for group in log.read(step)
+            for response in group.rollout.responses
+        }
+        assert versions == {step + 1}
+
+
+def test_engine_and_trainer_agree_in_fp32(complete_run):
+    for record in read_metrics(complete_run / "metrics.jsonl"):
+        assert record.values["weight_sync/all/mismatch_max"] < 1e-4
+
+
+def test_export_of_a_checkpoint_equals_the_export_of_the_run(complete_run, tmp_path):
+    run_urpo("export", complete_run / "config.toml", "--output", tmp_path / "export")
+    exported = load_file(tmp_path / "export" / "model.safetensors")
+    expected = load_file(complete_run / "export" / "model.safetensors")
+    assert exported.keys() == expected.keys()
+    assert all(exported[name].equal(expected[name]) for name in expected)
+
+
+def test_exported_model_is_what_sampled_the_last_step_but_one(complete_run, warm_model):
+    """Training moved the weights, and transformers reads them."""
+    trained = AutoModelForCausalLM.from_pretrained(complete_run / "export", dtype=torch.float32)
+    before = AutoModelForCausalLM.from_pretrained(warm_model, dtype=torch.float32)
+    moved = [
+        (after - start).abs().max().item()
+        for after, start in zip(trained.parameters(), before.parameters(), strict=True)
+    ]
+    assert min(moved) > 0
+    tokenizer = AutoTokenizer.from_pretrained(complete_run / "export")
+    ids = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "Compute 3 + 4."}],
+        add_generation_prompt=True,
+        return_tensors="pt",
+        return_dict=True,
+    )
+    assert trained.generate(**ids, max_new_tokens=4, do_sample=False).shape[1] > 0
+
+
+def test_eval_and_report(complete_run):
+    result = run_urpo(
+        "eval", complete_run / "config.toml", "--label", "tiny", "--step", "4",
+        "--model.path", complete_run / "export",
+    )  # fmt: skip
+    assert "preference/tau" in result.stdout
+    (line,) = (complete_run / "evaluations.jsonl").read_text().splitlines()
+    summary = json.loads(line)
+    assert summary["label"] == "tiny"
+    items = [
+        json.loads(item)
+        for item in (complete_run / "evaluations" / "tiny.jsonl").read_text().splitlines()
+    ]
+    assert len(items) == 24
+    taus = [item["values"]["preference/tau"] for item in items if item["source"].startswith("rank")]
+    assert summary["values"]["preference/tau"] == pytest.approx(sum(taus) / 8)
+    run_urpo("report", complete_run)
+    assert "<svg" in (complete_run / "report.html").read_text()
+
+
+def test_a_finished_run_has_nothing_left_to_do(complete_run):
+    before = (complete_run / "metrics.jsonl").read_bytes()
+    run_urpo("train", complete_run / "config.toml")
+    assert (complete_run / "metrics.jsonl").read_bytes() == before
+
+
+def test_interrupt_saves_and_ends_cleanly(warm_model, tmp_path):
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "megatron_urpo.cli", "train", str(TINY_CONFIG),
+            "--model.path", str(warm_model), "--run.directory", str(tmp_path),
+            "--run.steps", "1000", "--checkpoint.every", "0",
+        ],
+        cwd=REPOSITORY,
+        stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 180
+    while (
+        not (tmp_path / "metrics.jsonl").is_file() or not (tmp_path / "metrics.jsonl").read_text()
+    ):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    os.kill(process.pid, signal.SIGINT)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "SIGINT: saving after this step" in stderr
+    assert "Traceback" not in stderr
+    steps = len(read_metrics(tmp_path / "metrics.jsonl"))
+    (checkpoint,) = (tmp_path / "checkpoints").iterdir()
+    assert checkpoint.name == f"step_{steps:06d}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--training.learning_rate", "1"], "unknown key"),
+        (["--model.path", "nowhere"], "nowhere"),
+        (["--batching.mini_batches", "7"], "a mini-batch needs at least one group"),
+    ],
+)
+def test_bad_input_is_one_clear_line(arguments, message, tmp_path):
+    result = run_urpo("train", TINY_CONFIG, "--run.directory", tmp_path, *arguments, check=False)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_dry_run_prints_the_config_and_the_arithmetic():
+    result = run_urpo("train", TINY_CONFIG, "--dry-run", "--training.epochs", "3")
+    assert "epochs = 3" in result.stdout
+    assert "6 optimizer steps a batch" in result.stdout
+    assert not Path("runs/urpo").exists()
