@@ -19,7 +19,11 @@ _WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".index.json
 
 
 def export_hf_directory(
-    weights: Iterator[tuple[str, Tensor]], source: Path, target: Path, parallel: Parallel
+    weights: Iterator[tuple[str, Tensor]],
+    source: Path,
+    target: Path,
+    parallel: Parallel,
+    chat_template: Path | None = None,
 ) -> None:
     """Writes the weights, and everything else that `source` holds beside its own weights.
 
@@ -30,6 +34,7 @@ def export_hf_directory(
         weights: (HF name, full tensor), the whole model.
         source: the directory the model was loaded from, for config.json and the tokenizer.
         target: made if absent; files of the same name are replaced.
+        chat_template: a Jinja file that the model was trained with instead of the source's own.
     """
     if not parallel.is_main:
         for _ in weights:
@@ -45,6 +50,9 @@ def export_hf_directory(
             and not file.name.endswith(_WEIGHT_SUFFIXES)
         ):
             shutil.copyfile(file, target / file.name)
+    if chat_template is not None:
+        # transformers prefers this file to the template in tokenizer_config.json.
+        shutil.copyfile(chat_template, target / "chat_template.jinja")
     fields = json.loads((source / "config.json").read_text(encoding="utf-8"))
     fields["dtype" if "dtype" in fields else "torch_dtype"] = dtype
     (target / "config.json").write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")

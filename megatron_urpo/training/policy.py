@@ -174,8 +174,13 @@ class Policy:
 
     def export(self, directory: str | Path) -> None:
         """Writes a Hugging Face directory with the tokenizer of config.model.path."""
+        model = self.config.model
         export_hf_directory(
-            self.hf_weights(), Path(self.config.model.path), Path(directory), self.parallel
+            self.hf_weights(),
+            Path(model.path),
+            Path(directory),
+            self.parallel,
+            Path(model.chat_template) if model.chat_template else None,
         )
         dist.barrier()
 
