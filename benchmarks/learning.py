@@ -1,6 +1,6 @@
 """Does URPO learn? Held-out accuracy, the referee's tau, and what self-rewarding is worth.
 
-python benchmarks/learning.py [--seeds 3] [--directory runs/learning]
+python -m benchmarks.learning [--seeds 3] [--directory runs/learning]
 
 For every seed, from the same pretrained model and with the quickstart's configuration:
 
@@ -20,8 +20,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
-import platform
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
@@ -29,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.machine import describe_machine
 from megatron_urpo.evaluation.bootstrap import bootstrap_interval
 from megatron_urpo.evaluation.records import read_items, read_summaries
 from megatron_urpo.load_config import load_config
@@ -175,7 +174,7 @@ def summarise(directory: Path, seeds: range) -> None:
     RESULTS.write_text(
         json.dumps(
             {
-                "machine": machine(),
+                "machine": describe_machine(),
                 "means": means,
                 "comparisons": [asdict(c) for c in comparisons],
                 "judgements": judgements,
@@ -201,13 +200,6 @@ def judgement_shares(directory: Path) -> dict[str, float]:
         )
         for name in ("usable_share", "varied_share", "checker_agreement")
     }
-
-
-def machine() -> str:
-    """Processor and cores, for the results file."""
-    info = Path("/proc/cpuinfo").read_text()
-    model = next(line.split(":")[1].strip() for line in info.splitlines() if "model name" in line)
-    return f"{model}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}, no GPU"
 
 
 if __name__ == "__main__":
