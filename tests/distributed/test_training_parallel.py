@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from megatron_urpo.training import parallel as parallelism
 from tests.distributed import training_worker
 from tests.small_models import write_small_model
 
@@ -17,34 +16,29 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module", params=["llama_tied", "qwen2"])
 def results(request, tmp_path_factory):
-    """Results of one rank (under None) and of both ranks of every layout of two."""
+    """Results by layout and rank: of one rank alone, and of both ranks of every layout of two."""
     directory = tmp_path_factory.mktemp("parallel")
     model = write_small_model(request.param, directory / "model")
-    checkpoint = directory / "checkpoint"
-    torch.set_num_threads(1)
-    collected = {None: training_worker.train(model, {}, checkpoint, save=True)}
-    parallelism.shutdown()
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    subprocess.run(
-        [*command, training_worker.__file__, str(model), str(checkpoint), str(directory)],
-        check=True,
-        timeout=240,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-    )
-    for layout in training_worker.LAYOUTS:
-        for rank in range(2):
-            file = directory / f"{layout}-{rank}.pt"
-            collected[layout, rank] = torch.load(file, weights_only=False)
-    return collected
+    worker = [training_worker.__file__, str(model), str(directory / "checkpoint"), str(directory)]
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    for launcher in ([], torchrun):
+        subprocess.run(
+            [sys.executable, *launcher, *worker],
+            check=True,
+            timeout=240,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        )
+    files = directory.glob("*-?.pt")
+    return {file.stem: torch.load(file, weights_only=False) for file in files}
 
 
-PLACES = [(layout, rank) for layout in training_worker.LAYOUTS for rank in range(2)]
+PLACES = [f"{layout}-{rank}" for layout in training_worker.LAYOUTS for rank in range(2)]
 
 
-@pytest.mark.parametrize("place", PLACES, ids=str)
+@pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("prefix", ["", "resumed_"])
 def test_two_ranks_agree_with_one(results, place, prefix):
-    expected, mine = results[None], results[place]
+    expected, mine = results["alone-0"], results[place]
     for one, two in zip(expected[f"{prefix}statistics"], mine[f"{prefix}statistics"], strict=True):
         assert two.loss == pytest.approx(one.loss, abs=1e-5)
         assert two.grad_norm == pytest.approx(one.grad_norm, rel=1e-4)
@@ -59,7 +53,7 @@ def test_two_ranks_agree_with_one(results, place, prefix):
 
 
 def test_the_layout_of_data_parallelism_is_the_hard_one(results):
-    ranks = [results["data", rank]["micro_batches"] for rank in range(2)]
+    ranks = [results[f"data-{rank}"]["micro_batches"] for rank in range(2)]
     assert sorted(sum(counts) for counts, _ in ranks) == [0, 15]  # one rank has a filler only
     (_, one), (_, other) = ranks
     assert len(one) == len(other)

@@ -1,4 +1,7 @@
-"""Run by torchrun on 2 ranks: trains a small model under several layouts and records the results.
+"""Trains a small model and records the results.
+
+Alone it writes the checkpoint; run by torchrun on 2 ranks it goes through the layouts of two, which
+load that checkpoint.
 
 training_worker.py MODEL_DIRECTORY CHECKPOINT RESULTS
 """
@@ -88,9 +91,11 @@ def train(directory: Path, layout: dict[str, int], checkpoint: Path, save: bool)
 def main() -> None:
     directory, checkpoint, results = (Path(argument) for argument in sys.argv[1:])
     torch.set_num_threads(1)
-    for name, layout in LAYOUTS.items():
-        result = train(directory, layout, checkpoint, save=False)
-        torch.save(result, results / f"{name}-{read_launch().rank}.pt")
+    launch = read_launch()
+    alone = launch.world_size == 1
+    for name, layout in {"alone": {}}.items() if alone else LAYOUTS.items():
+        result = train(directory, layout, checkpoint, save=alone)
+        torch.save(result, results / f"{name}-{launch.rank}.pt")
     parallelism.shutdown()
 
 

@@ -21,7 +21,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)  # tensors are small: threads would only wait for each other
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def parallel() -> Iterator[Parallel]:
     yield parallelism.initialize(Config())
     parallelism.shutdown()

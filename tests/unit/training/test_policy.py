@@ -154,6 +154,19 @@ def test_shared_prefixes_change_nothing_but_the_work(make_policy, groups):
         torch.testing.assert_close(gradients[name], gradient, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("granularity", ["selective", "full"])
+def test_recomputed_activations_give_the_same_gradients(make_policy, groups, granularity):
+    micro_batches = pack(groups)
+    gradients = []
+    for choice in ("none", granularity):
+        policy = make_policy(training=TrainingConfig(recompute_granularity=choice))
+        old = [scores.logprobs for scores in policy.logprobs(micro_batches)]
+        policy.update(micro_batches, old, 1e-3)
+        gradients.append(gradients_of(policy))
+    for name, gradient in gradients[0].items():
+        assert torch.equal(gradients[1][name], gradient), name
+
+
 def test_statistics_are_means_over_the_tokens_of_a_kind(make_policy, groups):
     policy = make_policy()
     micro_batches = pack(groups)
