@@ -106,7 +106,8 @@ def _number_sorting(entry: Mapping[str, Any]) -> Problem:
     return Problem(
         f"{direction} {numbers}",
         f"Sort these numbers in {direction} order: {numbers}.",
-        whole(entry["metadata"]["sorted_numbers"]),
+        # A tuple, because the verifier reads bare numbers between commas as a set.
+        f"({whole(entry['metadata']['sorted_numbers'])})",
     )
 
 

@@ -110,7 +110,13 @@ def test_a_base_model_needs_a_template(tokenizer, tmp_path):
     with pytest.raises(ConfigError, match="no chat template.*model.chat_template"):
         PromptEncoder(base)
     with pytest.raises(ConfigError, match=r"model\.chat_template = '.*absent\.jinja' cannot be"):
-        load_encoder(ModelConfig(path="unused", chat_template=str(tmp_path / "absent.jinja")))
+        load_encoder(ModelConfig(path=str(tmp_path), chat_template=str(tmp_path / "absent.jinja")))
+
+
+def test_a_model_directory_that_is_none_is_named(tmp_path):
+    for path, message in (("", "is no directory"), (str(tmp_path), "has no usable tokenizer")):
+        with pytest.raises(ConfigError, match=message):
+            load_encoder(ModelConfig(path=path))
 
 
 def test_a_template_may_refuse_a_conversation(tokenizer):

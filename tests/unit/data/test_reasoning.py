@@ -46,7 +46,19 @@ def test_number_sorting():
             r"Sort these numbers in (a|de)scending order: ([\d, ]+)\.", question
         ).groups()
         ordered = sorted(map(int, numbers.split(", ")), reverse=direction == "de")
-        assert ordered == [int(number) for number in gold.split(", ")]
+        assert gold == f"({', '.join(map(str, ordered))})"
+
+
+def test_the_verifier_minds_the_order_of_sorted_numbers():
+    """A swap must not pass for the answer: a policy would find and farm it."""
+    for _, gold in problems("number_sorting")[:5]:
+        numbers = gold[1:-1].split(", ")
+        assert verify(f"\\boxed{{{gold}}}", gold).status is VerifierStatus.CORRECT
+        assert verify(f"\\boxed{{{', '.join(numbers)}}}", gold).status is VerifierStatus.CORRECT
+        if numbers != numbers[::-1]:
+            swapped = ", ".join(numbers[::-1])
+            for answer in (swapped, f"({swapped})", f"[{swapped}]", f"\\{{{swapped}\\}}"):
+                assert verify(f"\\boxed{{{answer}}}", gold).status is VerifierStatus.WRONG
 
 
 @pytest.mark.parametrize("name", ["chain_sum", "needle_haystack", "number_sorting"])
