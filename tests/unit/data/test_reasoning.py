@@ -1,6 +1,7 @@
 """The reasoning problems: their answers are right, found here without the library."""
 
 import re
+from itertools import islice
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_number_sorting():
 
 def test_the_verifier_minds_the_order_of_sorted_numbers():
     """A swap must not pass for the answer: a policy would find and farm it."""
-    for _, gold in problems("number_sorting")[:5]:
+    for _, gold in islice(problems("number_sorting"), 5):
         numbers = gold[1:-1].split(", ")
         assert verify(f"\\boxed{{{gold}}}", gold).status is VerifierStatus.CORRECT
         assert verify(f"\\boxed{{{', '.join(numbers)}}}", gold).status is VerifierStatus.CORRECT
