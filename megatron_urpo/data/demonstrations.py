@@ -11,7 +11,7 @@ preference   a judgement of the responses in a drawn order. Where the demands on
                  2: none (0)
                  Scores: \boxed{2, 0}
 
-             A share of the demands that are met is overlooked. Other judgements are the line of
+             One in ten of the demands that are met is overlooked. Other judgements are the line of
              scores alone, whole numbers from 1 (the worst response) to 9 (the best).
 instruction  a sentence that meets a random share of the demands of a generated prompt
 
@@ -40,7 +40,7 @@ from megatron_urpo.types import (
 )
 
 LOWEST_SCORE, HIGHEST_SCORE = 1, 9
-DEFAULT_OVERSIGHT = 0.3
+DEFAULT_OVERSIGHT = 0.1
 
 # How a judgement notes a demand that is not itself a piece of the response.
 _NOTES = {"lower_case": "lower case", "capitalized": "capital"}

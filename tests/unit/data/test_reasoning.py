@@ -55,7 +55,6 @@ def test_the_verifier_minds_the_order_of_sorted_numbers():
     for _, gold in islice(problems("number_sorting"), 5):
         numbers = gold[1:-1].split(", ")
         assert verify(f"\\boxed{{{gold}}}", gold).status is VerifierStatus.CORRECT
-        assert verify(f"\\boxed{{{', '.join(numbers)}}}", gold).status is VerifierStatus.CORRECT
         if numbers != numbers[::-1]:
             swapped = ", ".join(numbers[::-1])
             for answer in (swapped, f"({swapped})", f"[{swapped}]", f"\\{{{swapped}\\}}"):
