@@ -173,9 +173,7 @@ def cut_off(path: Path, next_step: int) -> None:
 
 
 def _to_json(statistics: StepStatistics) -> str:
-    values = {
-        name: float(v) if math.isfinite(v) else None for name, v in statistics.values.items()
-    }
+    values = {name: float(v) if math.isfinite(v) else None for name, v in statistics.values.items()}
     return json.dumps({"step": statistics.step, **values}, allow_nan=False)
 
 
