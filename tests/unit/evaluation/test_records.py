@@ -1,0 +1,39 @@
+import pytest
+
+from megatron_urpo.evaluation.held_out import Evaluation, EvaluationItem
+from megatron_urpo.evaluation.records import (
+    print_evaluations,
+    read_items,
+    read_summaries,
+    record_evaluation,
+)
+
+ITEMS = (
+    EvaluationItem("sums", "a", {"reasoning/accuracy": 1.0}, "\\boxed{4}"),
+    EvaluationItem("sums", "b", {"reasoning/accuracy": 0.0}, "line\nbreak"),
+)
+
+
+def evaluation(label: str, accuracy: float) -> Evaluation:
+    return Evaluation(label, 3, 4, {"reasoning/accuracy": accuracy}, items=ITEMS)
+
+
+def test_items_read_back(tmp_path):
+    record_evaluation(tmp_path, evaluation("after SFT", 0.5))
+    assert tuple(read_items(tmp_path, "after SFT")) == ITEMS
+    assert (tmp_path / "evaluations" / "after-sft.jsonl").is_file()
+
+
+def test_the_latest_evaluation_of_a_label_counts(tmp_path, capsys):
+    assert read_summaries(tmp_path) == {}
+    for label, accuracy in (("base", 0.1), ("after SFT", 0.5), ("base", 0.2)):
+        record_evaluation(tmp_path, evaluation(label, accuracy))
+    summaries = read_summaries(tmp_path)
+    assert list(summaries) == ["base", "after SFT"]
+    assert summaries["base"]["values"]["reasoning/accuracy"] == pytest.approx(0.2)
+    print_evaluations(tmp_path)
+    assert capsys.readouterr().out.splitlines()[1].split() == [
+        "reasoning/accuracy",
+        "0.200",
+        "0.500",
+    ]
