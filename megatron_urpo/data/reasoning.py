@@ -65,7 +65,7 @@ class ChainSumOptions(RangeOptions):
     min_terms: int = 2
     max_terms: int = 3
     min_digits: int = 1
-    max_digits: int = 1
+    max_digits: int = 2
 
 
 @dataclass(frozen=True, slots=True)

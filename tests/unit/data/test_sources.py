@@ -42,6 +42,11 @@ def test_writing_kinds_share_one_split():
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
+def test_the_default_options_have_enough_items(name):
+    assert len(load_source(embedded(name), "heldout", 1).tasks) == 4000
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
 def test_the_same_seed_gives_the_same_items(name):
     config = embedded(name, items=50)
     tasks = load_source(config, "train", 5).tasks
