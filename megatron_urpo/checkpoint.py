@@ -166,6 +166,14 @@ class CheckpointStore:
             return SavedCheckpoint(directory, manifest), passed_over
         return None, passed_over
 
+    def refuse_overwriting(self) -> None:
+        """For a run that is not to be resumed: raises CheckpointError if there is one already."""
+        if self._directories():
+            raise CheckpointError(
+                f"{self.directory} holds the checkpoints of an earlier run and checkpoint.resume = "
+                "false: choose another run.directory, or move them away"
+            )
+
     def _directories(self) -> list[Path]:
         return sorted(path for path in self.directory.glob("step_*") if path.is_dir())
 

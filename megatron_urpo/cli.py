@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from megatron_urpo.checkpoint import CheckpointError
 from megatron_urpo.config import Config, ConfigError
+from megatron_urpo.data.jsonl import DataError
 from megatron_urpo.load_config import format_config, load_config, save_config
+from megatron_urpo.weight_sync import WeightMismatchError
 
 EXPORT_DIRECTORY = "export"
 _INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
@@ -17,9 +21,7 @@ _INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit status. Expected errors are one line, without a trace."""
-    # Known before anything heavy is imported.
-    from megatron_urpo.data.jsonl import DataError
-
+    _quieten_libraries()
     parser = _build_parser()
     parsed, overrides = parser.parse_known_args(arguments)
     if overrides and not parsed.takes_overrides:
@@ -27,12 +29,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Callable[[argparse.Namespace, Sequence[str]], int] = parsed.command
     try:
         return command(parsed, overrides)
-    except (ConfigError, DataError, CheckpointError) as error:
+    except (ConfigError, DataError, CheckpointError, WeightMismatchError) as error:
         print(f"urpo {parsed.name}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"urpo {parsed.name}: stopped", file=sys.stderr)
         return _INTERRUPTED
+
+
+def _quieten_libraries() -> None:
+    """Leaves out what third-party packages say at import and no user of a run can act on."""
+    warnings.filterwarnings("ignore", category=SyntaxWarning)
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"vllm\.")
+    logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
 
 
 def _build_parser() -> argparse.ArgumentParser:

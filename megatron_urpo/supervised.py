@@ -200,6 +200,7 @@ class SupervisedTrainer:
 
     def _resume(self) -> int:
         if not self.config.checkpoint.resume:
+            self.store.refuse_overwriting()
             return 0
         saved, passed_over = self.store.newest_whole(self.policy.identity())
         if self.parallel.is_main:

@@ -343,7 +343,9 @@ class Trainer:
 
     def _resume(self) -> None:
         """Takes up the newest whole checkpoint, and removes what was written after it."""
-        if self.config.checkpoint.resume:
+        if not self.config.checkpoint.resume:
+            self.store.refuse_overwriting()
+        else:
             saved, passed_over = self.store.newest_whole(self.policy.identity())
             for sentence in passed_over:
                 self._say(f"WARNING: {sentence}")

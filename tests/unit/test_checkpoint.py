@@ -112,3 +112,10 @@ def test_saving_the_same_step_again_replaces_it(store):
     store.save(manifest(1), write_policy("second"))
     saved, _ = store.newest_whole(MODEL)
     assert (saved.policy_directory / "weights").read_text() == "second"
+
+
+def test_an_earlier_run_is_not_overwritten(store):
+    store.refuse_overwriting()
+    store.save(manifest(1), write_policy("first"))
+    with pytest.raises(CheckpointError, match="checkpoint.resume = false: choose another"):
+        store.refuse_overwriting()
