@@ -11,7 +11,10 @@ process serves as well, since saving waits for the writers.
 
 from __future__ import annotations
 
+import errno
+import os
 import queue
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,18 +24,24 @@ from megatron.core import dist_checkpointing
 from megatron.core.dist_checkpointing.strategies import filesystem_async
 from megatron.core.distributed import DistributedDataParallel
 from megatron.core.optimizer.distrib_optimizer import DistributedOptimizer
+from torch.distributed.checkpoint import CheckpointException
 
 from megatron_urpo.config import ConfigError
 from megatron_urpo.training.hf_config import ModelShape
 from megatron_urpo.training.optimizer import Optimizer
 
 _SHAPE_KEY = "model_shape"
+_FULL_DISK_BYTES = 16 << 20  # the writers' blocks no longer fit
 
 
 def save_sharded_state(
     directory: Path, model: DistributedDataParallel, optimizer: Optimizer, shape: ModelShape
 ) -> None:
-    """Writes model and optimizer into an existing, empty directory. A collective."""
+    """Writes model and optimizer into an existing, empty directory. A collective.
+
+    Raises:
+        OSError: it could not be written, with ENOSPC when the disk is full.
+    """
     distributed = optimizer.distributed
     _ensure_adam_state(distributed)
     model_state = model.module.sharded_state_dict(metadata=_metadata())
@@ -42,7 +51,18 @@ def save_sharded_state(
         _SHAPE_KEY: asdict(shape),
     }
     filesystem_async._results_queue = queue.SimpleQueue()
-    dist_checkpointing.save(state, str(directory), content_metadata=_metadata())
+    try:
+        dist_checkpointing.save(state, str(directory), content_metadata=_metadata())
+    except CheckpointException as error:
+        raise _write_error(directory, error) from error
+
+
+def _write_error(directory: Path, error: CheckpointException) -> OSError:
+    """torch's writers hide why they failed: a full disk is a wrong position in a file to them."""
+    if shutil.disk_usage(directory).free < _FULL_DISK_BYTES:
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
+    reasons = "; ".join(str(failure[0]) for failure in error.failures.values())
+    return OSError(errno.EIO, f"writing failed: {reasons}", str(directory))
 
 
 def load_sharded_state(

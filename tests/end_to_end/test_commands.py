@@ -159,3 +159,24 @@ def test_dry_run_prints_the_config_and_the_arithmetic():
     assert "epochs = 3" in result.stdout
     assert "6 optimizer steps a batch" in result.stdout
     assert not Path("runs/urpo").exists()
+
+
+@pytest.mark.slow  # needs user namespaces, to mount a small file system
+def test_full_disk_keeps_the_last_checkpoint(warm_model, tmp_path):
+    command = (
+        f"mount -t tmpfs -o size=190m tmpfs {tmp_path} && "
+        f"{sys.executable} -m megatron_urpo.cli train {TINY_CONFIG} --model.path {warm_model} "
+        f"--run.directory {tmp_path}/run; echo status $?; ls {tmp_path}/run/checkpoints"
+    )
+    result = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", command],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert "No space left on device" in result.stdout
+    assert "Training goes on and tries again later" in result.stdout
+    assert "Traceback" not in result.stderr
+    assert result.stdout.split()[-3:] == ["status", "2", "step_000001"]
