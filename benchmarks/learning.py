@@ -28,6 +28,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import describe_machine
+from megatron_urpo.environment import environment_record
 from megatron_urpo.evaluation.bootstrap import bootstrap_interval
 from megatron_urpo.evaluation.records import read_items, read_summaries
 from megatron_urpo.load_config import load_config
@@ -132,9 +133,9 @@ def compare(directory: Path, metric: str, better: str, baseline: str, seed: int)
     for label in (better, baseline):
         items = read_items(directory / f"seed_{seed}" / label.replace(" ", "_"), label)
         values.append({(i.source, i.key): i.values[metric] for i in items if metric in i.values})
-    if values[0].keys() != values[1].keys():
-        raise ValueError(f"{better} and {baseline} of seed {seed} have different held-out items")
-    differences = [values[0][key] - values[1][key] for key in sorted(values[0])]
+    # An item that the verifier could not decide for one of the models has no difference.
+    common = sorted(values[0].keys() & values[1].keys())
+    differences = [values[0][key] - values[1][key] for key in common]
     low, high = bootstrap_interval(differences)
     return Comparison(
         metric, better, baseline, seed, float(np.mean(differences)), low, high, len(differences)
@@ -175,6 +176,8 @@ def summarise(directory: Path, seeds: range) -> None:
         json.dumps(
             {
                 "machine": describe_machine(),
+                "command": sys.argv,
+                "environment": environment_record(),
                 "means": means,
                 "comparisons": [asdict(c) for c in comparisons],
                 "judgements": judgements,

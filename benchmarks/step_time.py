@@ -6,7 +6,8 @@ One step of phase 2 on fixed seeds, after a step to warm up. Each stage is set a
 is measured in the same run, on the same threads:
 
     training     floating-point operations a second over those of a large matrix product (MFU)
-    rollout      sampled tokens a second over those of vLLM's own offline generate, same prompts
+    rollout      answer tokens a second over those of vLLM's own offline generate on the same
+                 prompts, which has no judgements to write
     weight sync  bytes a second over those of a plain copy in memory
 
 Raw numbers go to benchmarks/results/step_time.json.
@@ -28,6 +29,7 @@ from benchmarks.machine import describe_machine
 from megatron_urpo.build import open_trainer
 from megatron_urpo.config import Config
 from megatron_urpo.data.prompts import build_prompts
+from megatron_urpo.environment import environment_record
 from megatron_urpo.load_config import load_config
 from megatron_urpo.trainer import Trainer
 from megatron_urpo.types import Prompt
@@ -59,17 +61,19 @@ def measure(trainer: Trainer, config: Config) -> dict[str, object]:
     trainer.state.step = config.data.phase1_steps  # all three roles
     trainer._sync_weights()
     trainer.run_step()
+    position, step = trainer.mixture.state(), trainer.state.step
     values = trainer.run_step()
+    trainer.mixture.load_state(position)
     prompts, _ = build_prompts(
-        trainer.mixture.next_batch(config.data.phase1_steps),
-        trainer.encoder, config, seed=config.run.seed, step=0,
-    )  # fmt: skip
+        trainer.mixture.next_batch(step), trainer.encoder, config, seed=config.run.seed, step=step
+    )
     started = time.perf_counter()
     sync = trainer.weight_sync.sync(trainer.state.policy_version + 1)
     sync_seconds = time.perf_counter() - started
     flops = training_flops(trainer, values)
     return {
         "machine": describe_machine(),
+        "environment": environment_record(),
         "threads": torch.get_num_threads(),
         "step": dict(sorted(values.items())),
         "training": {
@@ -78,7 +82,8 @@ def measure(trainer: Trainer, config: Config) -> dict[str, object]:
             "matmul_flops_per_second": matmul_flops_per_second(),
         },
         "rollout": {
-            "tokens_per_second": values["rollout/all/tokens_per_second"],
+            "answer_tokens_per_second": values["rollout/all/response_tokens"]
+            / values["rollout/all/seconds"],
             "generate_tokens_per_second": generate_tokens_per_second(trainer, prompts, config),
         },
         "weight_sync": {
@@ -168,7 +173,7 @@ def print_record(record: dict) -> None:
     rows = (
         ("training", training["flops_per_second"], training["matmul_flops_per_second"], 1e9,
          "GFLOP/s, floor: matrix product"),
-        ("rollout", rollout["tokens_per_second"], rollout["generate_tokens_per_second"], 1,
+        ("rollout", rollout["answer_tokens_per_second"], rollout["generate_tokens_per_second"], 1,
          "tokens/s, floor: vLLM generate"),
         ("weight_sync", sync["bytes_per_second"], sync["copy_bytes_per_second"], 1e9,
          "GB/s, floor: copy in memory"),

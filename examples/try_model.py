@@ -15,10 +15,10 @@ QUESTION = (
 )
 RESPONSES = (
     "My aunt sold the old car to a neighbour.",
-    "Who left the bread and the lamp beside the river?",
+    "Who left the bread and the lamp by the river?",
     "The lamp stood near the door all night.",
 )
-PROBLEM = "What is 23 + 45? Give the final answer in \\boxed{}."
+PROBLEM = "Sort these numbers in ascending order: 52, 17, 34. Put the final answer in \\boxed{}."
 
 
 def ask(model, tokenizer, text: str, max_new_tokens: int) -> str:

@@ -17,6 +17,7 @@ from megatron_urpo.config import AdvantagesConfig
 from megatron_urpo.types import Float64Array, Group, TaskKind, TrainingGroup
 
 _STD_EPSILON = 1e-6
+_LARGE = 1e100
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,12 @@ def group_advantages(rewards: Float64Array, *, normalize_by_std: bool = True) ->
         raise ValueError(f"a group needs at least 2 rewards, got shape {rewards.shape}")
     if not np.isfinite(rewards).all():
         raise ValueError(f"rewards of an unmasked group must be finite, got {rewards.tolist()}")
-    if np.ptp(rewards) == 0.0:
+    if (rewards == rewards[0]).all():
         return np.zeros_like(rewards)
+    # A referee may give scores whose squares overflow; normalised advantages have no scale.
+    largest = np.abs(rewards).max()
+    if normalize_by_std and largest > _LARGE:
+        rewards = rewards / largest
     centred = rewards - rewards.mean()
     return centred / (rewards.std(ddof=1) + _STD_EPSILON) if normalize_by_std else centred
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from megatron_urpo.config import BatchingConfig
 from megatron_urpo.types import (
+    Float32Array,
     Float64Array,
     Int64Array,
     MicroBatch,
@@ -134,6 +135,14 @@ def pack_mini_batch(
     mine = bins[data_parallel_rank]
     mine += [[] for _ in range(count - len(mine))]
     return [_build_micro_batch(parts, weight_of, layout.pad_multiple) for parts in mine]
+
+
+def split_sequences(batch: MicroBatch, values: Float32Array) -> list[Float32Array]:
+    """Cuts per-token values (L,) of a micro-batch into one array a response."""
+    if batch.num_loss_tokens == 0:
+        return []
+    new_response = (np.diff(batch.group_indices) != 0) | (np.diff(batch.branch_indices) != 0)
+    return np.split(values, np.flatnonzero(new_response) + 1)
 
 
 def _split_group(group: TrainingGroup, budget: int, share_prefix: bool) -> list[_Part]:

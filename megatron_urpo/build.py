@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 
 from megatron_urpo.config import Config, ConfigError, OptimizerConfig
 from megatron_urpo.data.mixture import Mixture
@@ -21,7 +22,9 @@ from megatron_urpo.rollout.interface import RolloutEngine
 from megatron_urpo.supervised import SupervisedTrainer, load_demonstrations
 from megatron_urpo.trainer import Trainer
 from megatron_urpo.training import parallel as parallelism
+from megatron_urpo.training.hf_config import read_model_shape
 from megatron_urpo.training.parallel import Parallel
+from megatron_urpo.training.platform import read_launch
 from megatron_urpo.training.policy import Policy
 
 
@@ -41,14 +44,24 @@ def load_held_out(
 
 
 @contextmanager
-def open_inference(config: Config) -> Iterator[HeldOut]:
-    """Held-out evaluation of the weights of model.path, without a trainer."""
+def open_inference(config: Config) -> Iterator[tuple[HeldOut, bool]]:
+    """Held-out evaluation of the weights of model.path, without a trainer.
+
+    Yields what evaluates, and whether this rank is the one to record it.
+    """
     encoder = load_encoder(config.model)
+    read_model_shape(config.model.path)
+    launch = read_launch()
+    if launch.from_launcher:
+        # The engines of several ranks find each other in the trainer's process groups.
+        parallelism.initialize(config)
     with (
         closing(RewardScorer(config.rewards, config.run.seed)) as scorer,
         closing(VLLMEngine(config, encoder.eos_ids)) as engine,
     ):
-        yield load_held_out(config, engine, encoder, scorer)
+        yield load_held_out(config, engine, encoder, scorer), launch.rank == 0
+    if launch.from_launcher:
+        parallelism.shutdown()
 
 
 @contextmanager
@@ -67,6 +80,8 @@ def open_supervised(config: Config) -> Iterator[SupervisedTrainer]:
     """A supervised run."""
     encoder = load_encoder(config.model)
     demonstrations = load_demonstrations(config)
+    # The likelihood of a demonstration is that of the model itself, at temperature 1.
+    config = replace(config, rollout=replace(config.rollout, temperature=1.0))
     with open_policy(config, config.sft.optimizer) as (parallel, policy):
         yield SupervisedTrainer(
             config,
@@ -84,7 +99,14 @@ def open_trainer(config: Config) -> Iterator[Trainer]:
         raise ConfigError("data.sources is empty: add a [[data.sources]] table")
     encoder = load_encoder(config.model)
     seed = config.run.seed
-    mixture = Mixture(config.data, load_sources(config.data.sources, "train", seed), seed)
+    sources = load_sources(config.data.sources, "train", seed)
+    for source in sources:
+        if source.dropped_ties:
+            print(
+                f"{source.config.path}: {source.dropped_ties} preference records left out, all "
+                "their responses are tied"
+            )
+    mixture = Mixture(config.data, sources, seed)
     with (
         open_policy(config, config.training.optimizer) as (parallel, policy),
         closing(RewardScorer(config.rewards, config.run.seed)) as scorer,

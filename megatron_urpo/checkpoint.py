@@ -87,8 +87,6 @@ class CheckpointStore:
         self._ranks = ranks
         if ranks.rank == 0:
             directory.mkdir(parents=True, exist_ok=True)
-            for leftover in directory.glob(".writing-*"):
-                shutil.rmtree(leftover)
         ranks.barrier()
 
     def save(self, manifest: Manifest, write_policy: Callable[[Path], None]) -> float:
@@ -108,10 +106,11 @@ class CheckpointStore:
         started = time.monotonic()
         final = self.directory / f"step_{manifest.step:06d}"
         temporary = self.directory / f".writing-{final.name}"
+        failure = None
         if self._ranks.rank == 0:
             shutil.rmtree(temporary, ignore_errors=True)
-            (temporary / "policy").mkdir(parents=True)
-        self._ranks.barrier()
+            failure = self._attempt(lambda: (temporary / "policy").mkdir(parents=True))
+        self._raise_jointly(failure, temporary)
         failure = self._attempt(lambda: write_policy(temporary / "policy"))
         self._raise_jointly(failure, temporary)
         checksums: dict[str, tuple[int, int]] = {}
@@ -139,13 +138,14 @@ class CheckpointStore:
             was passed over.
 
         Raises:
-            CheckpointError: the newest whole checkpoint is of another model.
+            CheckpointError: the newest whole checkpoint is of another model, or there are
+                checkpoints and none is whole.
         """
         passed_over = []
         for directory in reversed(self._directories()):
             damage = self._find_damage(directory)
             if damage is not None:
-                passed_over.append(f"{directory} is damaged ({damage}); trying the one before")
+                passed_over.append(f"{directory} is damaged ({damage})")
                 continue
             manifest = _read_manifest(directory)
             if manifest.model != model:
@@ -155,16 +155,33 @@ class CheckpointStore:
                     if manifest.model.get(key) != model.get(key)
                 )
                 raise CheckpointError(
-                    f"{directory} is a checkpoint of another model: "
+                    f"{directory} is a checkpoint of another run: "
                     + ", ".join(
-                        f"{key} is {manifest.model.get(key)!r} there and {model.get(key)!r} in "
-                        "model.path"
+                        f"{key} is {manifest.model.get(key)!r} there and {model.get(key)!r} here"
                         for key in differing
                     )
-                    + "; choose another run.directory or the model it was trained from"
+                    + "; choose another run.directory, or the model.path and run.seed it began with"
                 )
             return SavedCheckpoint(directory, manifest), passed_over
+        if passed_over:
+            raise CheckpointError(
+                "no checkpoint is whole: " + "; ".join(passed_over) + ". Move them away to start "
+                "over, or choose another run.directory"
+            )
         return None, passed_over
+
+    def clean_up(self, resumed: SavedCheckpoint | None) -> None:
+        """Before a run continues: removes half-written checkpoints, and renames damaged ones that
+        are newer than the resumed one, so that they are not counted among those to keep."""
+        if self._ranks.rank == 0:
+            for leftover in self.directory.glob(".writing-*"):
+                shutil.rmtree(leftover)
+            for directory in self._directories():
+                if resumed is not None and directory.name > resumed.directory.name:
+                    aside = directory.with_name(f"damaged-{directory.name}")
+                    shutil.rmtree(aside, ignore_errors=True)
+                    directory.rename(aside)
+        self._ranks.barrier()
 
     def refuse_overwriting(self) -> None:
         """For a run that is not to be resumed: raises CheckpointError if there is one already."""

@@ -8,12 +8,17 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from megatron_urpo.checkpoint import CheckpointError
 from megatron_urpo.config import Config, ConfigError
 from megatron_urpo.data.jsonl import DataError
-from megatron_urpo.load_config import format_config, load_config, save_config
+from megatron_urpo.load_config import format_config, load_config
 from megatron_urpo.weight_sync import WeightMismatchError
+
+if TYPE_CHECKING:
+    from megatron_urpo.supervised import SupervisedTrainer
+    from megatron_urpo.trainer import Trainer
 
 EXPORT_DIRECTORY = "export"
 _INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
@@ -29,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Callable[[argparse.Namespace, Sequence[str]], int] = parsed.command
     try:
         return command(parsed, overrides)
-    except (ConfigError, DataError, CheckpointError, WeightMismatchError) as error:
+    except (ConfigError, DataError, CheckpointError, WeightMismatchError, OSError) as error:
         print(f"urpo {parsed.name}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -87,15 +92,7 @@ def _train(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     from megatron_urpo.build import open_trainer
 
     with open_trainer(config) as trainer:
-        directory = trainer.directory
-        if trainer.parallel.is_main:
-            record_run(config, directory)
-        if not trainer.run():
-            return _INTERRUPTED
-        trainer.policy.export(directory / EXPORT_DIRECTORY)
-        if trainer.parallel.is_main:
-            print(f"done: {directory / EXPORT_DIRECTORY} is a Hugging Face directory")
-    return 0
+        return _run_and_export(trainer)
 
 
 def _dry_run(config: Config) -> int:
@@ -113,14 +110,19 @@ def _sft(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     from megatron_urpo.build import open_supervised
 
     with open_supervised(config) as trainer:
-        directory = trainer.directory
-        if trainer.parallel.is_main:
-            record_run(config, directory)
-        if not trainer.run():
-            return _INTERRUPTED
-        trainer.policy.export(directory / EXPORT_DIRECTORY)
-        if trainer.parallel.is_main:
-            print(f"done: {directory / EXPORT_DIRECTORY} is a Hugging Face directory")
+        return _run_and_export(trainer)
+
+
+def _run_and_export(trainer: Trainer | SupervisedTrainer) -> int:
+    from megatron_urpo.training.hf_export import refuse_overwriting
+
+    export = trainer.directory / EXPORT_DIRECTORY
+    refuse_overwriting(Path(trainer.config.model.path), export)
+    if not trainer.run():
+        return _INTERRUPTED
+    trainer.policy.export(export)
+    if trainer.parallel.is_main:
+        print(f"done: {export} is a Hugging Face directory")
     return 0
 
 
@@ -129,34 +131,30 @@ def _evaluate(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     from megatron_urpo.build import open_inference
     from megatron_urpo.evaluation.records import print_evaluations, record_evaluation
 
-    with open_inference(config) as held_out:
+    with open_inference(config) as (held_out, is_main):
         evaluation = held_out.evaluate(arguments.label, arguments.step)
-    directory = Path(config.run.directory)
-    record_evaluation(directory, evaluation)
-    print_evaluations(directory)
+    if is_main:
+        directory = Path(config.run.directory)
+        record_evaluation(directory, evaluation)
+        print_evaluations(directory)
     return 0
 
 
 def _export(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     config = load_config(arguments.config, overrides)
     from megatron_urpo.build import open_policy
-    from megatron_urpo.checkpoint import CheckpointStore
+    from megatron_urpo.run_checkpoints import RunCheckpoints
 
     directory = Path(config.run.directory)
     output = Path(arguments.output) if arguments.output else directory / EXPORT_DIRECTORY
     with open_policy(config, config.training.optimizer) as (parallel, policy):
-        store = CheckpointStore(directory / "checkpoints", config.checkpoint.keep_last, parallel)
-        saved, passed_over = store.newest_whole(policy.identity())
+        saved = RunCheckpoints(directory, config, policy, parallel).load_newest()
         if saved is None:
             raise CheckpointError(
-                f"{store.directory} holds no whole checkpoint: "
-                + ("; ".join(passed_over) or "train first, or name the run's config")
+                f"{directory} holds no checkpoint: train first, or name the config of the run"
             )
-        policy.load(saved.policy_directory)
         policy.export(output)
         if parallel.is_main:
-            for sentence in passed_over:
-                print(f"WARNING: {sentence}")
             print(f"{saved.directory} -> {output}")
     return 0
 
@@ -180,15 +178,6 @@ def _doctor(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     findings = run_checks(config)
     print(format_findings(findings))
     return int(any(finding.status is Status.FAILURE for finding in findings))
-
-
-def record_run(config: Config, directory: Path) -> None:
-    """Writes what the run is: config.toml, resolved, and environment.json."""
-    from megatron_urpo.environment import save_environment
-
-    directory.mkdir(parents=True, exist_ok=True)
-    save_config(config, directory / "config.toml")
-    save_environment(directory / "environment.json")
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ class RunConfig:
     distributed_timeout_minutes: float = 30.0  # of every collective
 
     def __post_init__(self) -> None:
+        _require_not_negative("run", seed=self.seed)
         _require_positive(
             "run", steps=self.steps, distributed_timeout_minutes=self.distributed_timeout_minutes
         )
@@ -75,6 +76,10 @@ class SourceConfig:
 
     def __post_init__(self) -> None:
         key = f"data.sources[{self.name}]"
+        _require(
+            self.name != "" and "/" not in self.name,
+            f"source name {self.name!r}: give a name without '/', it becomes part of metric names",
+        )
         _require(self.path != "", f"{key}.path is empty: name a JSONL file or embedded:<name>")
         _require(self.weight > 0, f"{key}.weight = {self.weight}: must be greater than 0")
 
@@ -105,8 +110,6 @@ class DataConfig:
             phase1_steps=self.phase1_steps,
         )
         _require_choice("data.overlong_prompts", self.overlong_prompts, ("skip", "error"))
-        names = [source.name for source in self.sources]
-        _require(len(names) == len(set(names)), f"data.sources: names must be unique, got {names}")
 
     def ratio(self, phase: int) -> dict[TaskKind, float]:
         """Share of each kind in a batch of phase 1 or 2, not normalised."""
@@ -127,7 +130,6 @@ class RolloutConfig:
 
     group_size: int = 8  # G
     temperature: float = 1.0
-    top_p: float = 1.0
     max_response_tokens: int = 4096  # of answers
     max_judgement_tokens: int = 1024  # of judgements, trained on (preference) or not
     judge_temperature: float = 0.0  # first attempt at judging an instruction group
@@ -146,7 +148,6 @@ class RolloutConfig:
             "rollout",
             group_size=self.group_size,
             temperature=self.temperature,
-            top_p=self.top_p,
             max_response_tokens=self.max_response_tokens,
             max_judgement_tokens=self.max_judgement_tokens,
             max_model_len=self.max_model_len,
@@ -296,6 +297,10 @@ class TrainingConfig:
         )
         _require_not_negative("training", kl_beta=self.kl_beta, importance_cap=self.importance_cap)
         _require(
+            self.importance_cap == 0 or self.importance_cap >= 1,
+            f"training.importance_cap = {self.importance_cap}: 0 switches it off, else at least 1",
+        )
+        _require(
             self.clip_ratio_low < 1, f"training.clip_ratio_low = {self.clip_ratio_low}: must be < 1"
         )
         _require_choice(
@@ -411,12 +416,44 @@ class Config:
             "lower one of the others",
         )
         _require(
-            data.phase1_steps <= self.run.steps or data.instruction_ratio == 0,
-            f"data.phase1_steps = {data.phase1_steps} exceeds run.steps = {self.run.steps}: "
-            "instructions would never be trained; lower it or set data.instruction_ratio = 0",
+            data.phase1_steps < self.run.steps or data.instruction_ratio == 0,
+            f"data.phase1_steps = {data.phase1_steps} leaves no step of phase 2 in run.steps = "
+            f"{self.run.steps}: instructions would never be trained; lower it or set "
+            "data.instruction_ratio = 0",
         )
+        _require(
+            self.evaluation.every == 0 or bool(self.evaluation.sources),
+            f"evaluation.every = {self.evaluation.every} needs an [[evaluation.sources]] table",
+        )
+        self._check_sources()
         _require(
             self.batching.mini_batches <= data.prompts_per_step,
             f"batching.mini_batches = {self.batching.mini_batches} exceeds data.prompts_per_step = "
             f"{data.prompts_per_step}: a mini-batch needs at least one group",
         )
+
+    def _check_sources(self) -> None:
+        sections = {
+            "data": self.data.sources,
+            "evaluation": self.evaluation.sources,
+            "sft": self.sft.sources,
+        }
+        for section, sources in sections.items():
+            names = [source.name for source in sources]
+            _require(
+                len(names) == len(set(names)),
+                f"{section}.sources: names must be unique, got {names}",
+            )
+            for source in sources:
+                _require(
+                    section == "data" or source.weight == 1,
+                    f"{section}.sources[{source.name}].weight = {source.weight}: only data.sources "
+                    "are weighted; remove it",
+                )
+        files = {s.path for s in (*self.data.sources, *self.sft.sources) if ":" not in s.path}
+        for source in self.evaluation.sources:
+            _require(
+                source.path not in files,
+                f"evaluation.sources[{source.name}].path = {source.path!r} is trained on as well: "
+                "hold a file of its own out",
+            )

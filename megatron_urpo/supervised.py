@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from megatron_urpo.batching import PackingLayout, pack_mini_batch
-from megatron_urpo.checkpoint import CheckpointStore, Manifest
 from megatron_urpo.config import BatchingConfig, Config, ConfigError
 from megatron_urpo.data.demonstrations import Demonstration, demonstrate
 from megatron_urpo.data.prompts import PromptEncoder
 from megatron_urpo.data.sources import load_sources
 from megatron_urpo.data.splits import generator
-from megatron_urpo.environment import environment_record
 from megatron_urpo.metrics import MetricsWriter, Timers
 from megatron_urpo.progress import ProgressLine
+from megatron_urpo.run_checkpoints import RunCheckpoints
 from megatron_urpo.step_statistics import PackingLoad
 from megatron_urpo.stop_request import StopRequest
 from megatron_urpo.training.optimizer import learning_rate
@@ -119,9 +119,7 @@ class SupervisedTrainer:
         self.parallel = parallel
         self.policy = policy
         self.directory = Path(config.run.directory) / "sft"
-        self.store = CheckpointStore(
-            self.directory / "checkpoints", config.checkpoint.keep_last, parallel
-        )
+        self.checkpoints = RunCheckpoints(self.directory, config, policy, parallel)
         self.groups, self.num_skipped = encode_demonstrations(
             demonstrations, encoder, config.sft.max_sequence_tokens
         )
@@ -130,7 +128,8 @@ class SupervisedTrainer:
     def run(self) -> bool:
         """Trains to sft.steps; returns whether it got there (False after a signal)."""
         sft = self.config.sft
-        step = self._resume()
+        saved = self.checkpoints.resume()
+        step = 0 if saved is None else saved.manifest.step
         metrics = MetricsWriter(
             self.directory,
             self.config.metrics,
@@ -142,17 +141,20 @@ class SupervisedTrainer:
         batches = draw_batches(self.groups, sft.tokens_per_step, self.config.run.seed)
         for _ in range(step):
             next(batches)
+        pending: dict[str, float] = {}
         with StopRequest() as stop:
             while step < sft.steps:
-                values = self._step(next(batches), step)
+                values = self._step(next(batches), step) | pending
+                pending = {}
                 step += 1
                 metrics.log(StepStatistics(step - 1, values))
                 stopping = any(self.parallel.gather_objects(stop.requested is not None))
-                every = self.config.checkpoint.every
-                if stopping or (every > 0 and step % every == 0):
-                    self._save(step)
+                if stopping or self.checkpoints.is_due(step):
+                    pending = self.checkpoints.try_save(step, **_manifest(step))
                 if stopping:
                     break
+        if self.checkpoints.saved_step < step:
+            self.checkpoints.save(step, **_manifest(step))
         metrics.close()
         return step == sft.steps
 
@@ -187,31 +189,10 @@ class SupervisedTrainer:
         }
         return values | self.timers.take()
 
-    def _save(self, step: int) -> None:
-        manifest = Manifest(
-            step=step,
-            policy_version=step,
-            model=self.policy.identity(),
-            data_state={},  # the order of the demonstrations is a function of seed and step
-            environment=environment_record(),
-            layout={"world_size": self.parallel.world_size},
-        )
-        self.store.save(manifest, self.policy.save)
 
-    def _resume(self) -> int:
-        if not self.config.checkpoint.resume:
-            self.store.refuse_overwriting()
-            return 0
-        saved, passed_over = self.store.newest_whole(self.policy.identity())
-        if self.parallel.is_main:
-            for sentence in passed_over:
-                print(f"WARNING: {sentence}", flush=True)
-        if saved is None:
-            return 0
-        self.policy.load(saved.policy_directory)
-        if self.parallel.is_main:
-            print(f"resuming from {saved.directory}", flush=True)
-        return saved.manifest.step
+def _manifest(step: int) -> dict[str, Any]:
+    """What a checkpoint has to say: the order of the demonstrations follows from seed and step."""
+    return {"policy_version": step, "data_state": {}}
 
 
 def _endless_order(count: int, seed: int) -> Iterator[int]:

@@ -12,17 +12,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from megatron_urpo.advantages import make_training_groups
-from megatron_urpo.batching import PackingLayout, make_mini_batches, pack_mini_batch
-from megatron_urpo.checkpoint import CheckpointError, CheckpointStore, Manifest
+from megatron_urpo.batching import (
+    PackingLayout,
+    make_mini_batches,
+    pack_mini_batch,
+    split_sequences,
+)
 from megatron_urpo.config import Config
 from megatron_urpo.data.mixture import Mixture
 from megatron_urpo.data.prompts import PromptEncoder, build_prompts
-from megatron_urpo.environment import environment_record
 from megatron_urpo.evaluation.held_out import HeldOut
 from megatron_urpo.evaluation.records import record_evaluation
 from megatron_urpo.metrics import MetricsWriter, Timers
@@ -31,6 +35,7 @@ from megatron_urpo.rollout.collect import RolloutStatistics, collect
 from megatron_urpo.rollout.gather import deal, gather, this_replica
 from megatron_urpo.rollout.interface import RolloutEngine
 from megatron_urpo.rollout_log import RolloutLog
+from megatron_urpo.run_checkpoints import RunCheckpoints
 from megatron_urpo.step_statistics import (
     PackingLoad,
     batching_metrics,
@@ -42,7 +47,14 @@ from megatron_urpo.stop_request import StopRequest
 from megatron_urpo.training.optimizer import learning_rate
 from megatron_urpo.training.parallel import Parallel
 from megatron_urpo.training.policy import Policy, TokenScores, UpdateStatistics
-from megatron_urpo.types import Group, MicroBatch, Prompt, StepStatistics, TrainingGroup
+from megatron_urpo.types import (
+    Float32Array,
+    Group,
+    MicroBatch,
+    Prompt,
+    StepStatistics,
+    TrainingGroup,
+)
 from megatron_urpo.weight_sync import (
     Mismatch,
     WeightSync,
@@ -93,9 +105,7 @@ class Trainer:
         self.replica = this_replica(config.rollout.tensor_model_parallel_size)
         self.weight_sync = WeightSync(policy, engine)
         self.directory = Path(config.run.directory)
-        self.store = CheckpointStore(
-            self.directory / "checkpoints", config.checkpoint.keep_last, parallel
-        )
+        self.checkpoints = RunCheckpoints(self.directory, config, policy, parallel)
         self.rollout_log = RolloutLog(self.directory, encoder.decode)
         self.timers = Timers()
         self.metrics: MetricsWriter | None = None
@@ -119,22 +129,22 @@ class Trainer:
             is_writer=self.parallel.is_main,
         )
         self._sync_weights()
-        saved_step = self.state.step
         pending: dict[str, float] = {}
         with StopRequest() as stop:
             while self.state.step < self.config.run.steps:
                 values = self.run_step() | pending
+                pending = {}
                 # Logged before it is saved: a record that no checkpoint follows is cut off on
                 # resuming, a checkpoint without its record could never be completed.
                 self.metrics.log(StepStatistics(self.state.step - 1, values))
                 stopping = any(self.parallel.gather_objects(stop.requested is not None))
-                if self._is_save_due() or stopping:
-                    saved_step, pending = self._save(saved_step)
+                if self.checkpoints.is_due(self.state.step) or stopping:
+                    pending = self.checkpoints.try_save(self.state.step, **self._manifest())
                 if stopping:
                     break
-        if saved_step < self.state.step:
+        if self.checkpoints.saved_step < self.state.step:
             # A periodic save may fail and be tried again; the last one may not.
-            self._write_checkpoint()
+            self.checkpoints.save(self.state.step, **self._manifest())
         self.metrics.close()
         return self.state.step == self.config.run.steps
 
@@ -228,13 +238,16 @@ class Trainer:
         scores: Sequence[Sequence[TokenScores]],
     ) -> dict[str, float]:
         """Measures how far engine and trainer are apart; the gate at every step."""
-        pairs = [
-            (batch.rollout_logprobs, score.logprobs.cpu().numpy())
-            for batches, parts in zip(mini_batches, scores, strict=True)
-            for batch, score in zip(batches, parts, strict=True)
-        ]
-        mine = mismatch([engine for engine, _ in pairs], [trainer for _, trainer in pairs])
-        measured: Mismatch = merge(self.parallel.gather_objects(mine))
+        engine: list[Float32Array] = []
+        trainer: list[Float32Array] = []
+        for batches, parts in zip(mini_batches, scores, strict=True):
+            for batch, score in zip(batches, parts, strict=True):
+                engine += split_sequences(batch, batch.rollout_logprobs)
+                trainer += split_sequences(batch, score.logprobs.cpu().numpy())
+        mine = (self.parallel.data_parallel_rank, mismatch(engine, trainer))
+        # The ranks of one model copy hold the same numbers: one of them counts.
+        by_rank: dict[int, Mismatch] = dict(self.parallel.gather_objects(mine))
+        measured = merge(list(by_rank.values()))
         check_mismatch(measured, self.config.weight_sync)
         if measured.num_tokens == 0:
             return {}
@@ -282,8 +295,7 @@ class Trainer:
         if self.state.skipped_in_a_row > self.config.training.max_skipped_steps:
             raise NonFiniteUpdatesError(
                 f"{self.state.skipped_in_a_row} updates in a row had a gradient norm of "
-                f"{update.grad_norm} (step {step}, learning rate {update.lr:g}); the last "
-                f"checkpoint in {self.store.directory} is from before them. Lower "
+                f"{update.grad_norm} (step {step}, learning rate {update.lr:g}). Lower "
                 "training.optimizer.lr, or look at this step's rollouts in "
                 f"{self.rollout_log.path(step)}"
             )
@@ -306,60 +318,24 @@ class Trainer:
     def _is_due(self, every: int, step: int) -> bool:
         return every > 0 and step % every == 0
 
-    def _is_save_due(self) -> bool:
-        every = self.config.checkpoint.every
-        return every > 0 and self.state.step % every == 0
-
-    def _save(self, saved_step: int) -> tuple[int, dict[str, float]]:
-        """A periodic checkpoint. A failure is shown and counted; training goes on.
-
-        Returns:
-            the step of the newest checkpoint, and metrics for the next record.
-        """
-        try:
-            seconds = self._write_checkpoint()
-        except CheckpointError as error:
-            self._say(f"WARNING: {error}. Training goes on and tries again later")
-            return saved_step, {"checkpoint/all/failed": 1}
-        return self.state.step, {"checkpoint/all/seconds": seconds}
-
-    def _write_checkpoint(self) -> float:
-        training = self.config.training
-        manifest = Manifest(
-            step=self.state.step,
-            policy_version=self.state.policy_version,
-            model=self.policy.identity(),
-            data_state=self.mixture.state(),
-            environment=environment_record(),
-            layout={
-                "world_size": self.parallel.world_size,
-                "tensor_model_parallel_size": training.tensor_model_parallel_size,
-                "pipeline_model_parallel_size": training.pipeline_model_parallel_size,
-                "context_parallel_size": training.context_parallel_size,
-            },
-            counters={"skipped_in_a_row": self.state.skipped_in_a_row},
-        )
-        return self.store.save(manifest, self.policy.save)
+    def _manifest(self) -> dict[str, Any]:
+        """What a checkpoint has to say of the loop."""
+        return {
+            "policy_version": self.state.policy_version,
+            "data_state": self.mixture.state(),
+            "counters": {"skipped_in_a_row": self.state.skipped_in_a_row},
+        }
 
     def _resume(self) -> None:
         """Takes up the newest whole checkpoint, and removes what was written after it."""
-        if not self.config.checkpoint.resume:
-            self.store.refuse_overwriting()
-        else:
-            saved, passed_over = self.store.newest_whole(self.policy.identity())
-            for sentence in passed_over:
-                self._say(f"WARNING: {sentence}")
-            if saved is not None:
-                manifest = saved.manifest
-                self.policy.load(saved.policy_directory)
-                self.mixture.load_state(manifest.data_state)
-                # The sync that follows raises the version to the one the run had.
-                self.state = RunState(
-                    manifest.step,
-                    manifest.policy_version - 1,
-                    manifest.counters["skipped_in_a_row"],
-                )
-                self._say(f"resuming from {saved.directory}")
+        saved = self.checkpoints.resume()
+        if saved is not None:
+            manifest = saved.manifest
+            self.mixture.load_state(manifest.data_state)
+            # The sync that follows raises the version to the one the run had.
+            self.state = RunState(
+                manifest.step, manifest.policy_version - 1, manifest.counters["skipped_in_a_row"]
+            )
         if self.parallel.is_main:
             self.rollout_log.cut_off(self.state.step)
         self.parallel.barrier()
@@ -367,7 +343,3 @@ class Trainer:
     def _show(self, text: str) -> None:
         if self.metrics is not None and self.parallel.is_main:
             self.metrics.progress.show_stage(text)
-
-    def _say(self, sentence: str) -> None:
-        if self.parallel.is_main:
-            print(sentence, flush=True)

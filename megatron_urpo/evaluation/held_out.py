@@ -87,11 +87,12 @@ class HeldOut:
     def evaluate(self, label: str, step: int) -> Evaluation:
         """Answers and judges every task once. All ranks call it together and get the same result.
 
-        Values: reasoning/accuracy, reasoning/boxed_rate; preference/tau (an unparseable judgement
-        counts as 0, the tau of a referee that says nothing), preference/pairwise_accuracy (share
-        of pairs of different quality put in the right order; equal scores count half),
-        preference/parse_rate; instruction/check_score (hidden checkers); for each role
-        truncated_share.
+        Values: reasoning/accuracy (of the items whose verifier came to a result; the share of the
+        others is reasoning/verifier_failed_share), reasoning/boxed_rate; preference/tau (an
+        unparseable judgement counts as 0, the tau of a referee that says nothing),
+        preference/pairwise_accuracy (share of pairs of different quality put in the right order;
+        equal scores count half), preference/parse_rate; instruction/check_score (hidden
+        checkers); for each role truncated_share.
 
         Args:
             label: the model's name in the report, e.g. "base".
@@ -157,7 +158,10 @@ def _measure(group: Group) -> EvaluationItem:
         values["preference/pairwise_accuracy"] = pairwise_accuracy(scores, task.truth)
         values["preference/parse_rate"] = float(shown is not None)
     else:
-        values["reasoning/accuracy"] = float(group.statuses[0] is VerifierStatus.CORRECT)
+        failed = group.statuses[0] in (VerifierStatus.TIMEOUT, VerifierStatus.ERROR)
+        values["reasoning/verifier_failed_share"] = float(failed)
+        if not failed:
+            values["reasoning/accuracy"] = float(group.statuses[0] is VerifierStatus.CORRECT)
         values["reasoning/boxed_rate"] = float(group.parsed[0])
     return EvaluationItem(task.source, task.key, values, response.text)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import asdict
 from pathlib import Path
@@ -15,14 +16,18 @@ ITEMS_DIRECTORY = "evaluations"
 
 
 def record_evaluation(directory: Path, evaluation: Evaluation) -> None:
-    """Appends the means, and writes the items, of an evaluation to a run directory."""
+    """Adds an evaluation to a run directory, in place of an earlier one with the same label."""
     items_directory = directory / ITEMS_DIRECTORY
     items_directory.mkdir(parents=True, exist_ok=True)
     with items_path(directory, evaluation.label).open("w", encoding="utf-8") as stream:
         for item in evaluation.items:
             stream.write(json.dumps(asdict(item)) + "\n")
-    with (directory / EVALUATIONS_FILE).open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(evaluation.summary()) + "\n")
+    summaries = read_summaries(directory) | {evaluation.label: evaluation.summary()}
+    temporary = directory / f"{EVALUATIONS_FILE}.tmp"
+    temporary.write_text(
+        "".join(json.dumps(summary) + "\n" for summary in summaries.values()), encoding="utf-8"
+    )
+    os.replace(temporary, directory / EVALUATIONS_FILE)
 
 
 def items_path(directory: Path, label: str) -> Path:
@@ -38,7 +43,7 @@ def read_items(directory: Path, label: str) -> list[EvaluationItem]:
 
 
 def read_summaries(directory: Path) -> dict[str, dict[str, Any]]:
-    """The latest evaluation of each label, in the order in which the labels first appeared."""
+    """The evaluations by label, in the order in which the labels first appeared."""
     path = directory / EVALUATIONS_FILE
     if not path.is_file():
         return {}

@@ -191,7 +191,6 @@ class _Batch:
                 num_samples=self._group_size,
                 max_tokens=self._max_tokens(prompt),
                 temperature=self._temperature,
-                top_p=self._config.top_p,
             )
             self._engine.add_request(request)
             self._answering[request.key] = prompt

@@ -90,7 +90,6 @@ class GenerativeReferee:
             num_samples=1,
             max_tokens=config.max_judgement_tokens,
             temperature=config.judge_temperature if first else config.judge_retry_temperature,
-            top_p=config.top_p,
         )
         return JudgeRequest(generation, order, shortened)
 

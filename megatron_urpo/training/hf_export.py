@@ -11,11 +11,21 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
+from megatron_urpo.config import ConfigError
 from megatron_urpo.training.parallel import Parallel
 
 # Larger models are cut into files of about this size.
 _SHARD_BYTES = 4 << 30
 _WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".index.json")
+
+
+def refuse_overwriting(source: Path, target: Path) -> None:
+    """Raises ConfigError when an export would replace the model the run starts from."""
+    if source.resolve() == target.resolve():
+        raise ConfigError(
+            f"model.path = {str(source)!r} is where the export goes: name another run.directory, "
+            "or another --output"
+        )
 
 
 def export_hf_directory(

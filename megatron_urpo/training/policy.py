@@ -23,10 +23,10 @@ from megatron.core.pipeline_parallel import get_forward_backward_func
 from megatron.core.utils import get_model_config
 from torch import Tensor
 
-from megatron_urpo.config import Config, OptimizerConfig
+from megatron_urpo.config import Config, ConfigError, OptimizerConfig
 from megatron_urpo.training.attention_plan import pack_for_local, pack_for_transformer_engine
-from megatron_urpo.training.hf_config import ModelShape, read_model_shape
-from megatron_urpo.training.hf_export import export_hf_directory
+from megatron_urpo.training.hf_config import ModelShape, fingerprint, read_model_shape
+from megatron_urpo.training.hf_export import export_hf_directory, refuse_overwriting
 from megatron_urpo.training.hf_weights import load_hf_weights, stream_hf_weights
 from megatron_urpo.training.loss import (
     approximate_kl,
@@ -89,8 +89,9 @@ class Policy:
         self.parallel = parallel
         self.shape = shape
         implementation = parallel.platform.transformer_impl(config.training.transformer_impl)
-        self.shares_prefix = implementation == "local"
-        self._pack = pack_for_local if self.shares_prefix else pack_for_transformer_engine
+        self.shares_prefix = _resolve_share_prefix(config.batching.share_prefix, implementation)
+        local = implementation == "local"
+        self._pack = pack_for_local if local else pack_for_transformer_engine
         model = build_model(shape, config, parallel)
         load_hf_weights(model, config.model.path, shape, parallel)
         self._transformer_config = get_model_config(model)
@@ -174,6 +175,7 @@ class Policy:
 
     def export(self, directory: str | Path) -> None:
         """Writes a Hugging Face directory with the tokenizer of config.model.path."""
+        refuse_overwriting(Path(self.config.model.path), Path(directory))
         model = self.config.model
         export_hf_directory(
             self.hf_weights(),
@@ -185,8 +187,12 @@ class Policy:
         dist.barrier()
 
     def identity(self) -> dict[str, Any]:
-        """What makes this model another one than its neighbours: a checkpoint has to agree."""
-        return asdict(self.shape)
+        """What a run is bound to, a checkpoint has to agree: the shape, and the starting weights.
+
+        The weights are told apart by the first and last MiB of their files, which is cheap for
+        models of any size.
+        """
+        return asdict(self.shape) | {"starting_weights": fingerprint(Path(self.config.model.path))}
 
     def save(self, directory: str | Path) -> None:
         """Writes model and optimizer state into an existing, empty directory."""
@@ -334,6 +340,17 @@ class Policy:
     def _on_device(self, array: Any) -> Tensor:
         tensor = torch.from_numpy(array).to(self.parallel.device)
         return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def _resolve_share_prefix(choice: str, implementation: str) -> bool:
+    """Whether micro-batches hold a prompt once for all its branches (batching.share_prefix)."""
+    local = implementation == "local"
+    if choice == "always" and not local:
+        raise ConfigError(
+            "batching.share_prefix = 'always': the attention of Transformer Engine computes every "
+            "branch with its own prompt; choose 'auto' or 'never'"
+        )
+    return local and choice != "never"
 
 
 def _report(

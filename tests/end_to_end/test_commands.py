@@ -30,7 +30,7 @@ def test_run_directory_holds_what_other_tools_read(complete_run, warm_model):
     assert [record.step for record in records] == [0, 1, 2, 3]
     assert [record.values["data/all/phase"] for record in records] == [1, 2, 2, 2]
     assert sorted(p.name for p in (complete_run / "checkpoints").iterdir()) == [
-        "step_000003",
+        "step_000002",
         "step_000004",
     ]
 
@@ -179,4 +179,4 @@ def test_full_disk_keeps_the_last_checkpoint(warm_model, tmp_path):
     assert "No space left on device" in result.stdout
     assert "Training goes on and tries again later" in result.stdout
     assert "Traceback" not in result.stderr
-    assert result.stdout.split()[-3:] == ["status", "2", "step_000001"]
+    assert result.stdout.split()[-3:] == ["status", "2", "step_000002"]

@@ -45,6 +45,11 @@ def test_advantages_ignore_a_shift_of_the_rewards(rewards, shift):
     )
 
 
+def test_huge_scores_do_not_overflow():
+    actual = group_advantages(np.array([1e308, -1e308, 1e308]))
+    np.testing.assert_allclose(actual, group_advantages(np.array([1.0, -1.0, 1.0])))
+
+
 @pytest.mark.parametrize("rewards", [[1.0], [1.0, np.nan], [np.inf, 0.0]])
 def test_bad_rewards_are_refused(rewards):
     with pytest.raises(ValueError, match=r"at least 2|finite"):

@@ -8,6 +8,7 @@ from megatron_urpo.batching import (
     branch_loss_weights,
     make_mini_batches,
     pack_mini_batch,
+    split_sequences,
 )
 from megatron_urpo.config import BatchingConfig
 from megatron_urpo.types import TaskKind, TrainingGroup
@@ -106,6 +107,18 @@ def test_each_target_is_predicted_from_its_own_context(groups, budget, share_pre
             position = batch.loss_positions[k]
             assert batch.token_ids[position] == context[place - 1]
             assert batch.position_ids[position] == place - 1
+
+
+def test_values_are_split_by_response():
+    groups = [make_group(0, 3, [1, 3], [1.0, -1.0]), make_group(1, 2, [2, 2], [1.0, -1.0])]
+    (batch,) = pack_mini_batch(groups, BatchingConfig(), PackingLayout())
+    parts = split_sequences(batch, batch.target_ids.astype(np.float32))
+    assert sorted(part.tolist() for part in parts) == [
+        [100.0],
+        [200.0, 201.0, 202.0],
+        [1100.0, 1101.0],
+        [1200.0, 1201.0],
+    ]
 
 
 def test_rank_without_groups_gets_a_filler():

@@ -83,7 +83,7 @@ def test_damaged_checkpoint_falls_back_to_the_previous(store, damage):
 
 def test_checkpoint_of_another_model_is_refused(store):
     store.save(manifest(1), write_policy("x"))
-    with pytest.raises(CheckpointError, match="hidden_size is 8 there and 16 in model.path"):
+    with pytest.raises(CheckpointError, match="hidden_size is 8 there and 16 here"):
         store.newest_whole({"hidden_size": 16})
 
 
@@ -103,8 +103,26 @@ def test_full_disk_removes_the_partial_checkpoint_and_keeps_the_previous(store):
 
 def test_half_written_directory_is_removed_at_the_next_start(store):
     (store.directory / ".writing-step_000009" / "policy").mkdir(parents=True)
-    again = CheckpointStore(store.directory, keep_last=2, ranks=OneRank())
-    assert list(again.directory.iterdir()) == []
+    store.clean_up(None)
+    assert list(store.directory.iterdir()) == []
+
+
+def test_damaged_checkpoints_are_set_aside_and_do_not_count(store):
+    for step in (1, 2):
+        store.save(manifest(step), write_policy("good"))
+    (store.directory / "step_000002" / "policy" / "weights").unlink()
+    saved, _ = store.newest_whole(MODEL)
+    store.clean_up(saved)
+    store.save(manifest(2), write_policy("again"))
+    names = ["damaged-step_000002", "step_000001", "step_000002"]
+    assert sorted(p.name for p in store.directory.iterdir()) == names
+
+
+def test_nothing_but_damaged_checkpoints_is_an_error(store):
+    store.save(manifest(1), write_policy("good"))
+    (store.directory / "step_000001" / "policy" / "weights").unlink()
+    with pytest.raises(CheckpointError, match=r"no checkpoint is whole.*weights is missing"):
+        store.newest_whole(MODEL)
 
 
 def test_saving_the_same_step_again_replaces_it(store):

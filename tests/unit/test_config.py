@@ -69,7 +69,31 @@ def test_a_section_refuses_what_cannot_work(section, values, message):
 def test_source_names_are_unique():
     source = SourceConfig("a", TaskKind.REASONING, "a.jsonl")
     with pytest.raises(ConfigError, match=r"data.sources: names must be unique, got \['a', 'a'\]"):
-        DataConfig(sources=(source, source))
+        Config(data=DataConfig(sources=(source, source)))
+
+
+def test_held_out_files_are_not_trained_on():
+    source = SourceConfig("a", TaskKind.REASONING, "a.jsonl")
+    with pytest.raises(ConfigError, match=r"\[a\].path = 'a.jsonl' is trained on as well"):
+        Config(data=DataConfig(sources=(source,)), evaluation=EvaluationConfig(sources=(source,)))
+
+
+def test_only_training_sources_are_weighted():
+    source = SourceConfig("a", TaskKind.REASONING, "a.jsonl", weight=2.0)
+    Config(data=DataConfig(sources=(source,)))
+    with pytest.raises(ConfigError, match=r"sft.sources\[a\].weight = 2.0: only data.sources"):
+        Config(sft=SFTConfig(sources=(source,)))
+
+
+def test_a_source_name_is_part_of_metric_names():
+    for name in ("", "a/b"):
+        with pytest.raises(ConfigError, match="give a name without '/'"):
+            SourceConfig(name, TaskKind.REASONING, "a.jsonl")
+
+
+def test_evaluation_during_a_run_needs_sources():
+    with pytest.raises(ConfigError, match=r"evaluation.every = 5 needs an \[\[evaluation.sources"):
+        Config(evaluation=EvaluationConfig(every=5))
 
 
 def test_sections_are_frozen():
@@ -86,8 +110,8 @@ def test_context_must_hold_prompt_and_response():
 
 def test_phase_1_must_end_before_the_run_unless_there_are_no_instructions():
     with pytest.raises(ConfigError, match="instructions would never be trained"):
-        Config(run=RunConfig(steps=99))
-    Config(run=RunConfig(steps=100))
+        Config(run=RunConfig(steps=100))
+    Config(run=RunConfig(steps=101))
     Config(run=RunConfig(steps=99), data=DataConfig(instruction_ratio=0.0))
 
 

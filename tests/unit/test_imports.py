@@ -22,10 +22,9 @@ LAYERS = (
     {"advantages", "data", "load_config", "metrics", "plan", "rewards"},
     {"batching", "rollout", "training"},
     {"checkpoint", "rollout_log", "step_statistics", "weight_sync"},
-    {"doctor", "evaluation", "report_samples"},
+    {"doctor", "evaluation", "report_samples", "run_checkpoints"},
     {"report", "supervised", "trainer"},
     {"build"},
-    {"quickstart"},
     {"cli"},
     {"__main__"},
 )

@@ -12,6 +12,7 @@ from megatron_urpo.config import (
     Config,
     ConfigError,
     DataConfig,
+    EvaluationConfig,
     OptimizerConfig,
     RolloutConfig,
     RunConfig,
@@ -130,7 +131,7 @@ def test_override_of_a_string_is_taken_as_it_stands(text):
         ("[data]\nsources = 3\n", r"run.toml:2: data.sources = 3 \(int\): expected a list"),
         ("[training]\nepochs = 0\n", "run.toml: training.epochs = 0: must be greater than 0"),
         ("[sft.optimizer]\nlr = -1\n", r"run.toml: sft.optimizer.lr = -1.0: must be greater"),
-        ("[run]\nsteps = 50\n", "run.toml: data.phase1_steps = 100 exceeds run.steps = 50"),
+        ("[run]\nsteps = 50\n", "run.toml: data.phase1_steps = 100 leaves no step of phase 2"),
         ("[run\n", "run.toml: not valid TOML: .*line 1"),
         ("extends = 1\n", "run.toml: extends = 1: expected the path"),
         ("extends = 'run.toml'\n", "run.toml: extends itself"),
@@ -205,6 +206,7 @@ def section_values(section, **fixed):
     values |= {key: st.just(value) for key, value in fixed.items()}
     if section is SourceConfig:
         values["path"] = st.text("ab:/ \"'\\\n", min_size=1)
+        values["name"] = st.text("ab- \"'\\", min_size=1)
     return st.builds(section, **values)
 
 
@@ -227,8 +229,10 @@ CONFIGS = st.builds(
         optimizer=OptimizerConfig(lr=math.pi, min_lr=1 / 3),
         transformer_impl="local",
         recompute_granularity="full",
+        importance_cap=2.0,
     ),
-    sft=section_values(SFTConfig, optimizer=OptimizerConfig(lr=1e-300)),
+    evaluation=section_values(EvaluationConfig, sources=(), every=0),
+    sft=section_values(SFTConfig, optimizer=OptimizerConfig(lr=1e-300), sources=()),
 )
 
 

@@ -20,7 +20,6 @@ def config(smollm2_directory):
         judge_temperature=0.0,
         judge_retry_temperature=0.8,
         judge_retries=1,
-        top_p=0.9,
     )
 
 
@@ -52,7 +51,6 @@ def test_requests_carry_the_configured_sampling(referee, config):
     for request in (first, retry):
         assert request.generation.num_samples == 1
         assert request.generation.max_tokens == 64
-        assert request.generation.top_p == 0.9
         assert len(request.generation.prompt_ids) <= config.rollout.max_model_len - 64
 
 
