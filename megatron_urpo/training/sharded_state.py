@@ -53,16 +53,14 @@ def save_sharded_state(
     filesystem_async._results_queue = queue.SimpleQueue()
     try:
         dist_checkpointing.save(state, str(directory), content_metadata=_metadata())
-    except CheckpointException as error:
-        raise _write_error(directory, error) from error
-
-
-def _write_error(directory: Path, error: CheckpointException) -> OSError:
-    """torch's writers hide why they failed: a full disk is a wrong position in a file to them."""
-    if shutil.disk_usage(directory).free < _FULL_DISK_BYTES:
-        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
-    reasons = "; ".join(str(failure[0]) for failure in error.failures.values())
-    return OSError(errno.EIO, f"writing failed: {reasons}", str(directory))
+    except (CheckpointException, RuntimeError) as error:
+        # torch's writers hide why they failed: a full disk is a wrong position in a file to them.
+        if shutil.disk_usage(directory).free < _FULL_DISK_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory)) from error
+        if isinstance(error, CheckpointException):
+            reasons = "; ".join(str(failure[0]) for failure in error.failures.values())
+            raise OSError(errno.EIO, f"writing failed: {reasons}", str(directory)) from error
+        raise
 
 
 def load_sharded_state(
