@@ -12,9 +12,10 @@ from dataclasses import replace
 
 from megatron_urpo.config import Config, ConfigError, OptimizerConfig
 from megatron_urpo.data.mixture import Mixture
-from megatron_urpo.data.prompts import PromptEncoder, load_encoder
+from megatron_urpo.data.prompts import PromptEncoder, PromptTooLongError, load_encoder
 from megatron_urpo.data.sources import load_sources
 from megatron_urpo.evaluation.held_out import HeldOut
+from megatron_urpo.judging import SHORTENING_MARKER
 from megatron_urpo.plan import check_world
 from megatron_urpo.rewards.score import RewardScorer
 from megatron_urpo.rollout.engine import VLLMEngine
@@ -26,6 +27,7 @@ from megatron_urpo.training.hf_config import read_model_shape
 from megatron_urpo.training.parallel import Parallel
 from megatron_urpo.training.platform import read_launch
 from megatron_urpo.training.policy import Policy
+from megatron_urpo.types import ChatMessage
 
 
 def load_held_out(
@@ -41,6 +43,27 @@ def load_held_out(
     if not tasks:
         raise ConfigError("evaluation.sources is empty: add an [[evaluation.sources]] table")
     return HeldOut(tasks, engine, encoder, scorer, config)
+
+
+def _check_judge_prompt(config: Config, encoder: PromptEncoder) -> None:
+    """Refuses a context that cannot hold the template around G answers, however they are cut.
+
+    Without it a run would stop at its first long group of phase 2.
+    """
+    rollout = config.rollout
+    room = rollout.max_model_len - rollout.max_judgement_tokens
+    shortest = [SHORTENING_MARKER] * rollout.group_size
+    try:
+        encoder.encode_judge(
+            (ChatMessage("user", SHORTENING_MARKER),), shortest, range(rollout.group_size), room
+        )
+    except PromptTooLongError as error:
+        raise ConfigError(
+            f"rollout.max_model_len = {rollout.max_model_len} less rollout.max_judgement_tokens = "
+            f"{rollout.max_judgement_tokens} leaves {room} tokens for the judge prompt of "
+            f"rollout.group_size = {rollout.group_size} answers, which is too few even with every "
+            "answer cut to nothing: raise the first or lower one of the others"
+        ) from error
 
 
 @contextmanager
@@ -98,6 +121,8 @@ def open_trainer(config: Config) -> Iterator[Trainer]:
     if not config.data.sources:
         raise ConfigError("data.sources is empty: add a [[data.sources]] table")
     encoder = load_encoder(config.model)
+    if config.data.instruction_ratio > 0:
+        _check_judge_prompt(config, encoder)
     seed = config.run.seed
     sources = load_sources(config.data.sources, "train", seed)
     for source in sources:

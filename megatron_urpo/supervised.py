@@ -26,7 +26,7 @@ from megatron_urpo.step_statistics import PackingLoad
 from megatron_urpo.stop_request import StopRequest
 from megatron_urpo.training.optimizer import learning_rate
 from megatron_urpo.training.parallel import Parallel
-from megatron_urpo.training.policy import Policy
+from megatron_urpo.training.policy import NonFiniteUpdatesError, Policy
 from megatron_urpo.types import StepStatistics, TrainingGroup
 
 
@@ -124,6 +124,7 @@ class SupervisedTrainer:
             demonstrations, encoder, config.sft.max_sequence_tokens
         )
         self.timers = Timers()
+        self._skipped_in_a_row = 0
 
     def run(self) -> bool:
         """Trains to sft.steps; returns whether it got there (False after a signal)."""
@@ -173,6 +174,12 @@ class SupervisedTrainer:
             )
             lr = learning_rate(self.config.sft.optimizer, step, self.config.sft.steps)
             update = self.policy.update_supervised(micro_batches, lr)
+        self._skipped_in_a_row = self._skipped_in_a_row + 1 if update.skipped else 0
+        if self._skipped_in_a_row > self.config.training.max_skipped_steps:
+            raise NonFiniteUpdatesError(
+                f"{self._skipped_in_a_row} supervised updates in a row had a gradient norm of "
+                f"{update.grad_norm} (step {step}, learning rate {lr:g}). Lower sft.optimizer.lr"
+            )
         load = PackingLoad.of([micro_batches], self.parallel.data_parallel_rank)
         loads = {x.data_parallel_rank: x for x in self.parallel.gather_objects(load)}.values()
         packed = sum(x.packed_tokens for x in loads)

@@ -46,7 +46,12 @@ from megatron_urpo.step_statistics import (
 from megatron_urpo.stop_request import StopRequest
 from megatron_urpo.training.optimizer import learning_rate
 from megatron_urpo.training.parallel import Parallel
-from megatron_urpo.training.policy import Policy, TokenScores, UpdateStatistics
+from megatron_urpo.training.policy import (
+    NonFiniteUpdatesError,
+    Policy,
+    TokenScores,
+    UpdateStatistics,
+)
 from megatron_urpo.types import (
     Float32Array,
     Group,
@@ -63,10 +68,6 @@ from megatron_urpo.weight_sync import (
     merge,
     mismatch,
 )
-
-
-class NonFiniteUpdatesError(RuntimeError):
-    """Too many updates in a row had a gradient that is not finite."""
 
 
 @dataclass(slots=True)

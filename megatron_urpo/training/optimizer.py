@@ -95,10 +95,6 @@ class Optimizer:
         self._model.zero_grad_buffer()
         self._chained.zero_grad()
 
-    def reload_model_params(self) -> None:
-        """Takes the master weights over from the model, after these were changed from outside."""
-        self._chained.reload_model_params()
-
     @torch.no_grad()
     def step(self, lr: float) -> StepOutcome:
         """One AdamW step on the summed gradients, clipped to the configured global norm."""

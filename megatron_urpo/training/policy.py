@@ -41,6 +41,10 @@ from megatron_urpo.training.sharded_state import load_sharded_state, save_sharde
 from megatron_urpo.types import MicroBatch, TaskKind
 
 
+class NonFiniteUpdatesError(RuntimeError):
+    """Too many updates in a row had a gradient that is not finite."""
+
+
 @dataclass(frozen=True, slots=True)
 class TokenScores:
     """What the model says of the predicted tokens of a micro-batch."""

@@ -154,6 +154,16 @@ def test_bad_input_is_one_clear_line(arguments, message, tmp_path):
     assert "Traceback" not in result.stderr
 
 
+def test_context_too_small_for_the_referee_is_refused_at_the_start(warm_model, tmp_path):
+    result = run_urpo(
+        "train", TINY_CONFIG, "--model.path", warm_model, "--run.directory", tmp_path / "run",
+        "--rollout.group_size", 32, check=False,
+    )  # fmt: skip
+    assert result.returncode == 2
+    assert "leaves 568 tokens for the judge prompt of rollout.group_size = 32" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
 def test_dry_run_prints_the_config_and_the_arithmetic():
     result = run_urpo("train", TINY_CONFIG, "--dry-run", "--training.epochs", "3")
     assert "epochs = 3" in result.stdout
