@@ -2,7 +2,7 @@
 
 python -m benchmarks.learning [--seeds 3] [--directory runs/learning]
 
-For every seed, from the same pretrained model and with the quickstart's configuration:
+For every seed, from the same pretrained model and with benchmarks/learning.toml:
 
     SFT            the supervised warm start
     URPO           from there
@@ -35,7 +35,7 @@ from megatron_urpo.load_config import load_config
 from megatron_urpo.metrics import read_metrics
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-CONFIG = REPOSITORY / "examples" / "quickstart.toml"
+CONFIG = REPOSITORY / "benchmarks" / "learning.toml"
 RESULTS = REPOSITORY / "benchmarks" / "results" / "learning.json"
 FIRST_SEED = 101
 MODELS = ("SFT", "URPO", "shuffled", "SFT continued")
