@@ -215,8 +215,12 @@ def test_empty_directory_gets_notes(tmp_path):
     "present", ["config.toml", "environment.json", "metrics.jsonl", "evaluations.jsonl", "rollouts"]
 )
 def test_any_part_may_be_missing(run, present):
+    whole = render(run).text
     (run / present).rename(run / "elsewhere")
-    render(run)
+    partial = render(run).text
+    assert partial != whole
+    for heading in ("Evaluation", "Training", "Sampled answers and judgements", "Configuration"):
+        assert heading in partial
 
 
 def test_running_again_replaces_the_report(run):

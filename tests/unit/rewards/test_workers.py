@@ -4,6 +4,7 @@ import os
 import time
 from concurrent.futures import CancelledError
 
+import psutil
 import pytest
 
 from megatron_urpo.rewards.workers import (
@@ -120,7 +121,10 @@ def test_closing_cancels_the_queue_and_ends_what_runs(pool_of):
 
 
 def test_a_pool_that_was_never_used_starts_nothing(pool_of):
-    pool_of("missing").close()
+    before = psutil.Process().children()
+    pool = pool_of("missing")
+    assert psutil.Process().children() == before
+    pool.close()
 
 
 def test_a_job_that_is_no_json_is_refused_at_once(pool_of):
