@@ -10,9 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from megatron_urpo.judging import parse_scores, write_judge_prompt
 
-QUESTION = (
-    "Write one short sentence with the words river, lamp and bread. End with a question mark."
-)
+QUESTION = "Write one short sentence with the words river, lamp and bread."
 RESPONSES = (
     "My aunt sold the old car to a neighbour.",
     "Who left the bread and the lamp by the river?",
