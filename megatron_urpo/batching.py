@@ -36,6 +36,8 @@ class PackingLayout:
 
     data_parallel_size: int = 1
     pad_multiple: int = 1  # of the tokens of a micro-batch: TP, 2 * CP and FP8 ask for it
+    segment_multiple: int = 1  # of the tokens of a segment: thd kernels cut each for 2 * CP
+    micro_batch_multiple: int = 1  # of their number: PP with virtual stages asks for it
     share_prefix: bool = True  # the attention can compute a prompt once for all its branches
 
 
@@ -45,11 +47,13 @@ class _Part:
 
     group: TrainingGroup
     branches: tuple[int, ...]
+    multiple: int  # its tokens are padded to
 
     @property
     def length(self) -> int:
+        """Tokens, padding included."""
         branch_tokens = sum(len(self.group.response_ids[b]) - 1 for b in self.branches)
-        return len(self.group.prompt_ids) + branch_tokens
+        return _round_up(len(self.group.prompt_ids) + branch_tokens, self.multiple)
 
 
 def make_mini_batches(
@@ -126,12 +130,10 @@ def pack_mini_batch(
         if group.advantages.any()
     ]
     weight_of = {group.index: weight for group, weight in packed}
-    parts_of = [
-        _split_group(group, config.micro_batch_tokens, layout.share_prefix) for group, _ in packed
-    ]
+    parts_of = [_split_group(group, config.micro_batch_tokens, layout) for group, _ in packed]
     ranks = _balance(parts_of, layout.data_parallel_size)
     bins = [_first_fit_decreasing(parts, config.micro_batch_tokens) for parts in ranks]
-    count = max(len(rank_bins) for rank_bins in bins)
+    count = _round_up(max(len(rank_bins) for rank_bins in bins), layout.micro_batch_multiple)
     mine = bins[data_parallel_rank]
     mine += [[] for _ in range(count - len(mine))]
     return [_build_micro_batch(parts, weight_of, layout.pad_multiple) for parts in mine]
@@ -145,19 +147,16 @@ def split_sequences(batch: MicroBatch, values: Float32Array) -> list[Float32Arra
     return np.split(values, np.flatnonzero(new_response) + 1)
 
 
-def _split_group(group: TrainingGroup, budget: int, share_prefix: bool) -> list[_Part]:
+def _split_group(group: TrainingGroup, budget: int, layout: PackingLayout) -> list[_Part]:
     """Cuts a group into parts that fit the budget, one branch at the least in each."""
-    branches = range(len(group.response_ids))
-    if not share_prefix:
-        return [_Part(group, (branch,)) for branch in branches]
     parts: list[_Part] = []
-    for branch in branches:
-        if parts:
-            joined = _Part(group, (*parts[-1].branches, branch))
+    for branch in range(len(group.response_ids)):
+        if parts and layout.share_prefix:
+            joined = _Part(group, (*parts[-1].branches, branch), layout.segment_multiple)
             if joined.length <= budget:
                 parts[-1] = joined
                 continue
-        parts.append(_Part(group, (branch,)))
+        parts.append(_Part(group, (branch,), layout.segment_multiple))
     return parts
 
 
@@ -212,12 +211,15 @@ def _build_micro_batch(
                 columns[name].append(column)
             cursor += len(response) - 1
         branch_lengths = (len(part.group.response_ids[b]) - 1 for b in part.branches)
-        segments.append(Segment(len(prompt), tuple(n for n in branch_lengths if n > 0)))
-        offset = cursor
+        padding = offset + part.length - cursor
+        tokens.append(np.zeros(padding, dtype=np.int64))
+        positions.append(np.zeros(padding, dtype=np.int64))
+        segments.append(Segment(len(prompt), tuple(n for n in branch_lengths if n > 0), padding))
+        offset += part.length
     # A filler still has tokens, so that every rank takes part in every collective.
-    padded = max(-(-offset // pad_multiple), 1) * pad_multiple
-    tokens.append(np.zeros(padded - offset, dtype=np.int64))
-    positions.append(np.zeros(padded - offset, dtype=np.int64))
+    padding = _round_up(max(offset, 1), pad_multiple) - offset
+    tokens.append(np.zeros(padding, dtype=np.int64))
+    positions.append(np.zeros(padding, dtype=np.int64))
     return MicroBatch(
         segments=tuple(segments),
         token_ids=np.concatenate(tokens).astype(np.int64),
@@ -227,6 +229,10 @@ def _build_micro_batch(
             for name, dtype in _COLUMN_DTYPES.items()
         },
     )
+
+
+def _round_up(value: int, multiple: int) -> int:
+    return -(-value // multiple) * multiple
 
 
 _COLUMN_DTYPES = {

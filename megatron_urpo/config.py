@@ -276,8 +276,9 @@ class TrainingConfig:
     importance_cap: float = 0.0
     tensor_model_parallel_size: int = 1
     pipeline_model_parallel_size: int = 1
+    virtual_pipeline_model_parallel_size: int = 1  # chunks of layers a stage holds; 1: off
     context_parallel_size: int = 1
-    sequence_parallel: bool = False
+    sequence_parallel: bool = False  # norms and residuals cut along the tokens over the TP ranks
     transformer_impl: str = "auto"  # local (CPU), transformer_engine, or auto by platform
     recompute_granularity: str = "none"  # none, selective or full
     logprob_chunk_tokens: int = 1024  # positions whose logits exist at one time
@@ -291,6 +292,7 @@ class TrainingConfig:
             clip_ratio_high=self.clip_ratio_high,
             tensor_model_parallel_size=self.tensor_model_parallel_size,
             pipeline_model_parallel_size=self.pipeline_model_parallel_size,
+            virtual_pipeline_model_parallel_size=self.virtual_pipeline_model_parallel_size,
             context_parallel_size=self.context_parallel_size,
             logprob_chunk_tokens=self.logprob_chunk_tokens,
             max_skipped_steps=self.max_skipped_steps,
@@ -299,6 +301,17 @@ class TrainingConfig:
         _require(
             self.importance_cap == 0 or self.importance_cap >= 1,
             f"training.importance_cap = {self.importance_cap}: 0 switches it off, else at least 1",
+        )
+        _require(
+            not self.sequence_parallel or self.tensor_model_parallel_size > 1,
+            "training.sequence_parallel = true needs training.tensor_model_parallel_size > 1: the "
+            "tokens are cut over the tensor-parallel ranks",
+        )
+        _require(
+            self.virtual_pipeline_model_parallel_size == 1 or self.pipeline_model_parallel_size > 1,
+            "training.virtual_pipeline_model_parallel_size = "
+            f"{self.virtual_pipeline_model_parallel_size} needs "
+            "training.pipeline_model_parallel_size > 1: virtual stages cut pipeline stages",
         )
         _require(
             self.clip_ratio_low < 1, f"training.clip_ratio_low = {self.clip_ratio_low}: must be < 1"
@@ -321,9 +334,11 @@ class WeightSyncConfig:
 
     # Mean |engine - trainer| log-prob (nats) of sampled tokens that stops the run; 0: never.
     max_mismatch: float = 0.2
+    bucket_mib: int = 512  # of full tensors gathered at one time; a larger parameter goes alone
 
     def __post_init__(self) -> None:
         _require_not_negative("weight_sync", max_mismatch=self.max_mismatch)
+        _require_positive("weight_sync", bucket_mib=self.bucket_mib)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from megatron_urpo.batching import PackingLayout, pack_mini_batch
+from megatron_urpo.batching import pack_mini_batch
 from megatron_urpo.config import BatchingConfig, Config, ConfigError
 from megatron_urpo.data.demonstrations import Demonstration, demonstrate
 from megatron_urpo.data.prompts import PromptEncoder
@@ -161,15 +161,10 @@ class SupervisedTrainer:
 
     def _step(self, batch: list[TrainingGroup], step: int) -> dict[str, float]:
         with self.timers("sft"):
-            layout = PackingLayout(
-                data_parallel_size=self.parallel.data_parallel_size,
-                pad_multiple=self.parallel.pad_multiple,
-                share_prefix=self.policy.shares_prefix,
-            )
             micro_batches = pack_mini_batch(
                 batch,
                 BatchingConfig(micro_batch_tokens=self.config.batching.micro_batch_tokens),
-                layout,
+                self.policy.packing,
                 self.parallel.data_parallel_rank,
             )
             lr = learning_rate(self.config.sft.optimizer, step, self.config.sft.steps)

@@ -18,12 +18,7 @@ import numpy as np
 from torch import Tensor
 
 from megatron_urpo.advantages import make_training_groups
-from megatron_urpo.batching import (
-    PackingLayout,
-    make_mini_batches,
-    pack_mini_batch,
-    split_sequences,
-)
+from megatron_urpo.batching import make_mini_batches, pack_mini_batch, split_sequences
 from megatron_urpo.config import Config
 from megatron_urpo.data.mixture import Mixture
 from megatron_urpo.data.prompts import PromptEncoder, build_prompts
@@ -224,13 +219,11 @@ class Trainer:
         return groups
 
     def _pack(self, mini_batch: Sequence[TrainingGroup]) -> list[MicroBatch]:
-        layout = PackingLayout(
-            data_parallel_size=self.parallel.data_parallel_size,
-            pad_multiple=self.parallel.pad_multiple,
-            share_prefix=self.policy.shares_prefix,
-        )
         return pack_mini_batch(
-            mini_batch, self.config.batching, layout, self.parallel.data_parallel_rank
+            mini_batch,
+            self.config.batching,
+            self.policy.packing,
+            self.parallel.data_parallel_rank,
         )
 
     def _check_mismatch(

@@ -217,9 +217,11 @@ class Segment:
 
     prompt_length: int
     branch_lengths: tuple[int, ...]
+    padding: int = 0  # tokens behind it that nothing attends to
 
     @property
     def length(self) -> int:
+        """Tokens, padding left out."""
         return self.prompt_length + sum(self.branch_lengths)
 
 
@@ -227,7 +229,8 @@ class Segment:
 class MicroBatch:
     """Packed tokens of one forward pass on one data-parallel rank.
 
-    T tokens in all (segments first, then padding that nothing attends to), L of them predicted.
+    T tokens in all (segments, each with its padding, then padding that nothing attends to), L of
+    them predicted.
     The hidden state at loss_positions[k] predicts target_ids[k]; branches that share a prompt share
     the position of its last token. A filler has L = 0 and keeps the number of micro-batches equal
     on all ranks.

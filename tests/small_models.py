@@ -38,12 +38,16 @@ FAMILIES: dict[str, tuple[type, dict[str, Any]]] = {
 }
 
 
-def write_small_model(family: str, directory: Path) -> Path:
-    """Saves a random fp32 model of the family; the same weights every time."""
+def write_small_model(family: str, directory: Path, **changes: Any) -> Path:
+    """Saves a random fp32 model of the family; the same weights every time.
+
+    Args:
+        changes: fields of config.json other than those above.
+    """
     config_class, fields = FAMILIES[family]
     generator = torch.Generator().manual_seed(0)
     model = transformers.AutoModelForCausalLM.from_config(
-        config_class(**(SIZES | fields)), dtype=torch.float32
+        config_class(**(SIZES | fields | changes)), dtype=torch.float32
     )
     with torch.no_grad():
         for parameter in model.parameters():

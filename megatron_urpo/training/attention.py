@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from megatron.core import parallel_state
+from megatron.core.tensor_parallel import gather_from_sequence_parallel_region
 from megatron.core.transformer.enums import AttnMaskType
 from megatron.core.transformer.module import MegatronModule
 from megatron.core.transformer.transformer_config import TransformerConfig
@@ -29,11 +31,12 @@ from megatron_urpo.training.attention_plan import AttentionPlan, PackedSegments,
 def packed_attention(
     query: Tensor, key: Tensor, value: Tensor, plan: AttentionPlan, scale: float
 ) -> Tensor:
-    """Attention of the T tokens of a micro-batch.
+    """Attention of the T tokens of a micro-batch that this rank computes.
 
     Args:
         query: (T, heads, dim), bfloat16 or float32.
-        key, value: (T, groups, dim); heads is a multiple of groups, consecutive heads share one.
+        key, value: (K, groups, dim); heads is a multiple of groups, consecutive heads share one. K
+            is T, or under context parallelism the tokens of all ranks.
         plan: of the segments these tokens consist of.
         scale: factor of the scores, usually dim ** -0.5.
 
@@ -70,10 +73,19 @@ class PackedAttention(MegatronModule):
     ) -> Tensor:
         if packed_seq_params is None or packed_seq_params.plan is None:
             raise ValueError("PackedAttention needs PackedSegments with a plan")
-        out = packed_attention(
-            query.squeeze(1), key.squeeze(1), value.squeeze(1), packed_seq_params.plan, self.scale
-        )
+        key, value = _of_all_context_ranks(key.squeeze(1), value.squeeze(1))
+        out = packed_attention(query.squeeze(1), key, value, packed_seq_params.plan, self.scale)
         return out.flatten(1).unsqueeze(1)
+
+
+def _of_all_context_ranks(key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+    """Keys and values (T, groups, dim) of all context-parallel ranks, one rank after the other."""
+    group = parallel_state.get_context_parallel_group()
+    if group.size() == 1:
+        return key, value
+    # The gradient is summed over the ranks: each attends to the tokens of all.
+    both = gather_from_sequence_parallel_region(torch.stack((key, value), dim=1), group=group)
+    return both[:, 0], both[:, 1]
 
 
 class _PackedAttention(torch.autograd.Function):
@@ -89,7 +101,8 @@ class _PackedAttention(torch.autograd.Function):
             for tile in plan.tiles:
                 weights = _weights(_take(queries, tile.rows), keys, tile, scale)
                 over_prefix, over_own = _split(weights, tile, query.dtype)
-                result = _per_stretch(over_own, tile) @ _per_stretch(_take(values, tile.rows), tile)
+                own_values = _per_stretch(_take(values, tile.columns), tile)
+                result = _per_stretch(over_own, tile) @ own_values
                 result = result.view(*weights.shape[:2], -1)
                 if len(tile.prefix):
                     result += over_prefix @ _take(values, tile.prefix)
@@ -137,7 +150,7 @@ def _add_gradients_of_tile(
     weights_prefix, weights_own = _split(weights, tile, query.dtype)
     grad_prefix, grad_own = _split(grad_scores, tile, query.dtype)
 
-    grad = _per_stretch(grad_own, tile) @ _per_stretch(_take(keys, tile.rows), tile)
+    grad = _per_stretch(grad_own, tile) @ _per_stretch(_take(keys, tile.columns), tile)
     grad = grad.view(query.shape)
     # bmm copies a transposed first operand, so the smaller one is transposed: (q.T @ s).T
     for total, left, right in (
@@ -146,7 +159,7 @@ def _add_gradients_of_tile(
     ):
         product = _per_stretch(left, tile).transpose(1, 2) @ _per_stretch(right, tile)
         product = product.view(len(left), tile.num_stretches, -1, tile.length)
-        _add(total, tile.rows, product.transpose(2, 3).flatten(1, 2))
+        _add(total, tile.columns, product.transpose(2, 3).flatten(1, 2))
     if len(tile.prefix):
         grad += grad_prefix @ _take(keys, tile.prefix)
         _add(grad_key, tile.prefix, (query.transpose(1, 2) @ grad_prefix).transpose(1, 2))
@@ -167,7 +180,7 @@ def _scores(
 
     Args:
         rows: (groups, n * L * heads, dim).
-        columns: (T + 1, groups, 1, dim).
+        columns: (K + 1, groups, 1, dim).
         mask: (L * heads, L), added to the products with a stretch's own tokens.
         scale: factor of the products.
 
@@ -176,7 +189,7 @@ def _scores(
     """
     rows = rows.float()
     left = _per_stretch(rows, tile)
-    right = _per_stretch(_take(columns, tile.rows), tile).float().transpose(1, 2)
+    right = _per_stretch(_take(columns, tile.columns), tile).float().transpose(1, 2)
     own = left @ right if mask is None else torch.baddbmm(mask, left, right, alpha=scale)
     own = own.view(*rows.shape[:2], tile.length)
     if not len(tile.prefix):

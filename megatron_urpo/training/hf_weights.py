@@ -1,7 +1,7 @@
 """Weights between a Hugging Face directory and Megatron's shards, both ways, by one table.
 
-HF -> Megatron -> HF is bitwise for every layout. Reading goes parameter by parameter; writing is a
-stream of (HF name, full tensor), the same for the rollout engine and for export.
+HF -> Megatron -> HF is bitwise for every layout. Reading goes parameter by parameter and is here;
+the way back is weight_stream's.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from enum import Enum
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
-from megatron.core import parallel_state
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -48,6 +46,16 @@ class Rule:
     layout: Layout
 
 
+@dataclass(frozen=True, slots=True)
+class StageEntry:
+    """A parameter of the model and where it lives."""
+
+    rule: Rule
+    layer: int | None  # counted over the whole model
+    stage: int  # pipeline rank
+    chunk: int  # virtual stage
+
+
 def _layer_rule(megatron: str, hf: tuple[str, ...], layout: Layout) -> Rule:
     return Rule(
         f"decoder.layers.{{}}.{megatron}", tuple(f"model.layers.{{}}.{name}" for name in hf), layout
@@ -55,7 +63,7 @@ def _layer_rule(megatron: str, hf: tuple[str, ...], layout: Layout) -> Rule:
 
 
 _QKV_WEIGHTS = tuple(f"self_attn.{name}_proj.weight" for name in "qkv")
-_QKV_BIASES = tuple(f"self_attn.{name}_proj.bias" for name in "qkv")
+QKV_BIASES = tuple(f"self_attn.{name}_proj.bias" for name in "qkv")
 _GATE_UP = ("mlp.gate_proj.weight", "mlp.up_proj.weight")
 # Norms have two names: with Transformer Engine they belong to the linear that follows.
 LAYER_RULES = tuple(
@@ -68,7 +76,7 @@ LAYER_RULES = tuple(
             Layout.WHOLE,
         ),
         ("self_attention.linear_qkv.weight", _QKV_WEIGHTS, Layout.QKV),
-        ("self_attention.linear_qkv.bias", _QKV_BIASES, Layout.QKV),
+        ("self_attention.linear_qkv.bias", QKV_BIASES, Layout.QKV),
         ("self_attention.q_layernorm.weight", ("self_attn.q_norm.weight",), Layout.WHOLE),
         ("self_attention.k_layernorm.weight", ("self_attn.k_norm.weight",), Layout.WHOLE),
         ("self_attention.linear_proj.weight", ("self_attn.o_proj.weight",), Layout.COLUMNS),
@@ -129,8 +137,43 @@ def from_shards(shards: Sequence[Tensor], layout: Layout, shape: ModelShape) -> 
     return [torch.cat(list(shards))]
 
 
+def hf_shapes(rule: Rule, shape: ModelShape) -> list[tuple[int, ...]]:
+    """The shapes of the HF tensors a parameter is made of, in the order of rule.hf."""
+    queries = shape.num_attention_heads * shape.kv_channels
+    keys = shape.num_query_groups * shape.kv_channels
+    qkv: list[tuple[int, ...]] = [(queries,), (keys,), (keys,)]
+    if rule.layout is Layout.VOCAB:
+        return [(shape.vocab_size, shape.hidden_size)]
+    if rule.layout is Layout.QKV:
+        return qkv if rule.hf == QKV_BIASES else [(*rows, shape.hidden_size) for rows in qkv]
+    if rule.layout is Layout.GATE_UP:
+        return [(shape.ffn_hidden_size, shape.hidden_size)] * 2
+    if rule.layout is Layout.COLUMNS:
+        inner = shape.ffn_hidden_size if "mlp" in rule.hf[0] else queries
+        return [(shape.hidden_size, inner)]
+    per_head = rule.hf[0].endswith(("q_norm.weight", "k_norm.weight"))
+    return [(shape.kv_channels if per_head else shape.hidden_size,)]
+
+
+def stage_entries(shape: ModelShape, parallel: Parallel) -> Iterator[StageEntry]:
+    """All parameters in the order of the model, with where each lives; the same on all ranks.
+
+    One entry for each set of HF tensors: the copy of tied embeddings is left out.
+    """
+    per_chunk = _layers_per_chunk(shape, parallel)
+    yield StageEntry(EMBEDDING_RULE, None, 0, 0)
+    for layer in range(shape.num_layers):
+        chunk, stage = divmod(layer // per_chunk, parallel.pipeline_parallel_size)
+        for rule in _layer_rules(shape):
+            yield StageEntry(rule, layer, stage, chunk)
+    last = (parallel.pipeline_parallel_size - 1, parallel.virtual_pipeline_parallel_size - 1)
+    yield StageEntry(FINAL_NORM_RULE, None, *last)
+    if not shape.tie_word_embeddings:
+        yield StageEntry(OUTPUT_RULE, None, *last)
+
+
 def load_hf_weights(
-    model: torch.nn.Module, directory: str | Path, shape: ModelShape, parallel: Parallel
+    chunks: Sequence[torch.nn.Module], directory: str | Path, shape: ModelShape, parallel: Parallel
 ) -> None:
     """Fills this rank's parameters from the safetensors of a model directory.
 
@@ -138,11 +181,10 @@ def load_hf_weights(
         ModelFilesError: a file or tensor is missing, damaged, of another shape, or not expected.
     """
     files = SafetensorsDirectory(Path(directory))
-    offset = _layers_per_stage(shape, parallel) * parallel.pipeline_parallel_rank
     files.expect(_all_hf_names(shape))
-    for name, parameter in model.named_parameters():
-        rule, layer = _find_rule(_bare_name(name), shape)
-        hf_names = _hf_names(rule, None if layer is None else layer + offset)
+    for name, parameter in named_parameters(chunks, shape, parallel).items():
+        rule, layer = find_rule(name, shape)
+        hf_names = hf_names_of(rule, layer)
         shard = to_shard(
             [files.read(hf_name) for hf_name in hf_names],
             rule.layout,
@@ -160,23 +202,24 @@ def load_hf_weights(
             parameter.copy_(shard)
 
 
-def stream_hf_weights(
-    model: torch.nn.Module, shape: ModelShape, parallel: Parallel
-) -> Iterator[tuple[str, Tensor]]:
-    """All weights as (HF name, full tensor), in the same order on every rank.
-
-    A collective: every rank must exhaust it. Tensors may share memory with the parameters, so use
-    them before the next update.
-    """
-    parameters = {_bare_name(name): p.detach() for name, p in model.named_parameters()}
-    per_stage = _layers_per_stage(shape, parallel)
-    for stage in range(parallel.pipeline_parallel_size):
-        for rule, layer in _entries_of_stage(shape, stage, parallel):
-            names = _hf_names(rule, None if layer is None else layer + stage * per_stage)
-            mine = None
-            if stage == parallel.pipeline_parallel_rank:
-                mine = _gather(_parameter_of(rule, layer, parameters), rule.layout, shape, parallel)
-            yield from zip(names, _broadcast(mine, stage, parallel), strict=True)
+def named_parameters(
+    chunks: Sequence[torch.nn.Module], shape: ModelShape, parallel: Parallel
+) -> dict[str, torch.nn.Parameter]:
+    """This rank's parameters under Megatron's names, with layers counted over the whole model."""
+    prefix = "decoder.layers."
+    per_chunk = _layers_per_chunk(shape, parallel)
+    parameters = {}
+    for number, chunk in enumerate(chunks):
+        place = number * parallel.pipeline_parallel_size + parallel.pipeline_parallel_rank
+        for wrapped_name, parameter in chunk.named_parameters():
+            name = wrapped_name
+            while name.startswith("module."):  # of the wrappers DDP and Float16Module
+                name = name.removeprefix("module.")
+            if name.startswith(prefix):
+                layer, _, rest = name.removeprefix(prefix).partition(".")
+                name = f"{prefix}{place * per_chunk + int(layer)}.{rest}"
+            parameters[name] = parameter
+    return parameters
 
 
 class SafetensorsDirectory:
@@ -243,15 +286,8 @@ class SafetensorsDirectory:
             ) from error
 
 
-def _bare_name(name: str) -> str:
-    """A parameter's name without the wrappers' (DDP, Float16Module) prefixes."""
-    while name.startswith("module."):
-        name = name.removeprefix("module.")
-    return name
-
-
-def _find_rule(name: str, shape: ModelShape) -> tuple[Rule, int | None]:
-    """The rule of a parameter, and its layer number within the stage."""
+def find_rule(name: str, shape: ModelShape) -> tuple[Rule, int | None]:
+    """The rule of a parameter, and its layer number."""
     prefix = "decoder.layers."
     if name.startswith(prefix):
         layer, _, rest = name.removeprefix(prefix).partition(".")
@@ -276,75 +312,32 @@ def _layer_rules(shape: ModelShape) -> list[Rule]:
     return [rule for rule in reversed(rules.values()) if not rule.hf[0].endswith(tuple(absent))]
 
 
-def _entries_of_stage(
-    shape: ModelShape, stage: int, parallel: Parallel
-) -> list[tuple[Rule, int | None]]:
-    """Rules, with layer numbers within the stage, of the HF tensors a pipeline stage holds."""
-    entries: list[tuple[Rule, int | None]] = []
-    if stage == 0:
-        entries.append((EMBEDDING_RULE, None))
-    for layer in range(_layers_per_stage(shape, parallel)):
-        entries += [(rule, layer) for rule in _layer_rules(shape)]
-    if stage == parallel.pipeline_parallel_size - 1:
-        entries.append((FINAL_NORM_RULE, None))
-        if not shape.tie_word_embeddings:
-            entries.append((OUTPUT_RULE, None))
-    return entries
-
-
-def _hf_names(rule: Rule, layer: int | None) -> list[str]:
+def hf_names_of(rule: Rule, layer: int | None) -> list[str]:
     return [name.format(layer) for name in rule.hf]
 
 
 def _all_hf_names(shape: ModelShape) -> list[str]:
-    names = _hf_names(EMBEDDING_RULE, None) + _hf_names(FINAL_NORM_RULE, None)
+    names = hf_names_of(EMBEDDING_RULE, None) + hf_names_of(FINAL_NORM_RULE, None)
     if not shape.tie_word_embeddings:
-        names += _hf_names(OUTPUT_RULE, None)
+        names += hf_names_of(OUTPUT_RULE, None)
     for layer in range(shape.num_layers):
         for rule in _layer_rules(shape):
-            names += _hf_names(rule, layer)
+            names += hf_names_of(rule, layer)
     return names
 
 
-def _layers_per_stage(shape: ModelShape, parallel: Parallel) -> int:
-    return shape.num_layers // parallel.pipeline_parallel_size
+def _layers_per_chunk(shape: ModelShape, parallel: Parallel) -> int:
+    return shape.num_layers // (
+        parallel.pipeline_parallel_size * parallel.virtual_pipeline_parallel_size
+    )
 
 
-def _parameter_of(rule: Rule, layer: int | None, parameters: dict[str, Tensor]) -> Tensor:
+def parameter_of(
+    rule: Rule, layer: int | None, parameters: dict[str, torch.nn.Parameter]
+) -> torch.nn.Parameter:
     """The parameter by either of its names."""
     for candidate in (rule, *(r for r in LAYER_RULES if r.hf == rule.hf)):
         name = candidate.megatron if layer is None else candidate.megatron.format(layer)
         if name in parameters:
             return parameters[name]
     raise KeyError(f"the model has no parameter {rule.megatron}")
-
-
-def _gather(
-    parameter: Tensor, layout: Layout, shape: ModelShape, parallel: Parallel
-) -> list[Tensor]:
-    shards = [parameter]
-    if parallel.tensor_parallel_size > 1 and layout is not Layout.WHOLE:
-        shards = [torch.empty_like(parameter) for _ in range(parallel.tensor_parallel_size)]
-        dist.all_gather(
-            shards, parameter.contiguous(), group=parallel_state.get_tensor_model_parallel_group()
-        )
-    return from_shards(shards, layout, shape)
-
-
-def _broadcast(tensors: list[Tensor] | None, stage: int, parallel: Parallel) -> list[Tensor]:
-    """The tensors of a pipeline stage on all stages."""
-    if parallel.pipeline_parallel_size == 1:
-        assert tensors is not None
-        return tensors
-    group = parallel_state.get_pipeline_model_parallel_group()
-    source = dist.get_process_group_ranks(group)[stage]
-    described = [[(t.shape, t.dtype) for t in tensors] if tensors is not None else None]
-    dist.broadcast_object_list(described, src=source, group=group, device=parallel.device)
-    received = []
-    for position, (size, dtype) in enumerate(described[0] or ()):
-        tensor = torch.empty(size, dtype=dtype, device=parallel.device)
-        if tensors is not None:
-            tensor.copy_(tensors[position])
-        dist.broadcast(tensor, src=source, group=group)
-        received.append(tensor)
-    return received

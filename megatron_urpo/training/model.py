@@ -24,6 +24,10 @@ from megatron.core.tensor_parallel import (
 )
 from megatron.core.transformer.module import Float16Module
 from megatron.core.transformer.spec_utils import ModuleSpec
+from megatron.core.transformer.transformer_block import (
+    TransformerBlockSubmodules,
+    get_num_layers_to_build,
+)
 from megatron.core.transformer.transformer_config import TransformerConfig
 from torch import Tensor
 
@@ -32,6 +36,7 @@ from megatron_urpo.training.attention import PackedAttention
 from megatron_urpo.training.attention_plan import PackedSegments
 from megatron_urpo.training.hf_config import ModelShape
 from megatron_urpo.training.logprobs import VocabSlice, token_logprobs
+from megatron_urpo.training.norm import LocalNorm
 from megatron_urpo.training.parallel import Parallel
 
 DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
@@ -101,8 +106,11 @@ class PolicyModel(GPTModel):
         )
 
 
-def build_model(shape: ModelShape, config: Config, parallel: Parallel) -> torch.nn.Module:
+def build_model(shape: ModelShape, config: Config, parallel: Parallel) -> list[torch.nn.Module]:
     """This rank's shard, weights uninitialised, in model.params_dtype.
+
+    Returns:
+        the chunks of layers of this pipeline stage, one for each virtual stage; usually one.
 
     Raises:
         ConfigError: the layout does not divide the model.
@@ -111,23 +119,25 @@ def build_model(shape: ModelShape, config: Config, parallel: Parallel) -> torch.
     _check_divisible(shape, training)
     dtype = DTYPES[config.model.params_dtype]
     implementation = parallel.platform.transformer_impl(training.transformer_impl)
-    if implementation == "local" and training.sequence_parallel:
-        raise ConfigError(
-            "training.sequence_parallel = true needs transformer_impl = 'transformer_engine': the "
-            "local norms do not support it"
-        )
     transformer_config = _transformer_config(shape, training, dtype, implementation, parallel)
-    model: torch.nn.Module = PolicyModel(
-        transformer_config,
-        _layer_spec(shape, implementation),
-        shape=shape,
-        temperature=config.rollout.temperature,
-        chunk_tokens=training.logprob_chunk_tokens,
-        pre_process=parallel.is_first_stage,
-        post_process=parallel.is_last_stage,
-    )
-    model = model.to(parallel.device)
-    return Float16Module(transformer_config, model) if dtype == torch.bfloat16 else model
+    last_chunk = parallel.virtual_pipeline_parallel_size - 1
+    chunks: list[torch.nn.Module] = []
+    for number in range(parallel.virtual_pipeline_parallel_size):
+        model: torch.nn.Module = PolicyModel(
+            transformer_config,
+            _layer_spec(shape, implementation, transformer_config, number),
+            shape=shape,
+            temperature=config.rollout.temperature,
+            chunk_tokens=training.logprob_chunk_tokens,
+            pre_process=parallel.pipeline_parallel_rank == 0 and number == 0,
+            post_process=parallel.is_last_stage and number == last_chunk,
+            vp_stage=number if last_chunk else None,
+        )
+        model = model.to(parallel.device)
+        if dtype == torch.bfloat16:
+            model = Float16Module(transformer_config, model)
+        chunks.append(model)
+    return chunks
 
 
 def inverse_frequencies(shape: ModelShape) -> Tensor:
@@ -159,12 +169,20 @@ def _vocab_slice(vocab_size: int, padded_size: int) -> VocabSlice:
     return VocabSlice(start, min(rows, vocab_size - start), group)
 
 
-def _layer_spec(shape: ModelShape, implementation: str) -> ModuleSpec:
+def _layer_spec(
+    shape: ModelShape, implementation: str, transformer_config: TransformerConfig, chunk: int
+) -> ModuleSpec | TransformerBlockSubmodules:
     if implementation == "transformer_engine":
         return get_gpt_layer_with_transformer_engine_spec(qk_layernorm=shape.qk_layernorm)
     spec = get_gpt_layer_local_spec(qk_layernorm=shape.qk_layernorm, normalization="RMSNorm")
-    spec.submodules.self_attention.submodules.core_attention = PackedAttention
-    return spec
+    attention = spec.submodules.self_attention.submodules
+    attention.core_attention = PackedAttention
+    spec.submodules.input_layernorm = spec.submodules.pre_mlp_layernorm = LocalNorm
+    if shape.qk_layernorm:
+        attention.q_layernorm = attention.k_layernorm = LocalNorm
+    virtual = transformer_config.virtual_pipeline_model_parallel_size is not None
+    num_layers = get_num_layers_to_build(transformer_config, chunk if virtual else None)
+    return TransformerBlockSubmodules(layer_specs=[spec] * num_layers, layer_norm=LocalNorm)
 
 
 def _transformer_config(
@@ -176,6 +194,7 @@ def _transformer_config(
 ) -> TransformerConfig:
     fused = implementation == "transformer_engine"
     recompute = None if training.recompute_granularity == "none" else training.recompute_granularity
+    virtual = parallel.virtual_pipeline_parallel_size > 1
     return TransformerConfig(
         num_layers=shape.num_layers,
         hidden_size=shape.hidden_size,
@@ -202,14 +221,19 @@ def _transformer_config(
         use_cpu_initialization=not parallel.platform.is_cuda,
         tensor_model_parallel_size=training.tensor_model_parallel_size,
         pipeline_model_parallel_size=training.pipeline_model_parallel_size,
+        virtual_pipeline_model_parallel_size=(
+            parallel.virtual_pipeline_parallel_size if virtual else None
+        ),
         context_parallel_size=training.context_parallel_size,
         sequence_parallel=training.sequence_parallel,
         # Micro-batches differ in length. For dense models the dispatcher only has to be one that
         # Megatron allows together with that.
         variable_seq_lengths=True,
         moe_token_dispatcher_type="alltoall",
-        # gloo has no batched point-to-point exchange of tensors whose shapes are not known yet.
-        batch_p2p_comm=parallel.platform.is_cuda,
+        # gloo has no batched point-to-point exchange of tensors whose shapes are not known yet, and
+        # batches of it mix the virtual stages up.
+        batch_p2p_comm=parallel.platform.is_cuda and not virtual,
+        overlap_p2p_comm=virtual,
         calculate_per_token_loss=True,
         recompute_granularity=recompute,
         recompute_method="uniform" if recompute == "full" else None,
@@ -228,10 +252,9 @@ def _leave_as_is(weight: Tensor) -> Tensor:
 
 
 def _check_divisible(shape: ModelShape, training: TrainingConfig) -> None:
-    tensor, pipeline = (
-        training.tensor_model_parallel_size,
-        training.pipeline_model_parallel_size,
-    )
+    tensor = training.tensor_model_parallel_size
+    pipeline = training.pipeline_model_parallel_size
+    virtual = training.virtual_pipeline_model_parallel_size
     for name in ("num_attention_heads", "num_query_groups", "ffn_hidden_size"):
         value = getattr(shape, name)
         if value % tensor:
@@ -239,8 +262,9 @@ def _check_divisible(shape: ModelShape, training: TrainingConfig) -> None:
                 f"training.tensor_model_parallel_size = {tensor} does not divide the model's "
                 f"{name} = {value}: choose a divisor of it"
             )
-    if shape.num_layers % pipeline:
+    if shape.num_layers % (pipeline * virtual):
+        chunks = f" * virtual_pipeline_model_parallel_size = {virtual}" if virtual > 1 else ""
         raise ConfigError(
-            f"training.pipeline_model_parallel_size = {pipeline} does not divide the model's "
-            f"{shape.num_layers} layers: choose a divisor of that"
+            f"training.pipeline_model_parallel_size = {pipeline}{chunks} does not divide the "
+            f"model's {shape.num_layers} layers: choose a divisor of that"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +43,9 @@ class StepOutcome:
     skipped: bool  # the gradient was not finite: weights and optimizer state are untouched
 
 
-def wrap_model(model: torch.nn.Module, transformer_config: Any) -> DistributedDataParallel:
+def wrap_model(
+    chunks: Sequence[torch.nn.Module], transformer_config: Any
+) -> list[DistributedDataParallel]:
     """Gradient buffers in fp32, reduced once a step; summed, not averaged, over the ranks."""
     ddp_config = DistributedDataParallelConfig(
         grad_reduce_in_fp32=True,
@@ -50,16 +53,19 @@ def wrap_model(model: torch.nn.Module, transformer_config: Any) -> DistributedDa
         overlap_grad_reduce=False,
         overlap_param_gather=False,
     )
-    return DistributedDataParallel(transformer_config, ddp_config, model)
+    return [DistributedDataParallel(transformer_config, ddp_config, chunk) for chunk in chunks]
 
 
 class Optimizer:
     """Steps, clips and skips. Weight decay leaves out biases and norms, as Megatron does."""
 
     def __init__(
-        self, model: DistributedDataParallel, config: OptimizerConfig, platform: Platform
+        self,
+        chunks: Sequence[DistributedDataParallel],
+        config: OptimizerConfig,
+        platform: Platform,
     ) -> None:
-        dtype = next(model.parameters()).dtype
+        dtype = next(chunks[0].parameters()).dtype
         megatron_config = MegatronOptimizerConfig(
             optimizer="adam",
             lr=config.lr,
@@ -75,10 +81,10 @@ class Optimizer:
         )
         self._config = config
         self._platform = platform
-        self._model = model
+        self._chunks = list(chunks)
         with cuda_type_names(platform):
             self._chained = get_megatron_optimizer(
-                megatron_config, [model], use_gloo_process_groups=platform.is_cuda
+                megatron_config, self._chunks, use_gloo_process_groups=platform.is_cuda
             )
         if isinstance(self.distributed.optimizer, torch.optim.AdamW):
             # One pass over memory instead of ten. Megatron builds torch's AdamW without asking.
@@ -92,7 +98,8 @@ class Optimizer:
         return optimizer
 
     def zero_grad(self) -> None:
-        self._model.zero_grad_buffer()
+        for chunk in self._chunks:
+            chunk.zero_grad_buffer()
         self._chained.zero_grad()
 
     @torch.no_grad()

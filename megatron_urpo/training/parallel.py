@@ -6,6 +6,7 @@ torch.distributed world, so `initialize` comes before the engine is built.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -34,16 +35,13 @@ class Parallel:
     tensor_parallel_size: int
     pipeline_parallel_rank: int
     pipeline_parallel_size: int
+    virtual_pipeline_parallel_size: int  # chunks of layers a pipeline stage holds
+    context_parallel_rank: int
     context_parallel_size: int
 
     @property
     def device(self) -> torch.device:
         return self.platform.device
-
-    @property
-    def is_first_stage(self) -> bool:
-        """Holds the embedding."""
-        return self.pipeline_parallel_rank == 0
 
     @property
     def is_last_stage(self) -> bool:
@@ -62,6 +60,11 @@ class Parallel:
         if self.context_parallel_size > 1:
             multiple *= 2 * self.context_parallel_size
         return multiple
+
+    @property
+    def micro_batch_multiple(self) -> int:
+        """Micro-batches come in multiples of this: the interleaved schedule runs them in rounds."""
+        return self.pipeline_parallel_size if self.virtual_pipeline_parallel_size > 1 else 1
 
     def barrier(self) -> None:
         """Waits for all ranks."""
@@ -89,11 +92,15 @@ def initialize(config: Config) -> Parallel:
     platforms.install(platform)
     if config.run.deterministic:
         torch.use_deterministic_algorithms(True)
+    # A collective that autograd does not know would leave its gradient out.
+    warnings.filterwarnings("error", message=".*an autograd kernel was not registered.*")
     if not dist.is_initialized():
         _join_world(platform, launch, config.run.distributed_timeout_minutes)
+    virtual = training.virtual_pipeline_model_parallel_size
     parallel_state.initialize_model_parallel(
         tensor_model_parallel_size=training.tensor_model_parallel_size,
         pipeline_model_parallel_size=training.pipeline_model_parallel_size,
+        virtual_pipeline_model_parallel_size=virtual if virtual > 1 else None,
         context_parallel_size=training.context_parallel_size,
         distributed_timeout_minutes=max(1, round(config.run.distributed_timeout_minutes)),
         create_gloo_process_groups=platform.is_cuda,
@@ -111,6 +118,8 @@ def initialize(config: Config) -> Parallel:
         tensor_parallel_size=training.tensor_model_parallel_size,
         pipeline_parallel_rank=parallel_state.get_pipeline_model_parallel_rank(),
         pipeline_parallel_size=training.pipeline_model_parallel_size,
+        virtual_pipeline_parallel_size=virtual,
+        context_parallel_rank=parallel_state.get_context_parallel_rank(),
         context_parallel_size=training.context_parallel_size,
     )
 
@@ -143,9 +152,4 @@ def _check_layout(training: TrainingConfig, world_size: int) -> None:
             f"{world_size} ranks do not divide into copies of the model: "
             "training.tensor_model_parallel_size * pipeline_model_parallel_size * "
             f"context_parallel_size = {model_ranks}; start a multiple of {model_ranks} ranks"
-        )
-    if training.context_parallel_size > 1:
-        raise ConfigError(
-            f"training.context_parallel_size = {training.context_parallel_size}: "
-            "context parallelism is not supported yet; set it to 1"
         )

@@ -9,7 +9,7 @@ Losses are summed, never averaged: the denominators are in MicroBatch.loss_weigh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,17 +17,16 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from megatron.core import parallel_state
 from megatron.core.distributed import finalize_model_grads
-from megatron.core.pipeline_parallel import get_forward_backward_func
 from megatron.core.utils import get_model_config
 from torch import Tensor
 
+from megatron_urpo.batching import PackingLayout
 from megatron_urpo.config import Config, ConfigError, OptimizerConfig
-from megatron_urpo.training.attention_plan import pack_for_local, pack_for_transformer_engine
+from megatron_urpo.training.context_parallel import ContextShard
 from megatron_urpo.training.hf_config import ModelShape, fingerprint, read_model_shape
 from megatron_urpo.training.hf_export import export_hf_directory, refuse_overwriting
-from megatron_urpo.training.hf_weights import load_hf_weights, stream_hf_weights
+from megatron_urpo.training.hf_weights import load_hf_weights
 from megatron_urpo.training.loss import (
     approximate_kl,
     clipped_surrogate,
@@ -37,20 +36,14 @@ from megatron_urpo.training.loss import (
 from megatron_urpo.training.model import build_model
 from megatron_urpo.training.optimizer import Optimizer, wrap_model
 from megatron_urpo.training.parallel import Parallel
+from megatron_urpo.training.pipeline import Pipeline, ShardLoss, TokenScores
 from megatron_urpo.training.sharded_state import load_sharded_state, save_sharded_state
+from megatron_urpo.training.weight_stream import stream_hf_weights
 from megatron_urpo.types import MicroBatch, TaskKind
 
 
 class NonFiniteUpdatesError(RuntimeError):
     """Too many updates in a row had a gradient that is not finite."""
-
-
-@dataclass(frozen=True, slots=True)
-class TokenScores:
-    """What the model says of the predicted tokens of a micro-batch."""
-
-    logprobs: Tensor  # (L,) float32, at the sampling temperature
-    entropy: Tensor  # (L,) float32, nats, of the distribution each token was drawn from
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +70,6 @@ class UpdateStatistics:
     by_kind: dict[TaskKind, KindStatistics] = field(default_factory=dict)
 
 
-# (log-probs, entropy) of a micro-batch -> its summed loss, and statistics to be summed.
-_MicroBatchLoss = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 _NUM_STATISTICS = 7  # per kind: the fields of KindStatistics
 
 
@@ -93,18 +84,17 @@ class Policy:
         self.parallel = parallel
         self.shape = shape
         implementation = parallel.platform.transformer_impl(config.training.transformer_impl)
-        self.shares_prefix = _resolve_share_prefix(config.batching.share_prefix, implementation)
-        local = implementation == "local"
-        self._pack = pack_for_local if local else pack_for_transformer_engine
-        model = build_model(shape, config, parallel)
-        load_hf_weights(model, config.model.path, shape, parallel)
-        self._transformer_config = get_model_config(model)
-        self._model = wrap_model(model, self._transformer_config)
-        self._optimizer = Optimizer(self._model, optimizer, parallel.platform)
-        self._transformer_config.finalize_model_grads_func = _sum_gradients
+        self.packing = _packing_layout(config, parallel, implementation)
+        chunks = build_model(shape, config, parallel)
+        load_hf_weights(chunks, config.model.path, shape, parallel)
+        transformer_config = get_model_config(chunks[0])
+        transformer_config.finalize_model_grads_func = _sum_gradients
+        self._chunks = wrap_model(chunks, transformer_config)
+        self._pipeline = Pipeline(self._chunks, parallel, implementation)
+        self._optimizer = Optimizer(self._chunks, optimizer, parallel.platform)
         self._reference: list[Tensor] | None = None
         if config.training.kl_beta > 0:
-            self._reference = [p.detach().to("cpu", copy=True) for p in self._model.parameters()]
+            self._reference = self._weights_on_host()
 
     @classmethod
     def from_pretrained(
@@ -124,24 +114,16 @@ class Policy:
         With the packing of an update the result is bitwise what that update computes first.
         """
 
-        def keep(logprobs: Tensor, entropy: Tensor, **_: bool) -> TokenScores:
-            return TokenScores(logprobs, entropy)
-
-        if not micro_batches:
-            return []
-        with torch.no_grad():
-            scores = self._run(micro_batches, [keep] * len(micro_batches), forward_only=True)
-        return self._from_last_stage(scores, micro_batches)
+        return self._pipeline.scores(micro_batches)
 
     def reference_logprobs(self, micro_batches: Sequence[MicroBatch]) -> list[Tensor]:
         """Log-probs under the reference weights, (L,) float32 each. Needs training.kl_beta > 0."""
         if self._reference is None:
             raise ValueError("training.kl_beta = 0: no reference weights are kept")
-        parameters = [p.data for p in self._model.parameters()]
-        current = [p.clone() for p in parameters]
-        _copy_into(parameters, self._reference)
+        current = self._weights_on_host()
+        _copy_into(self._parameters(), self._reference)
         scores = self.logprobs(micro_batches)
-        _copy_into(parameters, current)
+        _copy_into(self._parameters(), current)
         return [score.logprobs for score in scores]
 
     def update(
@@ -163,19 +145,19 @@ class Policy:
             raise ValueError("reference_logprobs go together with training.kl_beta > 0")
         references: Sequence[Tensor | None] = reference_logprobs or [None] * len(micro_batches)
         losses = [
-            partial(self._surrogate_loss, batch, old.to(self.parallel.device), reference)
-            for batch, old, reference in zip(micro_batches, old_logprobs, references, strict=True)
+            partial(self._surrogate_loss, old.to(self.parallel.device), reference)
+            for old, reference in zip(old_logprobs, references, strict=True)
         ]
         return self._step(micro_batches, losses, lr)
 
     def update_supervised(self, micro_batches: Sequence[MicroBatch], lr: float) -> UpdateStatistics:
         """One optimizer step on demonstrations: loss = -sum(loss_weights * log-prob)."""
-        losses = [partial(self._supervised_loss, batch) for batch in micro_batches]
-        return self._step(micro_batches, losses, lr)
+        return self._step(micro_batches, [self._supervised_loss] * len(micro_batches), lr)
 
     def hf_weights(self) -> Iterator[tuple[str, Tensor]]:
         """All weights as (Hugging Face name, full tensor). Every rank must exhaust it."""
-        return stream_hf_weights(self._model, self.shape, self.parallel)
+        bucket_bytes = self.config.weight_sync.bucket_mib << 20
+        return stream_hf_weights(self._chunks, self.shape, self.parallel, bucket_bytes)
 
     def export(self, directory: str | Path) -> None:
         """Writes a Hugging Face directory with the tokenizer of config.model.path."""
@@ -200,21 +182,30 @@ class Policy:
 
     def save(self, directory: str | Path) -> None:
         """Writes model and optimizer state into an existing, empty directory."""
-        save_sharded_state(Path(directory), self._model, self._optimizer, self.shape)
+        save_sharded_state(Path(directory), self._chunks, self._optimizer, self.shape)
 
     def load(self, directory: str | Path) -> None:
         """Loads what `save` wrote; reference weights stay those of config.model.path."""
-        load_sharded_state(Path(directory), self._model, self._optimizer, self.shape)
+        load_sharded_state(Path(directory), self._chunks, self._optimizer, self.shape)
+
+    def _parameters(self) -> list[Tensor]:
+        return [p.data for chunk in self._chunks for p in chunk.parameters()]
+
+    def _weights_on_host(self) -> list[Tensor]:
+        return [p.to("cpu", copy=True) for p in self._parameters()]
 
     def _surrogate_loss(
         self,
-        batch: MicroBatch,
         old_logprobs: Tensor,
         reference: Tensor | None,
+        shard: ContextShard,
         logprobs: Tensor,
         entropy: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        training = self.config.training
+        training, batch = self.config.training, shard.batch
+        if shard.loss_indices is not None:
+            old_logprobs = old_logprobs[shard.loss_indices]
+            reference = reference if reference is None else reference[shard.loss_indices]
         surrogate = clipped_surrogate(
             logprobs,
             old_logprobs,
@@ -249,12 +240,12 @@ class Policy:
         return loss, self._sum_by_kind(batch, columns)
 
     def _supervised_loss(
-        self, batch: MicroBatch, logprobs: Tensor, entropy: Tensor
+        self, shard: ContextShard, logprobs: Tensor, entropy: Tensor
     ) -> tuple[Tensor, Tensor]:
-        loss = -(self._on_device(batch.loss_weights) * logprobs).sum()
+        loss = -(self._on_device(shard.batch.loss_weights) * logprobs).sum()
         columns = torch.zeros((len(entropy), _NUM_STATISTICS), device=entropy.device)
         columns[:, 0], columns[:, 1], columns[:, 2] = 1.0, entropy, 1.0
-        return loss, self._sum_by_kind(batch, columns)
+        return loss, self._sum_by_kind(shard.batch, columns)
 
     def _sum_by_kind(self, batch: MicroBatch, columns: Tensor) -> Tensor:
         """(L, statistics) -> (kinds, statistics) float64 sums."""
@@ -263,10 +254,10 @@ class Policy:
         return sums.index_add_(0, codes, columns.double())
 
     def _step(
-        self, micro_batches: Sequence[MicroBatch], losses: Sequence[_MicroBatchLoss], lr: float
+        self, micro_batches: Sequence[MicroBatch], losses: Sequence[ShardLoss], lr: float
     ) -> UpdateStatistics:
         self._optimizer.zero_grad()
-        outputs = self._run(micro_batches, losses, forward_only=False)
+        outputs = self._pipeline.forward_backward(micro_batches, losses)
         outcome = self._optimizer.step(lr)
         loss, sums = self._reduce(outputs)
         return UpdateStatistics(
@@ -281,38 +272,8 @@ class Policy:
             },
         )
 
-    def _run(
-        self,
-        micro_batches: Sequence[MicroBatch],
-        losses: Sequence[Callable[..., Any]],
-        forward_only: bool,
-    ) -> list[Any]:
-        """Runs Megatron's schedule; returns what the losses report, on the last stage only."""
-
-        def forward_step(items: Iterator[Any], model: torch.nn.Module) -> tuple[Any, Any]:
-            batch, loss = next(items)
-            output = model(
-                self._on_device(batch.token_ids)[None],
-                self._on_device(batch.position_ids)[None],
-                None,
-                packed_seq_params=self._pack(batch, self.parallel.device),
-            )
-            finish = _report if forward_only else _loss_and_report
-            return output, partial(finish, batch, loss)
-
-        return get_forward_backward_func()(
-            forward_step_func=forward_step,
-            data_iterator=iter(zip(micro_batches, losses, strict=True)),
-            model=[self._model],
-            num_microbatches=len(micro_batches),
-            seq_length=max(len(batch.token_ids) for batch in micro_batches),
-            micro_batch_size=1,
-            forward_only=forward_only,
-            collect_non_loss_data=forward_only,
-        )
-
     def _reduce(self, outputs: Sequence[tuple[Tensor, Tensor]]) -> tuple[float, Tensor]:
-        """Loss and statistics summed over micro-batches and data-parallel ranks, on all ranks."""
+        """Loss and statistics summed over micro-batches, data- and context-parallel ranks."""
         total = torch.zeros(
             1 + len(TaskKind) * _NUM_STATISTICS, dtype=torch.float64, device=self.parallel.device
         )
@@ -325,53 +286,27 @@ class Policy:
         total = total.cpu()
         return float(total[0]), total[1:].view(len(TaskKind), _NUM_STATISTICS)
 
-    def _from_last_stage(
-        self, scores: list[TokenScores], micro_batches: Sequence[MicroBatch]
-    ) -> list[TokenScores]:
-        if self.parallel.pipeline_parallel_size == 1:
-            return scores
-        group = parallel_state.get_pipeline_model_parallel_group()
-        last = parallel_state.get_pipeline_model_parallel_last_rank()
-        received = []
-        for number, batch in enumerate(micro_batches):
-            pair = torch.empty((2, batch.num_loss_tokens), device=self.parallel.device)
-            if self.parallel.is_last_stage:
-                pair[0], pair[1] = scores[number].logprobs, scores[number].entropy
-            dist.broadcast(pair, src=last, group=group)
-            received.append(TokenScores(pair[0], pair[1]))
-        return received
-
     def _on_device(self, array: Any) -> Tensor:
         tensor = torch.from_numpy(array).to(self.parallel.device)
         return tensor.float() if tensor.is_floating_point() else tensor
 
 
-def _resolve_share_prefix(choice: str, implementation: str) -> bool:
-    """Whether micro-batches hold a prompt once for all its branches (batching.share_prefix)."""
-    local = implementation == "local"
+def _packing_layout(config: Config, parallel: Parallel, implementation: str) -> PackingLayout:
+    """How micro-batches have to be packed for this model and layout."""
+    local, choice = implementation == "local", config.batching.share_prefix
     if choice == "always" and not local:
         raise ConfigError(
             "batching.share_prefix = 'always': the attention of Transformer Engine computes every "
             "branch with its own prompt; choose 'auto' or 'never'"
         )
-    return local and choice != "never"
-
-
-def _report(
-    batch: MicroBatch,
-    keep: Callable[..., Any],
-    output: tuple[Tensor, Tensor],
-    non_loss_data: bool = True,  # Megatron's schedule names it
-) -> Any:
-    return keep(*output)
-
-
-def _loss_and_report(
-    batch: MicroBatch, compute: _MicroBatchLoss, output: tuple[Tensor, Tensor]
-) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
-    loss, sums = compute(*output)
-    num_tokens = torch.tensor(batch.num_loss_tokens, dtype=torch.int, device=loss.device)
-    return loss, num_tokens, (loss.detach(), sums)
+    context = parallel.context_parallel_size
+    return PackingLayout(
+        data_parallel_size=parallel.data_parallel_size,
+        pad_multiple=parallel.pad_multiple,
+        segment_multiple=2 * context if context > 1 and not local else 1,
+        micro_batch_multiple=parallel.micro_batch_multiple,
+        share_prefix=local and choice != "never",
+    )
 
 
 def _sum_gradients(

@@ -15,6 +15,7 @@ import errno
 import os
 import queue
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,10 @@ _FULL_DISK_BYTES = 16 << 20  # the writers' blocks no longer fit
 
 
 def save_sharded_state(
-    directory: Path, model: DistributedDataParallel, optimizer: Optimizer, shape: ModelShape
+    directory: Path,
+    chunks: Sequence[DistributedDataParallel],
+    optimizer: Optimizer,
+    shape: ModelShape,
 ) -> None:
     """Writes model and optimizer into an existing, empty directory. A collective.
 
@@ -44,9 +48,9 @@ def save_sharded_state(
     """
     distributed = optimizer.distributed
     _ensure_adam_state(distributed)
-    model_state = model.module.sharded_state_dict(metadata=_metadata())
+    model_state = _model_state(chunks)
     state = {
-        "model": model_state,
+        **model_state,
         "optimizer": distributed.sharded_state_dict(model_state, metadata=_metadata()),
         _SHAPE_KEY: asdict(shape),
     }
@@ -64,7 +68,10 @@ def save_sharded_state(
 
 
 def load_sharded_state(
-    directory: Path, model: DistributedDataParallel, optimizer: Optimizer, shape: ModelShape
+    directory: Path,
+    chunks: Sequence[DistributedDataParallel],
+    optimizer: Optimizer,
+    shape: ModelShape,
 ) -> None:
     """Loads what `save_sharded_state` wrote, under this or another layout. A collective.
 
@@ -74,23 +81,36 @@ def load_sharded_state(
     _check_shape(directory, shape)
     distributed = optimizer.distributed
     _ensure_adam_state(distributed)
-    model_state = model.module.sharded_state_dict(metadata=_metadata())
+    model_state = _model_state(chunks)
     state = dist_checkpointing.load(
         {
-            "model": model_state,
+            **model_state,
             "optimizer": distributed.sharded_state_dict(
                 model_state, is_loading=True, metadata=_metadata()
             ),
         },
         str(directory),
     )
-    model.module.load_state_dict(state["model"])
+    for name, chunk in _named(chunks).items():
+        chunk.module.load_state_dict(state[name])
     optimizer_state: dict[str, Any] = state["optimizer"]
     parameter_state = optimizer_state.pop("param_state")
     distributed.load_state_dict(optimizer_state)
     steps = _take_steps(distributed)
     distributed.load_parameter_state_from_fully_reshardable(parameter_state)
     _return_steps(distributed, steps)
+
+
+def _named(chunks: Sequence[DistributedDataParallel]) -> dict[str, DistributedDataParallel]:
+    """The chunks under the names they have in a state. On disk only the parameters' names count."""
+    return {f"model{number}": chunk for number, chunk in enumerate(chunks)}
+
+
+def _model_state(chunks: Sequence[DistributedDataParallel]) -> dict[str, Any]:
+    return {
+        name: chunk.module.sharded_state_dict(metadata=_metadata())
+        for name, chunk in _named(chunks).items()
+    }
 
 
 def _metadata() -> dict[str, Any]:

@@ -1,38 +1,62 @@
-"""Trains a small model and records the results.
+"""Trains a small model under every layout of this number of ranks and records the results.
 
-Alone it writes the checkpoint; run by torchrun on 2 ranks it goes through the layouts of two, which
-load that checkpoint.
+Every layout begins with the pretrained weights, and later resumes from the checkpoint that the
+layout before it wrote; the first checkpoint is that of one rank alone.
 
-training_worker.py MODEL_DIRECTORY CHECKPOINT RESULTS
+training_worker.py MODEL_DIRECTORY DIRECTORY TOKENS_OF_A_MICRO_BATCH...
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from megatron.core import parallel_state
 
-from megatron_urpo.batching import PackingLayout, pack_mini_batch
+from megatron_urpo.batching import pack_mini_batch
 from megatron_urpo.config import (
     BatchingConfig,
     Config,
     ModelConfig,
     OptimizerConfig,
     TrainingConfig,
+    WeightSyncConfig,
 )
 from megatron_urpo.training import parallel as parallelism
 from megatron_urpo.training.platform import read_launch
 from megatron_urpo.training.policy import Policy
-from megatron_urpo.types import TaskKind
+from megatron_urpo.types import Float32Array, MicroBatch, TaskKind
 from tests.small_models import random_group
 
-LAYOUTS = {
-    "data": {},
-    "tensor": {"tensor_model_parallel_size": 2},
-    "pipeline": {"pipeline_model_parallel_size": 2},
+TENSOR = {"tensor_model_parallel_size": 2}
+SEQUENCE = TENSOR | {"sequence_parallel": True}
+PIPELINE = {"pipeline_model_parallel_size": 2}
+VIRTUAL = PIPELINE | {"virtual_pipeline_model_parallel_size": 2}
+CONTEXT = {"context_parallel_size": 2}
+# By number of ranks, in the order in which they resume from one another.
+LAYOUTS: dict[int, dict[str, dict[str, Any]]] = {
+    1: {"alone": {}},
+    2: {
+        "data": {},
+        "tensor": TENSOR,
+        "sequence": SEQUENCE,
+        "pipeline": PIPELINE,
+        "virtual": VIRTUAL,
+        "context": CONTEXT,
+    },
+    4: {
+        "tensor_pipeline": TENSOR | PIPELINE,
+        "tensor_data": TENSOR,
+        "tensor_context": TENSOR | CONTEXT,
+        "sequence_context": SEQUENCE | CONTEXT,
+        "sequence_virtual": SEQUENCE | VIRTUAL,
+        "context_pipeline": CONTEXT | PIPELINE,
+    },
 }
+ORDER = [(world, name) for world, layouts in LAYOUTS.items() for name in layouts]
 # Under data parallelism the first mini-batch leaves one rank with a filler only, and the second
 # gives the ranks unequal numbers of tokens and of micro-batches.
 MINI_BATCHES = (
@@ -46,56 +70,97 @@ MINI_BATCHES = (
 OPTIMIZER = OptimizerConfig(lr=2e-3, adam_eps=1e-4, clip_grad=0.3, weight_decay=0.1)
 
 
-def train(directory: Path, layout: dict[str, int], checkpoint: Path, save: bool) -> dict:
-    """Two epochs from the pretrained weights, and one more from the checkpoint between them."""
-    config = Config(
-        model=ModelConfig(path=str(directory), params_dtype="float32"),
-        training=TrainingConfig(logprob_chunk_tokens=7, **layout),
-    )
-    parallel = parallelism.initialize(config)
-    policy = Policy.from_pretrained(config, parallel, OPTIMIZER)
-    packing = PackingLayout(parallel.data_parallel_size, parallel.pad_multiple)
-    batching = BatchingConfig(micro_batch_tokens=50)
-    packed = [
-        pack_mini_batch(groups, batching, packing, parallel.data_parallel_rank)
-        for groups in MINI_BATCHES
-    ]
-    old = [[scores.logprobs for scores in policy.logprobs(batches)] for batches in packed]
+class Run:
+    """One layout, one budget of tokens."""
 
-    def epoch() -> list:
+    def __init__(self, model: Path, layout: dict[str, Any], budget: int) -> None:
+        self.config = Config(
+            model=ModelConfig(path=str(model), params_dtype="float32"),
+            training=TrainingConfig(logprob_chunk_tokens=7, kl_beta=0.3, **layout),
+            batching=BatchingConfig(micro_batch_tokens=budget),
+            weight_sync=WeightSyncConfig(bucket_mib=1),
+        )
+        parallel = parallelism.initialize(self.config)
+        self.policy = Policy.from_pretrained(self.config, parallel, OPTIMIZER)
+        self.packed = [
+            pack_mini_batch(
+                groups, self.config.batching, self.policy.packing, parallel.data_parallel_rank
+            )
+            for groups in MINI_BATCHES
+        ]
+        self.scores = [self.policy.logprobs(batches) for batches in self.packed]
+        self.references = [self.policy.reference_logprobs(batches) for batches in self.packed]
+
+    def epoch(self) -> list:
         return [
-            policy.update(batches, logprobs, OPTIMIZER.lr)
-            for batches, logprobs in zip(packed, old, strict=True)
+            self.policy.update(
+                batches, [score.logprobs for score in scores], OPTIMIZER.lr, references
+            )
+            for batches, scores, references in zip(
+                self.packed, self.scores, self.references, strict=True
+            )
         ]
 
-    first = epoch()
-    if save:
-        checkpoint.mkdir()
-        policy.save(checkpoint)
-    second = epoch()
-    weights = {name: tensor.clone() for name, tensor in policy.hf_weights()}
-    policy.load(checkpoint)
-    resumed = epoch()
+    def weights(self) -> dict[str, torch.Tensor]:
+        return {name: tensor.clone() for name, tensor in self.policy.hf_weights()}
+
+    def by_branch(self) -> dict[tuple[int, int], tuple[Float32Array, Float32Array]]:
+        """Log-probs and entropies of this data-parallel rank, by group and branch."""
+        found = {}
+        for batches, scores in zip(self.packed, self.scores, strict=True):
+            for batch, score in zip(batches, scores, strict=True):
+                for key in branches_of(batch):
+                    mine = (batch.group_indices == key[0]) & (batch.branch_indices == key[1])
+                    found[key] = (score.logprobs.numpy()[mine], score.entropy.numpy()[mine])
+        return found
+
+
+def branches_of(batch: MicroBatch) -> list[tuple[int, int]]:
+    pairs = np.stack((batch.group_indices, batch.branch_indices), axis=1)
+    return [(int(group), int(branch)) for group, branch in np.unique(pairs, axis=0)]
+
+
+def train(model: Path, layout: dict[str, Any], budget: int, before: Path, own: Path) -> dict:
+    """Two epochs from the pretrained weights; then one more from each of the two checkpoints."""
+    run = Run(model, layout, budget)
+    pretrained = run.weights()
+    first = run.epoch()
+    if parallelism.dist.get_rank() == 0:
+        own.mkdir()
+    parallelism.dist.barrier()
+    run.policy.save(own)
+    second = run.epoch()
     result = {
+        "pretrained": pretrained,
         "statistics": first + second,
-        "weights": weights,
-        "resumed_statistics": resumed,
-        "resumed_weights": {name: tensor.clone() for name, tensor in policy.hf_weights()},
-        "micro_batches": [[batch.num_loss_tokens for batch in batches] for batches in packed],
+        "weights": run.weights(),
+        "scores": run.by_branch(),
+        "micro_batches": [[batch.num_loss_tokens for batch in batches] for batches in run.packed],
     }
+    for name, checkpoint in (("repeated", own), ("resumed", before)):
+        run.policy.load(checkpoint)
+        result[f"{name}_statistics"] = run.epoch()
+        result[f"{name}_weights"] = run.weights()
     # Not the world itself: torchrun's store lets a process join it only once.
     parallel_state.destroy_model_parallel()
     return result
 
 
 def main() -> None:
-    directory, checkpoint, results = (Path(argument) for argument in sys.argv[1:])
+    model, directory = (Path(argument) for argument in sys.argv[1:3])
+    budgets = [int(argument) for argument in sys.argv[3:]]
     torch.set_num_threads(1)
     launch = read_launch()
-    alone = launch.world_size == 1
-    for name, layout in {"alone": {}}.items() if alone else LAYOUTS.items():
-        result = train(directory, layout, checkpoint, save=alone)
-        torch.save(result, results / f"{name}-{launch.rank}.pt")
+    for position, (world, name) in enumerate(ORDER):
+        if world != launch.world_size:
+            continue
+        for budget in budgets:
+            own = directory / f"checkpoint-{name}-{budget}"
+            before = own
+            if position:
+                before = directory / f"checkpoint-{ORDER[position - 1][1]}-{budget}"
+            result = train(model, LAYOUTS[world][name], budget, before, own)
+            torch.save(result, directory / f"{name}-{budget}-{launch.rank}.pt")
     parallelism.shutdown()
 
 

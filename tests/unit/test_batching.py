@@ -63,19 +63,36 @@ def test_packing_by_hand():
 
 
 @settings(deadline=None)
-@given(training_groups(), st.integers(1, 4), st.integers(5, 60), st.booleans())
-def test_every_response_token_is_packed_once(groups, ranks, budget, share_prefix):
+@given(
+    training_groups(),
+    st.integers(1, 4),
+    st.integers(5, 60),
+    st.booleans(),
+    st.integers(1, 4),
+    st.integers(1, 3),
+)
+def test_every_response_token_is_packed_once(
+    groups, ranks, budget, share_prefix, segment_multiple, micro_batch_multiple
+):
     config = BatchingConfig(micro_batch_tokens=budget)
-    layout = PackingLayout(ranks, pad_multiple=2, share_prefix=share_prefix)
+    layout = PackingLayout(
+        ranks,
+        pad_multiple=2,
+        segment_multiple=segment_multiple,
+        micro_batch_multiple=micro_batch_multiple,
+        share_prefix=share_prefix,
+    )
     packed = [pack_mini_batch(groups, config, layout, rank) for rank in range(ranks)]
-    assert len({len(batches) for batches in packed}) == 1
+    (count,) = {len(batches) for batches in packed}
+    assert count % micro_batch_multiple == 0
     seen: dict[tuple[int, int], list[int]] = {}
     rank_of_group: dict[int, int] = {}
     for rank, batches in enumerate(packed):
         for batch in batches:
             assert len(batch.token_ids) % 2 == 0
-            used = sum(segment.length for segment in batch.segments)
-            assert used <= budget or (
+            padded = [segment.length + segment.padding for segment in batch.segments]
+            assert all(length % segment_multiple == 0 for length in padded)
+            assert sum(padded) <= budget or (
                 len(batch.segments) == 1 and len(set(batch.branch_indices.tolist())) == 1
             )
             for k in range(batch.num_loss_tokens):
@@ -94,11 +111,14 @@ def test_every_response_token_is_packed_once(groups, ranks, budget, share_prefix
 
 
 @settings(deadline=None)
-@given(training_groups(), st.integers(5, 60), st.booleans())
-def test_each_target_is_predicted_from_its_own_context(groups, budget, share_prefix):
+@given(training_groups(), st.integers(5, 60), st.booleans(), st.integers(1, 4))
+def test_each_target_is_predicted_from_its_own_context(
+    groups, budget, share_prefix, segment_multiple
+):
     config = BatchingConfig(micro_batch_tokens=budget)
+    layout = PackingLayout(segment_multiple=segment_multiple, share_prefix=share_prefix)
     by_index = {group.index: group for group in groups}
-    for batch in pack_mini_batch(groups, config, PackingLayout(share_prefix=share_prefix)):
+    for batch in pack_mini_batch(groups, config, layout):
         for k in range(batch.num_loss_tokens):
             group = by_index[int(batch.group_indices[k])]
             response = group.response_ids[int(batch.branch_indices[k])]

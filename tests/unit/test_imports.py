@@ -19,8 +19,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     {"_core", "types"},
     {"config", "environment", "judging", "progress", "charts", "stop_request"},
-    {"advantages", "data", "load_config", "metrics", "plan", "rewards"},
-    {"batching", "rollout", "training"},
+    {"advantages", "batching", "data", "load_config", "metrics", "plan", "rewards"},
+    {"rollout", "training"},
     {"checkpoint", "rollout_log", "step_statistics", "weight_sync"},
     {"doctor", "evaluation", "report_samples", "run_checkpoints"},
     {"report", "supervised", "trainer"},

@@ -1,8 +1,10 @@
+import numpy as np
 import pytest
 import torch
 
 from megatron_urpo.training.attention import packed_attention
 from megatron_urpo.training.attention_plan import plan_attention
+from megatron_urpo.training.context_parallel import context_tokens
 from megatron_urpo.types import Segment
 
 HEADS, GROUPS, DIM = 6, 2, 16
@@ -61,6 +63,30 @@ def test_output_and_gradients_equal_dense_attention(name):
     expected.backward(grad)
 
     torch.testing.assert_close(out, expected, rtol=0, atol=2e-6)
+    for mine, reference in zip(inputs, references, strict=True):
+        torch.testing.assert_close(mine.grad, reference.grad, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("name", SEGMENTS)
+def test_context_parallel_ranks_compute_the_rows_and_gradients_of_one(name, size):
+    segments = SEGMENTS[name]
+    used = sum(segment.length for segment in segments)
+    num_tokens = -(-used // (2 * size)) * 2 * size
+    inputs = random_inputs(num_tokens)
+    references = [x.detach().clone().requires_grad_() for x in inputs]
+    grad = torch.randn(num_tokens, HEADS, DIM)
+    tokens = [context_tokens((0, num_tokens), rank, size) for rank in range(size)]
+    gathered = [x[np.concatenate(tokens)] for x in inputs[1:]]
+
+    expected = packed_attention(*references, plan_attention(segments, num_tokens), 0.25)
+    expected.backward(grad)
+    for rank, mine in enumerate(tokens):
+        plan = plan_attention(segments, num_tokens, rank, size)
+        out = packed_attention(inputs[0][mine], *gathered, plan, 0.25)
+        out.backward(grad[mine], retain_graph=True)
+        torch.testing.assert_close(out, expected[mine], rtol=0, atol=2e-6)
+
     for mine, reference in zip(inputs, references, strict=True):
         torch.testing.assert_close(mine.grad, reference.grad, rtol=1e-5, atol=1e-5)
 

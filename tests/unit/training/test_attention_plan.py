@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,7 @@ def test_plan_of_a_worked_example():
     # Both prompts side by side; token 13 fills the empty slot.
     assert (prompts.num_stretches, prompts.length) == (2, 4)
     assert prompts.rows.tolist() == [0, 1, 2, 3, 8, 9, 10, 13]
+    assert prompts.columns.tolist() == prompts.rows.tolist()
     assert prompts.prefix.tolist() == []
     # Both branches of the first segment see its prompt.
     assert (branches.num_stretches, branches.length) == (2, 2)
@@ -55,6 +58,16 @@ def test_every_token_is_a_row_once_and_tiles_stay_small(segments):
         assert (tile.rows < num_tokens).sum() >= 0.75 * len(tile.rows)
 
 
+OTHER_LOSS_COLUMNS = (
+    "loss_weights",
+    "advantages",
+    "rollout_logprobs",
+    "kind_codes",
+    "group_indices",
+    "branch_indices",
+)
+
+
 def micro_batch_of(segments, num_tokens):
     empty = np.zeros(0, dtype=np.int64)
     return MicroBatch(
@@ -72,14 +85,48 @@ def micro_batch_of(segments, num_tokens):
     )
 
 
+def test_plan_of_a_context_parallel_rank():
+    # Parts of 2 tokens; this rank has 0, 1 and 6, 7, the other, whose keys come after, 2 to 5.
+    tiles = plan_attention([Segment(3, (4,))], num_tokens=8, context_rank=0, context_size=2).tiles
+    assert [tile.rows.tolist() for tile in tiles] == [[0, 1], [2]]
+    assert [tile.columns.tolist() for tile in tiles] == [[0, 1], [2]]
+    # Token 6 sees the prompt (0, 1, 2) and its branch before it (3, 4, 5).
+    assert [tile.prefix.tolist() for tile in tiles] == [[], [0, 1, 4, 5, 6, 7]]
+
+
+def test_padding_behind_a_segment_is_in_no_tile():
+    tiles = plan_attention([Segment(2, (), padding=2), Segment(1, (1,))], num_tokens=8).tiles
+    assert sorted(row for tile in tiles for row in tile.rows.tolist() if row < 8) == [0, 1, 4, 5]
+
+
 def test_thd_boundaries():
     segments = [Segment(4, (2,)), Segment(3, (1,)), Segment(5, ())]
-    packed = pack_for_transformer_engine(micro_batch_of(segments, 16), torch.device("cpu"))
+    packed = pack_for_transformer_engine(micro_batch_of(segments, 16), torch.device("cpu")).packing
 
     assert packed.qkv_format == "thd"
     assert packed.cu_seqlens_q.tolist() == [0, 6, 10, 15, 16]
     assert packed.cu_seqlens_q.dtype == torch.int32
     assert packed.max_seqlen_q == packed.max_seqlen_kv == 6
+
+
+def test_thd_boundaries_of_a_context_parallel_rank():
+    segments = [Segment(4, (2,), padding=2), Segment(3, (1,))]
+    batch = replace(
+        micro_batch_of(segments, 16),
+        token_ids=np.arange(16) * 10,
+        loss_positions=np.array([3, 4, 10]),
+        target_ids=np.array([7, 8, 9]),
+        **{name: np.zeros(3) for name in OTHER_LOSS_COLUMNS},
+    )
+    packed = pack_for_transformer_engine(batch, torch.device("cpu"), 1, 2)
+
+    assert packed.packing.cu_seqlens_q.tolist() == [0, 6, 10, 14]
+    assert packed.packing.cu_seqlens_q_padded.tolist() == [0, 8, 12, 16]
+    # Of each sequence the second and the third quarter.
+    tokens = [2, 3, 4, 5, 9, 10, 13, 14]
+    assert (packed.shard.batch.token_ids // 10).tolist() == tokens
+    assert packed.packing.loss_positions.tolist() == [tokens.index(p) for p in (3, 4, 10)]
+    assert packed.packing.target_ids.tolist() == [7, 8, 9]
 
 
 def test_thd_refuses_shared_prefixes():

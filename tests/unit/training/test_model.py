@@ -67,7 +67,10 @@ def test_vocabulary_is_padded_to_equal_slices():
     [
         ({"tensor_model_parallel_size": 3}, "= 3 does not divide the model's num_attention_heads"),
         ({"pipeline_model_parallel_size": 3}, "= 3 does not divide the model's 2 layers"),
-        ({"sequence_parallel": True}, "needs transformer_impl = 'transformer_engine'"),
+        (
+            {"pipeline_model_parallel_size": 2, "virtual_pipeline_model_parallel_size": 2},
+            "= 2 \\* virtual_pipeline_model_parallel_size = 2 does not divide the model.s 2 layers",
+        ),
         ({"transformer_impl": "transformer_engine"}, "needs a CUDA device"),
     ],
 )

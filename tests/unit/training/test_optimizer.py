@@ -27,7 +27,7 @@ def weights_of(policy):
 
 def fill_gradients(policy, value):
     policy._optimizer.zero_grad()
-    for parameter in policy._model.parameters():
+    for parameter in policy._chunks[0].parameters():
         parameter.main_grad.fill_(value)
 
 
@@ -35,7 +35,7 @@ def test_non_finite_gradients_change_nothing(make_policy):
     policy = make_policy()
     before = weights_of(policy)
     fill_gradients(policy, 1.0)
-    next(policy._model.parameters()).main_grad.view(-1)[0] = math.inf
+    next(policy._chunks[0].parameters()).main_grad.view(-1)[0] = math.inf
 
     outcome = policy._optimizer.step(0.1)
 

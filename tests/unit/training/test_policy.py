@@ -74,11 +74,11 @@ class PlainTrainer:
 
 def gradients_of(policy):
     """The (clipped) gradients under their Hugging Face names, by way of the weights' stream."""
-    weights = [p.data.clone() for p in policy._model.parameters()]
-    for parameter in policy._model.parameters():
+    weights = [p.data.clone() for p in policy._chunks[0].parameters()]
+    for parameter in policy._chunks[0].parameters():
         parameter.data.copy_(parameter.main_grad)
     gradients = {name: tensor.clone() for name, tensor in policy.hf_weights()}
-    for parameter, weight in zip(policy._model.parameters(), weights, strict=True):
+    for parameter, weight in zip(policy._chunks[0].parameters(), weights, strict=True):
         parameter.data.copy_(weight)
     return gradients
 

@@ -1,0 +1,124 @@
+"""Every layout computes what one rank computes: log-probs, losses, gradients, weights, resuming."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.distributed import training_worker
+from tests.distributed.training_worker import LAYOUTS, ORDER
+from tests.small_models import write_small_model
+
+ROOT = Path(__file__).parents[2]
+
+
+# By family, the tokens of a micro-batch.
+BUDGETS = {"llama_tied": (50, 200), "qwen2": (50,), "qwen3": (50,)}
+
+
+@pytest.fixture(scope="module", params=BUDGETS)
+def results(request, tmp_path_factory):
+    """Results by layout, budget and rank."""
+    directory = tmp_path_factory.mktemp("parallel")
+    model = write_small_model(request.param, directory / "model", num_hidden_layers=4)
+    budgets = BUDGETS[request.param]
+    worker = [training_worker.__file__, str(model), str(directory), *map(str, budgets)]
+    for world in LAYOUTS:
+        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={world}"]
+        subprocess.run(
+            [sys.executable, *(launcher if world > 1 else ()), *worker],
+            check=True,
+            timeout=400,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        )
+    return {
+        (name, budget): [
+            torch.load(directory / f"{name}-{budget}-{rank}.pt", weights_only=False)
+            for rank in range(world)
+        ]
+        for world, name in ORDER
+        for budget in budgets
+    }
+
+
+@pytest.fixture(params=[name for _, name in ORDER])
+def layout(request, results):
+    """What every rank recorded under a layout, for each budget."""
+    return [mine for (name, _), ranks in results.items() if name == request.param for mine in ranks]
+
+
+@pytest.fixture
+def alone(results):
+    """What one rank recorded with the smallest budget."""
+    return results["alone", 50][0]
+
+
+@pytest.mark.parametrize("prefix", ["", "resumed_"])
+def test_agrees_with_one_rank(layout, alone, prefix):
+    for mine in layout:
+        for one, two in zip(alone[f"{prefix}statistics"], mine[f"{prefix}statistics"], strict=True):
+            assert two.loss == pytest.approx(one.loss, rel=1e-5, abs=1e-6)
+            assert two.grad_norm == pytest.approx(one.grad_norm, rel=1e-5)
+            assert two.by_kind.keys() == one.by_kind.keys()
+            for kind, statistics in one.by_kind.items():
+                assert two.by_kind[kind].tokens == statistics.tokens
+                for name in ("entropy", "ratio", "approx_kl", "reference_kl"):
+                    value = getattr(statistics, name)
+                    assert getattr(two.by_kind[kind], name) == pytest.approx(
+                        value, rel=1e-4, abs=1e-7
+                    )
+        weights = mine[f"{prefix}weights"]
+        assert weights.keys() == alone[f"{prefix}weights"].keys()
+        for name, tensor in alone[f"{prefix}weights"].items():
+            torch.testing.assert_close(weights[name], tensor, rtol=0, atol=2e-6)
+
+
+def test_weight_changes_agree_with_one_rank(layout, alone):
+    changes = {
+        name: alone["weights"][name] - tensor for name, tensor in alone["pretrained"].items()
+    }
+    for mine in layout:
+        differences = {name: mine["weights"][name] - alone["weights"][name] for name in changes}
+        assert joint_norm(differences) < 1e-5 * joint_norm(changes)
+        for name, change in changes.items():
+            assert change.norm() > 0
+            assert differences[name].norm() < 3e-5 * change.norm(), name
+
+
+def joint_norm(tensors):
+    return torch.stack([tensor.norm() for tensor in tensors.values()]).norm()
+
+
+def test_pretrained_weights_come_back_bitwise(layout, alone):
+    for mine in layout:
+        for name, tensor in alone["pretrained"].items():
+            assert torch.equal(mine["pretrained"][name], tensor), name
+
+
+def test_scores_agree_with_one_rank(layout, alone):
+    found = set()
+    for mine in layout:
+        for key, (logprobs, entropy) in mine["scores"].items():
+            np.testing.assert_allclose(logprobs, alone["scores"][key][0], rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose(entropy, alone["scores"][key][1], rtol=1e-5)
+            found.add(key)
+    assert found == alone["scores"].keys()
+
+
+def test_resuming_on_the_same_layout_is_bitwise(layout):
+    for mine in layout:
+        assert mine["repeated_statistics"] == mine["statistics"][2:]
+        for name, tensor in mine["weights"].items():
+            assert torch.equal(mine["repeated_weights"][name], tensor), name
+
+
+def test_the_layout_of_data_parallelism_is_the_hard_one(results):
+    ranks = [mine["micro_batches"] for mine in results["data", 50]]
+    assert sorted(sum(counts) for counts, _ in ranks) == [0, 15]  # one rank has a filler only
+    (_, one), (_, other) = ranks
+    assert len(one) == len(other)
+    assert sum(one) != sum(other)
