@@ -335,10 +335,14 @@ class WeightSyncConfig:
     # Mean |engine - trainer| log-prob (nats) of sampled tokens that stops the run; 0: never.
     max_mismatch: float = 0.2
     bucket_mib: int = 512  # of full tensors gathered at one time; a larger parameter goes alone
+    # When to prove, by a digest of every tensor, that the engine holds the trainer's weights: at
+    # the first sync of the process, always or never.
+    verify: str = "first"
 
     def __post_init__(self) -> None:
         _require_not_negative("weight_sync", max_mismatch=self.max_mismatch)
         _require_positive("weight_sync", bucket_mib=self.bucket_mib)
+        _require_choice("weight_sync.verify", self.verify, ("first", "always", "never"))
 
 
 @dataclass(frozen=True, slots=True)

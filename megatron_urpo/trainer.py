@@ -99,7 +99,7 @@ class Trainer:
         self.held_out = held_out
         self.state = RunState()
         self.replica = this_replica(config.rollout.tensor_model_parallel_size)
-        self.weight_sync = WeightSync(policy, engine)
+        self.weight_sync = WeightSync(policy, engine, config.weight_sync)
         self.directory = Path(config.run.directory)
         self.checkpoints = RunCheckpoints(self.directory, config, policy, parallel)
         self.rollout_log = RolloutLog(self.directory, encoder.decode)

@@ -8,7 +8,7 @@ Waits for:  every rank; all ranks of the job must call `sync` together.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from megatron_urpo.config import WeightSyncConfig
 from megatron_urpo.types import Float64Array, Rollout
+from megatron_urpo.weight_digest import tensor_digest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,11 +38,18 @@ class WeightSink(Protocol):
 
     def load_weights(self, weights: Iterable[tuple[str, Tensor]], version: int) -> None: ...
 
+    def differing_weights(self, digests: Mapping[str, int]) -> list[str]:
+        """Names of the tensors that are not what weight_digest.tensor_digest says."""
+
     def reset_prefix_cache(self) -> None: ...
 
 
 class StaleWeightsError(RuntimeError):
     """Something was generated, or is about to be, with weights of another version."""
+
+
+class WeightCopyError(RuntimeError):
+    """After a sync the engine does not hold the trainer's weights."""
 
 
 class WeightMismatchError(RuntimeError):
@@ -60,23 +68,30 @@ class SyncStatistics:
 class WeightSync:
     """Copies the weights of a source into a sink."""
 
-    def __init__(self, source: WeightSource, sink: WeightSink) -> None:
+    def __init__(self, source: WeightSource, sink: WeightSink, config: WeightSyncConfig) -> None:
         self._source = source
         self._sink = sink
+        self._verify = config.verify
+        self._verified = False
 
     def sync(self, version: int) -> SyncStatistics:
         """Load the source's weights as `version`, then drop what was cached under older ones.
 
-        Raises StaleWeightsError when the sink does not report `version` afterwards.
+        Raises StaleWeightsError when the sink does not report `version` afterwards, and
+        WeightCopyError when weight_sync.verify finds a tensor that differs.
         """
         start = time.perf_counter()
         num_tensors = num_bytes = 0
+        verifies = self._verify == "always" or (self._verify == "first" and not self._verified)
+        digests: dict[str, int] = {}
 
         def counted() -> Iterator[tuple[str, Tensor]]:
             nonlocal num_tensors, num_bytes
             for name, tensor in self._source.hf_weights():
                 num_tensors += 1
                 num_bytes += tensor.numel() * tensor.element_size()
+                if verifies:
+                    digests[name] = tensor_digest(tensor)
                 yield name, tensor
 
         self._sink.load_weights(counted(), version)
@@ -86,7 +101,20 @@ class WeightSync:
                 f"the engine reports policy version {self._sink.policy_version} after a sync of "
                 f"version {version}"
             )
+        if verifies:
+            self._check_copy(digests, version)
         return SyncStatistics(num_tensors, num_bytes, time.perf_counter() - start)
+
+    def _check_copy(self, digests: Mapping[str, int], version: int) -> None:
+        differing = self._sink.differing_weights(digests)
+        if differing:
+            raise WeightCopyError(
+                f"after the sync of version {version} {len(differing)} of {len(digests)} tensors "
+                f"of the engine are not the trainer's, first {', '.join(differing[:3])}: what it "
+                "samples would not be the policy's. Check that the installed vLLM is one of the "
+                "tested versions (urpo doctor)"
+            )
+        self._verified = True
 
 
 def check_versions(rollouts: Iterable[Rollout], version: int) -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ import torch
 import torch.distributed as dist
 
 from megatron_urpo.config import Config
+from megatron_urpo.rollout.engine_weights import differing_tensors, piece_digests
 from megatron_urpo.rollout.gather import this_replica
 from megatron_urpo.rollout.interface import Completion, Generation, GenerationRequest
 from megatron_urpo.types import FinishReason, Float32Array
@@ -193,6 +195,20 @@ class VLLMEngine:
         if self._on_cpu and self._tied:
             self._llm.apply_model(_repack_tied_output_layer)
         self._policy_version = version
+
+    def differing_weights(self, digests: Mapping[str, int]) -> list[str]:
+        from vllm.distributed import get_tp_group
+
+        group = get_tp_group()
+        (pieces,) = self._llm.apply_model(partial(piece_digests, engine_ranks=group.world_size))
+        pieces_of_ranks = [pieces]
+        if group.world_size > 1:
+            pieces_of_ranks = [[] for _ in range(group.world_size)]
+            dist.all_gather_object(pieces_of_ranks, pieces, group=group.cpu_group)
+        expected = dict(digests)
+        if self._tied:
+            expected.setdefault("lm_head.weight", expected["model.embed_tokens.weight"])
+        return differing_tensors(pieces_of_ranks, expected)
 
     def reset_prefix_cache(self) -> None:
         if not self._llm.reset_prefix_cache():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -98,6 +98,13 @@ class RolloutEngine(Protocol):
 
         Nothing may be generated before the next `reset_prefix_cache`. Raises RuntimeError while
         requests are unfinished and ValueError when names are missing or unknown.
+        """
+
+    def differing_weights(self, digests: Mapping[str, int]) -> list[str]:
+        """Names of the tensors whose weights, as they are computed with, have another digest.
+
+        A collective of the engine's ranks. Args: weight_digest.tensor_digest of each full tensor,
+        by Hugging Face name.
         """
 
     def reset_prefix_cache(self) -> None:

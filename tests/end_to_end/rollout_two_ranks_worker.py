@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch.distributed as dist
 
+from megatron_urpo.config import WeightSyncConfig
 from megatron_urpo.data.prompts import load_encoder
 from megatron_urpo.rollout.collect import collect, sample
 from megatron_urpo.rollout.engine import VLLMEngine
@@ -65,7 +66,7 @@ def main(directory, tensor_parallel_size):
     encoder = load_encoder(config.model)
     engine = VLLMEngine(config, encoder.eos_ids)
     trained = load_reference(directory / "trained")
-    WeightSync(Source(trained), engine).sync(3)
+    WeightSync(Source(trained), engine, WeightSyncConfig(verify="always")).sync(3)
 
     prompts = make_prompts(encoder)
     replica = this_replica(tensor_parallel_size)

@@ -16,6 +16,7 @@ from megatron_urpo.types import (
 )
 from megatron_urpo.weight_sync import (
     StaleWeightsError,
+    WeightCopyError,
     WeightMismatchError,
     WeightSync,
     check_mismatch,
@@ -38,10 +39,11 @@ class Source:
 
 
 class Sink:
-    def __init__(self, calls, deaf=False):
+    def __init__(self, calls, deaf=False, differing=()):
         self.calls = calls
         self.policy_version = 0
         self.deaf = deaf
+        self.differing = list(differing)
 
     def load_weights(self, weights, version):
         self.calls.append("load")
@@ -52,6 +54,10 @@ class Sink:
 
     def reset_prefix_cache(self):
         self.calls.append("reset")
+
+    def differing_weights(self, digests):
+        self.calls.append("verify " + " ".join(digests))
+        return self.differing
 
 
 def rollout(versions, judged_by=None):
@@ -68,7 +74,7 @@ def rollout(versions, judged_by=None):
 
 def test_weights_stream_through_and_the_cache_is_reset_last():
     calls = []
-    statistics = WeightSync(Source(calls), Sink(calls)).sync(5)
+    statistics = WeightSync(Source(calls), Sink(calls), WeightSyncConfig(verify="never")).sync(5)
     assert calls == ["load", "give a", "take a", "give b", "take b", "reset"]
     assert statistics.num_tensors == 2
     assert statistics.num_bytes == 6 * 4 + 4 * 2
@@ -78,7 +84,22 @@ def test_weights_stream_through_and_the_cache_is_reset_last():
 def test_a_sink_that_keeps_its_version_is_noticed():
     calls = []
     with pytest.raises(StaleWeightsError, match="reports policy version 0 after a sync of version"):
-        WeightSync(Source(calls), Sink(calls, deaf=True)).sync(5)
+        WeightSync(Source(calls), Sink(calls, deaf=True), WeightSyncConfig()).sync(5)
+
+
+@pytest.mark.parametrize(("verify", "count"), [("never", 0), ("first", 1), ("always", 2)])
+def test_copies_are_verified_when_asked_for(verify, count):
+    calls = []
+    sync = WeightSync(Source(calls), Sink(calls), WeightSyncConfig(verify=verify))
+    sync.sync(1)
+    sync.sync(2)
+    assert calls.count("verify a b") == count
+
+
+def test_a_copy_that_differs_is_named():
+    sync = WeightSync(Source([]), Sink([], differing=["b"]), WeightSyncConfig())
+    with pytest.raises(WeightCopyError, match="version 4 1 of 2 tensors of the engine .* first b"):
+        sync.sync(4)
 
 
 def test_stale_responses_and_judgements_are_noticed():

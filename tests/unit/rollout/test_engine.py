@@ -7,6 +7,7 @@ import torch
 from megatron_urpo.rollout.engine import EngineVersionError, check_version
 from megatron_urpo.rollout.interface import GenerationRequest
 from megatron_urpo.types import FinishReason
+from megatron_urpo.weight_digest import tensor_digest
 from tests.unit.rollout.conftest import (
     END_TOKEN,
     VOCABULARY,
@@ -67,6 +68,22 @@ class TestWeights:
         assert before.token_ids != after.token_ids
         assert after.token_ids == reference_greedy(reference, SHORT_PROMPT, 12)
         assert (before.policy_version, after.policy_version) == (1, 2)
+
+    def test_every_tensor_that_differs_is_found(self, engine, reference):
+        digests = {name: tensor_digest(tensor) for name, tensor in weights_of(reference)}
+        assert engine.differing_weights(digests) == []
+        # One element of each tensor, changed by one bit in the trainer's copy.
+        for name, tensor in weights_of(reference):
+            tensor.view(-1).view(torch.int32)[tensor.numel() // 3] ^= 1
+            changed_digests = digests | {name: tensor_digest(tensor)}
+            tied_copy = {"lm_head.weight"} if name.endswith("embed_tokens.weight") else set()
+            differing = set(engine.differing_weights(changed_digests))
+            assert {name} <= differing <= {name} | tied_copy
+
+    def test_a_missing_tensor_differs(self, engine, reference):
+        digests = {name: tensor_digest(tensor) for name, tensor in weights_of(reference)}
+        del digests["model.norm.weight"]
+        assert engine.differing_weights(digests) == ["model.norm.weight"]
 
     def test_a_long_prompt_is_not_answered_from_the_cache_of_older_weights(self, engine, reference):
         greedy(engine, LONG_PROMPT)
