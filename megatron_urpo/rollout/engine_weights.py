@@ -80,9 +80,7 @@ def _pieces(name: str, module: Any, engine_ranks: int) -> Iterator[PieceDigest]:
     elif kind == "RowParallelLinear":
         weight = _read(module)
         width = weight.shape[1]
-        digest = tensor_digest(
-            weight, first_column=module.tp_rank * width, num_columns=width * module.tp_size
-        )
+        digest = tensor_digest(weight, first_column=module.tp_rank * width)
         yield PieceDigest(f"{name}.weight", digest, 1)
     elif kind in ("VocabParallelEmbedding", "ParallelLMHead"):
         shard = module.shard_indices
@@ -129,7 +127,7 @@ def _read(module: Any) -> Tensor:
     identity = torch.eye(columns, dtype=dtype, device=module.weight.device)
     with torch.no_grad():
         parts = [multiply(rows, module.weight, None) for rows in identity.split(_IDENTITY_ROWS)]
-    return torch.cat(parts).t().contiguous()
+    return torch.cat(parts).t()
 
 
 def _replace_last(name: str, last: str) -> str:

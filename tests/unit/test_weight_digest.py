@@ -7,17 +7,24 @@ from megatron_urpo.weight_digest import add_digests, tensor_digest
 
 
 def by_definition(tensor):
-    """Sum of bits * hash(index) with Python's integers."""
+    """Sum of bits * hash(row) * hash(column) with Python's integers."""
 
     def signed(number):
         return (number + 2**63) % 2**64 - 2**63
 
-    width = {2: torch.int16, 4: torch.int32}[tensor.element_size()]
-    total = 0
-    for index, bits in enumerate(tensor.reshape(-1).view(width).tolist()):
+    def hashed(index):
         mixed = signed(index * 6364136223846793005 + 1442695040888963407)
-        total += bits * (mixed ^ (mixed >> 33))
-    return signed(total)
+        return (mixed ^ (mixed >> 33)) | 1
+
+    width = {2: torch.int16, 4: torch.int32}[tensor.element_size()]
+    rows = tensor.view(width).tolist()
+    return signed(
+        sum(
+            bits * hashed(row) * hashed(column)
+            for row, line in enumerate(rows)
+            for column, bits in enumerate(line)
+        )
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -37,7 +44,7 @@ def test_long_tensors_are_digested_in_pieces(monkeypatch):
 def test_pieces_add_up_wherever_they_are_cut(row, column):
     whole = torch.arange(30, dtype=torch.float32).view(6, 5)
     pieces = [
-        tensor_digest(part, first_row=first_row, first_column=first_column, num_columns=5)
+        tensor_digest(part, first_row=first_row, first_column=first_column)
         for first_row, rows in ((0, whole[:row]), (row, whole[row:]))
         for first_column, part in ((0, rows[:, :column]), (column, rows[:, column:]))
         if part.numel()
