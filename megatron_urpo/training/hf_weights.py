@@ -63,7 +63,7 @@ def _layer_rule(megatron: str, hf: tuple[str, ...], layout: Layout) -> Rule:
 
 
 _QKV_WEIGHTS = tuple(f"self_attn.{name}_proj.weight" for name in "qkv")
-QKV_BIASES = tuple(f"self_attn.{name}_proj.bias" for name in "qkv")
+_QKV_BIASES = tuple(f"self_attn.{name}_proj.bias" for name in "qkv")
 _GATE_UP = ("mlp.gate_proj.weight", "mlp.up_proj.weight")
 # Norms have two names: with Transformer Engine they belong to the linear that follows.
 LAYER_RULES = tuple(
@@ -76,7 +76,7 @@ LAYER_RULES = tuple(
             Layout.WHOLE,
         ),
         ("self_attention.linear_qkv.weight", _QKV_WEIGHTS, Layout.QKV),
-        ("self_attention.linear_qkv.bias", QKV_BIASES, Layout.QKV),
+        ("self_attention.linear_qkv.bias", _QKV_BIASES, Layout.QKV),
         ("self_attention.q_layernorm.weight", ("self_attn.q_norm.weight",), Layout.WHOLE),
         ("self_attention.k_layernorm.weight", ("self_attn.k_norm.weight",), Layout.WHOLE),
         ("self_attention.linear_proj.weight", ("self_attn.o_proj.weight",), Layout.COLUMNS),
@@ -145,7 +145,7 @@ def hf_shapes(rule: Rule, shape: ModelShape) -> list[tuple[int, ...]]:
     if rule.layout is Layout.VOCAB:
         return [(shape.vocab_size, shape.hidden_size)]
     if rule.layout is Layout.QKV:
-        return qkv if rule.hf == QKV_BIASES else [(*rows, shape.hidden_size) for rows in qkv]
+        return qkv if rule.hf[0].endswith(".bias") else [(*rows, shape.hidden_size) for rows in qkv]
     if rule.layout is Layout.GATE_UP:
         return [(shape.ffn_hidden_size, shape.hidden_size)] * 2
     if rule.layout is Layout.COLUMNS:

@@ -1,4 +1,4 @@
-"""Learns from recorded groups on any number of ranks, and writes what came of it.
+"""Learns from recorded groups on any number of ranks, writes what came of it, and goes on alone.
 
 replay_worker.py RECORDED_RUN STEP OUTPUT <config and overrides as for urpo train>
 """
@@ -39,6 +39,7 @@ def main(recorded: Path, step: int, output: Path, config_path: str, *overrides: 
             output.mkdir(parents=True, exist_ok=True)
             (output / "values.json").write_text(json.dumps(values))
             save_file(weights, output / "weights.safetensors")
+        trainer.run()
 
 
 if __name__ == "__main__":

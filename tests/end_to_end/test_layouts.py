@@ -1,4 +1,4 @@
-"""The loop on two data-parallel ranks: it runs, and it learns what one rank learns."""
+"""The loop on several ranks: it runs, and it learns what one rank learns."""
 
 from __future__ import annotations
 
@@ -32,15 +32,19 @@ def torchrun(ranks: int, *arguments: object) -> None:
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-6000:]
 
 
-def replay(ranks: int, recorded: Path, model: Path, directory: Path) -> tuple[dict, dict]:
+def replay(
+    ranks: int, recorded: Path, model: Path, directory: Path, layout: dict[str, int]
+) -> tuple[dict, dict]:
     overrides = {
         "--model.path": model,
         "--run.directory": directory,
+        "--run.steps": 3,
         "--weight_sync.max_mismatch": 0,  # the groups were sampled by the weights of a later step
+        "--checkpoint.every": 0,
         "--training.optimizer.lr": 1e-3,
         "--training.optimizer.adam_eps": 1e-4,  # small gradients must not turn into signs
         "--training.optimizer.clip_grad": 0.05,  # active, so that the global norm matters
-    }
+    } | {f"--{key}": size for key, size in layout.items()}
     torchrun(
         ranks,
         REPOSITORY / "tests" / "end_to_end" / "replay_worker.py",
@@ -51,35 +55,67 @@ def replay(ranks: int, recorded: Path, model: Path, directory: Path) -> tuple[di
     return values, load_file(directory / "weights.safetensors")
 
 
-def test_two_ranks_learn_what_one_rank_learns(complete_run, warm_model, tmp_path):
+@pytest.fixture(scope="module")
+def alone(complete_run, warm_model, tmp_path_factory):
+    """What one rank learns from the recorded groups."""
+    return replay(1, complete_run, warm_model, tmp_path_factory.mktemp("alone"), {})
+
+
+TENSOR = {"training.tensor_model_parallel_size": 2}
+PIPELINE = {"training.pipeline_model_parallel_size": 2}
+SHARED_ENGINE = {"rollout.tensor_model_parallel_size": 2}
+
+
+@pytest.mark.parametrize(
+    ("ranks", "layout"),
+    [
+        pytest.param(2, {}, id="data"),
+        pytest.param(4, TENSOR | PIPELINE | SHARED_ENGINE, id="tensor_pipeline, engine TP 2"),
+        pytest.param(4, TENSOR, id="tensor_data, engine TP 1"),
+        pytest.param(
+            4, TENSOR | PIPELINE, id="tensor_pipeline, engine TP 1", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            4, TENSOR | SHARED_ENGINE, id="tensor_data, engine TP 2", marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_every_layout_learns_what_one_rank_learns(
+    alone, complete_run, warm_model, tmp_path, ranks, layout
+):
     groups = RolloutLog(complete_run).read(STEP)
     lengths = [sum(len(r.token_ids) for r in group.rollout.responses) for group in groups]
     assert len(set(lengths)) > 1
-    one, one_weights = replay(1, complete_run, warm_model, tmp_path / "one")
-    two, two_weights = replay(2, complete_run, warm_model, tmp_path / "two")
-    assert one["batching/all/loss_tokens"] == two["batching/all/loss_tokens"]
+    one, one_weights = alone
     assert sum(one[f"advantages/{r}/masked_groups"] for r in ("reasoning", "instruction")) == 1
+    mine, weights = replay(ranks, complete_run, warm_model, tmp_path, layout)
+    assert mine["batching/all/loss_tokens"] == one["batching/all/loss_tokens"]
     for name in ("training/all/loss", "training/all/grad_norm", "training/preference/entropy"):
-        assert two[name] == pytest.approx(one[name], rel=1e-4, abs=1e-7), name
+        assert mine[name] == pytest.approx(one[name], rel=1e-4, abs=1e-7), name
     start = load_file(warm_model / "model.safetensors")
     difference = change = 0.0
     for name, weight in one_weights.items():
         change += float((weight - start[name]).square().sum())
-        difference += float((two_weights[name] - weight).square().sum())
+        difference += float((weights[name] - weight).square().sum())
     assert change > 0
     assert (difference / change) ** 0.5 < 1e-4
+    check_the_loop_that_followed(tmp_path)
 
 
-def test_the_loop_runs_on_two_ranks(warm_model, tmp_path):
-    torchrun(
-        2, "-m", "megatron_urpo.cli", "train", TINY_CONFIG,
-        "--model.path", warm_model, "--run.directory", tmp_path, "--run.steps", 2,
-    )  # fmt: skip
-    records = read_metrics(tmp_path / "metrics.jsonl")
-    assert [record.step for record in records] == [0, 1]
+def check_the_loop_that_followed(directory: Path) -> None:
+    records = read_metrics(directory / "metrics.jsonl")
+    assert [record.step for record in records] == [0, 1, 2]
     assert all(record.values["weight_sync/all/mismatch_mean"] < 1e-4 for record in records)
     assert any(record.values["training/all/updates"] > 0 for record in records)
-    groups = RolloutLog(tmp_path).read(1)
+    groups = RolloutLog(directory).read(2)
     assert [group.prompt.index for group in groups] == list(range(6))
+
+
+def test_the_command_runs_on_two_ranks(warm_model, tmp_path):
+    torchrun(
+        2, "-m", "megatron_urpo.cli", "train", TINY_CONFIG,
+        "--model.path", warm_model, "--run.directory", tmp_path,
+        "--run.steps", 1, "--data.phase1_steps", 0,
+    )  # fmt: skip
     weights = load_file(tmp_path / "export" / "model.safetensors")
     assert all(torch.isfinite(tensor).all() for tensor in weights.values())
