@@ -22,12 +22,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from megatron_urpo.config import CheckpointConfig
+from megatron_urpo.types import RunError
+
 _MANIFEST = "manifest.json"
+_GIB = 1 << 30
 _READ_BLOCK = 1 << 22
 _FORMAT = 1
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(RunError):
     """A checkpoint that cannot be written or read; the message names it and the remedy."""
 
 
@@ -58,6 +62,7 @@ class Manifest:
     environment: dict[str, str]  # versions and git commit that wrote it
     layout: dict[str, int]  # parallel sizes that wrote it
     counters: dict[str, int] = field(default_factory=dict)  # skipped steps in a row, and the like
+    expected_tokens: dict[str, float] = field(default_factory=dict)  # mean length by kind of task
     files: dict[str, tuple[int, int]] = field(default_factory=dict)  # path -> (bytes, crc32)
     format: int = _FORMAT
 
@@ -74,30 +79,38 @@ class SavedCheckpoint:
         return self.directory / "policy"
 
 
+@dataclass(frozen=True, slots=True)
+class SaveStatistics:
+    """What a checkpoint cost."""
+
+    seconds: float
+    num_bytes: int  # of its files, the manifest left out
+
+
 class CheckpointStore:
     """The checkpoints of one run."""
 
-    def __init__(self, directory: Path, keep_last: int, ranks: Ranks) -> None:
+    def __init__(self, directory: Path, config: CheckpointConfig, ranks: Ranks) -> None:
         """Args:
         directory: <run>/checkpoints; made if absent.
-        keep_last: newest checkpoints to keep; older ones are deleted after a successful save.
         """
         self.directory = directory
-        self._keep_last = keep_last
+        self._keep_last = config.keep_last
+        self._keep_every = config.keep_every
         self._ranks = ranks
         if ranks.rank == 0:
             directory.mkdir(parents=True, exist_ok=True)
         ranks.barrier()
 
-    def save(self, manifest: Manifest, write_policy: Callable[[Path], None]) -> float:
-        """Writes a checkpoint; all ranks call it together.
+    def save(
+        self, manifest: Manifest, write_policy: Callable[[Path], None], expected_bytes: int = 0
+    ) -> SaveStatistics:
+        """Writes a checkpoint, then deletes those that need not be kept; all ranks together.
 
         Args:
             manifest: without its files, which are filled in here.
             write_policy: writes this rank's part into the directory it is given.
-
-        Returns:
-            seconds it took.
+            expected_bytes: what all ranks will write; where the disk has less nothing is begun.
 
         Raises:
             CheckpointError: the disk is full or not writable. The partial checkpoint is removed
@@ -109,7 +122,9 @@ class CheckpointStore:
         failure = None
         if self._ranks.rank == 0:
             shutil.rmtree(temporary, ignore_errors=True)
-            failure = self._attempt(lambda: (temporary / "policy").mkdir(parents=True))
+            failure = self._lack_of_space(expected_bytes) or self._attempt(
+                lambda: (temporary / "policy").mkdir(parents=True)
+            )
         self._raise_jointly(failure, temporary)
         failure = self._attempt(lambda: write_policy(temporary / "policy"))
         self._raise_jointly(failure, temporary)
@@ -124,8 +139,10 @@ class CheckpointStore:
         self._raise_jointly(failure, temporary)
         if self._ranks.rank == 0:
             for old in self._directories()[: -self._keep_last]:
-                shutil.rmtree(old)
-        return time.monotonic() - started
+                if not (self._keep_every and _step_of(old) % self._keep_every == 0):
+                    shutil.rmtree(old)
+        num_bytes = sum(size for size, _ in files.values())
+        return SaveStatistics(time.monotonic() - started, num_bytes)
 
     def newest_whole(self, model: dict[str, Any]) -> tuple[SavedCheckpoint | None, list[str]]:
         """Finds the newest checkpoint whose files are all there and unchanged.
@@ -211,6 +228,15 @@ class CheckpointStore:
         found = self._ranks.gather_objects(damage)
         return next((entry for entry in found if entry is not None), None)
 
+    def _lack_of_space(self, expected_bytes: int) -> str | None:
+        free = shutil.disk_usage(self.directory).free
+        if free >= expected_bytes:
+            return None
+        return (
+            f"it takes about {expected_bytes / _GIB:.2f} GiB and {free / _GIB:.2f} GiB are free; "
+            "free some disk space, or lower checkpoint.keep_last"
+        )
+
     @staticmethod
     def _attempt(action: Callable[[], None]) -> str | None:
         """Runs one rank's share of a save; the text of an I/O failure, for all ranks to share."""
@@ -253,6 +279,10 @@ def _publish(
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _step_of(directory: Path) -> int:
+    return int(directory.name.removeprefix("step_"))
 
 
 def _read_manifest(directory: Path) -> Manifest:

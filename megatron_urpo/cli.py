@@ -14,7 +14,7 @@ from megatron_urpo.checkpoint import CheckpointError
 from megatron_urpo.config import Config, ConfigError
 from megatron_urpo.data.jsonl import DataError
 from megatron_urpo.load_config import format_config, load_config
-from megatron_urpo.weight_sync import WeightMismatchError
+from megatron_urpo.types import RunError
 
 if TYPE_CHECKING:
     from megatron_urpo.supervised import SupervisedTrainer
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Callable[[argparse.Namespace, Sequence[str]], int] = parsed.command
     try:
         return command(parsed, overrides)
-    except (ConfigError, DataError, CheckpointError, WeightMismatchError, OSError) as error:
+    except (ConfigError, DataError, RunError, OSError) as error:
         print(f"urpo {parsed.name}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

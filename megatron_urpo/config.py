@@ -351,10 +351,11 @@ class CheckpointConfig:
 
     every: int = 25  # steps; 0: only at the end
     keep_last: int = 2  # newest checkpoints kept
+    keep_every: int = 0  # keep those whose step is a multiple of this too; 0: none
     resume: bool = True  # continue from the newest whole checkpoint of the run directory
 
     def __post_init__(self) -> None:
-        _require_not_negative("checkpoint", every=self.every)
+        _require_not_negative("checkpoint", every=self.every, keep_every=self.keep_every)
         _require_positive("checkpoint", keep_last=self.keep_last)
 
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from megatron_urpo.checkpoint import CheckpointError, CheckpointStore, Manifest, SavedCheckpoint
+from megatron_urpo.checkpoint import (
+    CheckpointError,
+    CheckpointStore,
+    Manifest,
+    SavedCheckpoint,
+    SaveStatistics,
+)
 from megatron_urpo.config import Config
 from megatron_urpo.environment import environment_record, save_environment
 from megatron_urpo.load_config import save_config
+from megatron_urpo.run_lock import lock_run_directory
 from megatron_urpo.training.parallel import Parallel
 from megatron_urpo.training.policy import Policy
 
@@ -22,20 +29,24 @@ class RunCheckpoints:
         self._policy = policy
         self._parallel = parallel
         self._environment = environment_record() if parallel.is_main else {}
-        self.store = CheckpointStore(
-            directory / "checkpoints", config.checkpoint.keep_last, parallel
-        )
+        self.store = CheckpointStore(directory / "checkpoints", config.checkpoint, parallel)
         # A run continues only what the same seed began from the same weights.
         self._identity = policy.identity() | {"run.seed": config.run.seed}
         self.saved_step = 0
+        self._lock: TextIO | None = None
 
     def resume(self) -> SavedCheckpoint | None:
         """Loads the newest whole checkpoint into the policy, and records what this run is.
 
+        Takes the directory for this program.
+
         Raises:
+            RunDirectoryBusyError: another program has it.
             CheckpointError: it is of another run, or all are damaged, or there are some although
                 checkpoint.resume = false. Nothing in the directory is changed then.
         """
+        if self._parallel.is_main and self._lock is None:
+            self._lock = lock_run_directory(self._directory)
         saved = None
         if self._config.checkpoint.resume:
             saved = self.load_newest()
@@ -71,19 +82,23 @@ class RunCheckpoints:
             metrics for the next record.
         """
         try:
-            return {"checkpoint/all/seconds": self.save(step, **manifest)}
+            saved = self.save(step, **manifest)
         except CheckpointError as error:
             self._say(f"WARNING: {error}. Training goes on and tries again later")
             return {"checkpoint/all/failed": 1}
+        return {
+            "checkpoint/all/seconds": saved.seconds,
+            "checkpoint/all/gib": saved.num_bytes / (1 << 30),
+        }
 
-    def save(self, step: int, **manifest: Any) -> float:
-        """Writes a checkpoint; returns the seconds it took.
+    def save(self, step: int, **manifest: Any) -> SaveStatistics:
+        """Writes a checkpoint.
 
         Args:
             manifest: the fields of Manifest that only the caller knows.
         """
         training = self._config.training
-        seconds = self.store.save(
+        saved = self.store.save(
             Manifest(
                 step=step,
                 model=self._identity,
@@ -92,14 +107,18 @@ class RunCheckpoints:
                     "world_size": self._parallel.world_size,
                     "tensor_model_parallel_size": training.tensor_model_parallel_size,
                     "pipeline_model_parallel_size": training.pipeline_model_parallel_size,
+                    "virtual_pipeline_model_parallel_size": (
+                        training.virtual_pipeline_model_parallel_size
+                    ),
                     "context_parallel_size": training.context_parallel_size,
                 },
                 **manifest,
             ),
             self._policy.save,
+            self._policy.state_bytes(),
         )
         self.saved_step = step
-        return seconds
+        return saved
 
     def _say(self, sentence: str) -> None:
         if self._parallel.is_main:

@@ -10,7 +10,7 @@ whole batch, so that everything behind it is a pure function computed alike ever
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from megatron_urpo.evaluation.records import record_evaluation
 from megatron_urpo.metrics import MetricsWriter, Timers
 from megatron_urpo.rewards.score import RewardScorer
 from megatron_urpo.rollout.collect import RolloutStatistics, collect
-from megatron_urpo.rollout.gather import deal, gather, this_replica
+from megatron_urpo.rollout.gather import deal, gather, mean_response_tokens, this_replica
 from megatron_urpo.rollout.interface import RolloutEngine
 from megatron_urpo.rollout_log import RolloutLog
 from megatron_urpo.run_checkpoints import RunCheckpoints
@@ -53,6 +53,7 @@ from megatron_urpo.types import (
     MicroBatch,
     Prompt,
     StepStatistics,
+    TaskKind,
     TrainingGroup,
 )
 from megatron_urpo.weight_sync import (
@@ -72,6 +73,8 @@ class RunState:
     step: int = 0  # steps completed
     policy_version: int = 0  # of the weights in the engine, raised by every sync
     skipped_in_a_row: int = 0  # updates left out because their gradient was not finite
+    # Mean response length of each kind in the last step that had it; the limits before.
+    expected_tokens: dict[TaskKind, float] = field(default_factory=dict)
 
 
 class Trainer:
@@ -193,7 +196,8 @@ class Trainer:
     ) -> list[Group]:
         """The rewarded groups of the whole batch, on every rank, in the order of the prompts."""
         counters = RolloutStatistics()
-        share = deal(prompts, self.replica.count, self.config.rollout)[self.replica.index]
+        shares = deal(prompts, self.replica.count, self.config.rollout, self.state.expected_tokens)
+        share = shares[self.replica.index]
         seed = int(np.random.SeedSequence([self.config.run.seed, step]).generate_state(1)[0])
         self.scorer.start_step(step)
         with self.timers("rollout"):
@@ -213,6 +217,7 @@ class Trainer:
         with self.timers("rollout"):
             groups = gather(finished, prompts, self.replica)
         check_versions((group.rollout for group in groups), self.state.policy_version)
+        self.state.expected_tokens |= mean_response_tokens(groups)
         values |= rollout_metrics(self.parallel.gather_objects(counters))
         if self._is_due(self.config.metrics.rollout_every, step) and self.parallel.is_main:
             self.rollout_log.write(step, groups)
@@ -318,6 +323,9 @@ class Trainer:
             "policy_version": self.state.policy_version,
             "data_state": self.mixture.state(),
             "counters": {"skipped_in_a_row": self.state.skipped_in_a_row},
+            "expected_tokens": {
+                kind.value: tokens for kind, tokens in self.state.expected_tokens.items()
+            },
         }
 
     def _resume(self) -> None:
@@ -328,7 +336,10 @@ class Trainer:
             self.mixture.load_state(manifest.data_state)
             # The sync that follows raises the version to the one the run had.
             self.state = RunState(
-                manifest.step, manifest.policy_version - 1, manifest.counters["skipped_in_a_row"]
+                manifest.step,
+                manifest.policy_version - 1,
+                manifest.counters["skipped_in_a_row"],
+                {TaskKind(kind): tokens for kind, tokens in manifest.expected_tokens.items()},
             )
         if self.parallel.is_main:
             self.rollout_log.cut_off(self.state.step)

@@ -28,6 +28,13 @@ Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 
 
+class RunError(RuntimeError):
+    """A run that cannot start or go on, for a reason that its user can act on.
+
+    The message is written for them: the command line shows it without a trace.
+    """
+
+
 class TaskKind(str, Enum):
     """The three kinds of task of the paper's Table 1."""
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from megatron_urpo.config import WeightSyncConfig
-from megatron_urpo.types import Float64Array, Rollout
+from megatron_urpo.types import Float64Array, Rollout, RunError
 from megatron_urpo.weight_digest import tensor_digest
 
 if TYPE_CHECKING:
@@ -44,15 +44,15 @@ class WeightSink(Protocol):
     def reset_prefix_cache(self) -> None: ...
 
 
-class StaleWeightsError(RuntimeError):
+class StaleWeightsError(RunError):
     """Something was generated, or is about to be, with weights of another version."""
 
 
-class WeightCopyError(RuntimeError):
+class WeightCopyError(RunError):
     """After a sync the engine does not hold the trainer's weights."""
 
 
-class WeightMismatchError(RuntimeError):
+class WeightMismatchError(RunError):
     """Engine and trainer disagree about the log-probabilities of the same tokens."""
 
 

@@ -22,6 +22,8 @@ import time
 from concurrent.futures import Future
 from typing import Any
 
+from megatron_urpo.types import RunError
+
 START_SECONDS = 120.0  # for importing the served module on a busy machine
 
 _BOOTSTRAP = (
@@ -36,7 +38,7 @@ class WorkerError(RuntimeError):
     """A job that has no result: its worker died of it or could not start."""
 
 
-class WorkerStartError(WorkerError):
+class WorkerStartError(WorkerError, RunError):
     """A worker that could not start: no job of this pool can succeed."""
 
 

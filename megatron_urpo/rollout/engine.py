@@ -24,7 +24,7 @@ from megatron_urpo.config import Config
 from megatron_urpo.rollout.engine_weights import differing_tensors, piece_digests
 from megatron_urpo.rollout.gather import this_replica
 from megatron_urpo.rollout.interface import Completion, Generation, GenerationRequest
-from megatron_urpo.types import FinishReason, Float32Array
+from megatron_urpo.types import FinishReason, Float32Array, RunError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,7 +46,7 @@ DEFAULT_ENVIRONMENT = {
 _GIB = 1 << 30
 
 
-class EngineVersionError(RuntimeError):
+class EngineVersionError(RunError):
     """The installed vLLM is outside the tested range."""
 
 

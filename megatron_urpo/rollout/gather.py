@@ -75,6 +75,15 @@ def expected_cost(
     return cost
 
 
+def mean_response_tokens(groups: Sequence[Group]) -> dict[TaskKind, float]:
+    """Mean length of the responses of each kind that is there: what the next step may expect."""
+    lengths: dict[TaskKind, list[int]] = {}
+    for group in groups:
+        of_kind = lengths.setdefault(group.kind, [])
+        of_kind += [len(response.token_ids) for response in group.rollout.responses]
+    return {kind: sum(of_kind) / len(of_kind) for kind, of_kind in lengths.items()}
+
+
 def longest_tokens(config: RolloutConfig) -> dict[TaskKind, float]:
     """`expected_tokens` while nothing is known: the length limits."""
     return {
@@ -92,10 +101,12 @@ def deal(
 ) -> list[list[Prompt]]:
     """Each replica's prompts, in batch order, with nearly equal expected costs.
 
+    expected_tokens are those of `expected_cost`; the length limits for a kind that is not there.
+
     The dearest prompt goes to the least loaded replica, and so on; ties go to the lower index, so
     that every rank computes the same shares. A replica may get none when prompts are few.
     """
-    expected = expected_tokens or longest_tokens(config)
+    expected = longest_tokens(config) | dict(expected_tokens or {})
     costs = [expected_cost(prompt, config, expected) for prompt in prompts]
     loads = [(0.0, replica) for replica in range(num_replicas)]
     shares: list[list[int]] = [[] for _ in range(num_replicas)]

@@ -39,10 +39,10 @@ from megatron_urpo.training.parallel import Parallel
 from megatron_urpo.training.pipeline import Pipeline, ShardLoss, TokenScores
 from megatron_urpo.training.sharded_state import load_sharded_state, save_sharded_state
 from megatron_urpo.training.weight_stream import stream_hf_weights
-from megatron_urpo.types import MicroBatch, TaskKind
+from megatron_urpo.types import MicroBatch, RunError, TaskKind
 
 
-class NonFiniteUpdatesError(RuntimeError):
+class NonFiniteUpdatesError(RunError):
     """Too many updates in a row had a gradient that is not finite."""
 
 
@@ -179,6 +179,16 @@ class Policy:
         models of any size.
         """
         return asdict(self.shape) | {"starting_weights": fingerprint(Path(self.config.model.path))}
+
+    def state_bytes(self) -> int:
+        """About what `save` writes, all ranks together. A collective."""
+        place = self.parallel
+        mine = 12 * sum(p.numel() for p in self._optimizer.distributed.get_parameters())
+        if place.data_parallel_rank == 0 and place.context_parallel_rank == 0:
+            mine += sum(p.numel() * p.element_size() for p in self._parameters())
+        total = torch.tensor(mine, dtype=torch.int64, device=place.device)
+        dist.all_reduce(total)
+        return int(total)
 
     def save(self, directory: str | Path) -> None:
         """Writes model and optimizer state into an existing, empty directory."""

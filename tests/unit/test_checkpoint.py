@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from megatron_urpo.checkpoint import CheckpointError, CheckpointStore, Manifest
+from megatron_urpo.config import CheckpointConfig
 
 MODEL = {"hidden_size": 8}
 
@@ -40,7 +41,8 @@ def write_policy(text: str):
 
 @pytest.fixture
 def store(tmp_path):
-    return CheckpointStore(tmp_path / "checkpoints", keep_last=2, ranks=OneRank())
+    config = CheckpointConfig(keep_last=2, keep_every=5)
+    return CheckpointStore(tmp_path / "checkpoints", config, OneRank())
 
 
 def test_save_keeps_the_last_ones_and_reads_back(store):
@@ -52,6 +54,32 @@ def test_save_keeps_the_last_ones_and_reads_back(store):
     assert saved.manifest.step == 3
     assert saved.manifest.data_state == {"position": 3}
     assert (saved.policy_directory / "weights").read_text() == "weights 3"
+
+
+def test_every_fifth_is_kept_too(store):
+    for step in range(3, 13):
+        store.save(manifest(step), write_policy("x"))
+    kept = sorted(int(p.name.removeprefix("step_")) for p in store.directory.iterdir())
+    assert kept == [5, 10, 11, 12]
+
+
+def test_the_cost_of_a_checkpoint_is_reported(store):
+    saved = store.save(manifest(1), write_policy("12345"))
+    assert saved.num_bytes == 5
+    assert saved.seconds > 0
+
+
+def test_a_checkpoint_that_cannot_fit_is_not_begun(store):
+    store.save(manifest(1), write_policy("good"))
+
+    def must_not_be_called(directory: Path) -> None:
+        raise AssertionError
+
+    with pytest.raises(
+        CheckpointError, match=r"takes about 1073741824\.00 GiB and .* GiB are free"
+    ):
+        store.save(manifest(2), must_not_be_called, expected_bytes=1 << 60)
+    assert [p.name for p in store.directory.iterdir()] == ["step_000001"]
 
 
 def test_no_checkpoint_yet(store):

@@ -18,7 +18,16 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # A component (a module or subpackage) imports only from components above its own line.
 LAYERS = (
     {"_core", "types"},
-    {"config", "environment", "judging", "progress", "charts", "stop_request", "weight_digest"},
+    {
+        "config",
+        "environment",
+        "judging",
+        "progress",
+        "charts",
+        "run_lock",
+        "stop_request",
+        "weight_digest",
+    },
     {"advantages", "batching", "data", "load_config", "metrics", "plan", "rewards"},
     {"rollout", "training"},
     {"checkpoint", "rollout_log", "step_statistics", "weight_sync"},

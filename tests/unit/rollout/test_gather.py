@@ -10,15 +10,18 @@ from megatron_urpo.rollout.gather import (
     expected_cost,
     gather,
     longest_tokens,
+    mean_response_tokens,
     this_replica,
 )
 from megatron_urpo.types import (
     ChatMessage,
+    FinishReason,
     Group,
     InstructionTask,
     PreferenceTask,
     Prompt,
     ReasoningTask,
+    Response,
     Rollout,
     TaskKind,
 )
@@ -55,6 +58,30 @@ def test_a_dear_prompt_is_balanced_by_cheap_ones():
     # Costs 850 and 410 each: two cheap ones are still lighter than the instruction.
     shares = deal(prompts, 2, CONFIG)
     assert [[p.index for p in share] for share in shares] == [[0], [1, 2, 3]]
+
+
+def test_expected_lengths_are_those_last_seen_where_there_are_any():
+    prompts = [prompt(0, TaskKind.INSTRUCTION), *(prompt(i) for i in range(1, 4))]
+    # Answers to instructions turned out short: 2 * (10 + 4 * 10) + judgement against 10 + 4 * 100.
+    shares = deal(prompts, 2, CONFIG, {TaskKind.INSTRUCTION: 10.0})
+    assert [[p.index for p in share] for share in shares] == [[1, 3], [0, 2]]
+
+
+def test_mean_length_of_each_kind():
+    def with_lengths(kind, *lengths):
+        responses = tuple(
+            Response((1,) * n, np.zeros(n, np.float32), "", FinishReason.STOP, 1) for n in lengths
+        )
+        rollout = Rollout(prompt(0, kind), responses, None)
+        return Group(rollout, np.zeros(len(lengths)), np.ones(len(lengths), dtype=bool))
+
+    groups = [
+        with_lengths(TaskKind.REASONING, 2, 4),
+        with_lengths(TaskKind.PREFERENCE, 7),
+        with_lengths(TaskKind.REASONING, 3, 3),
+    ]
+    expected = {TaskKind.REASONING: 3.0, TaskKind.PREFERENCE: 7.0}
+    assert mean_response_tokens(groups) == expected
 
 
 def test_more_replicas_than_prompts_leave_some_idle():

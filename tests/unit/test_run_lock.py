@@ -1,0 +1,26 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from megatron_urpo.run_lock import RunDirectoryBusyError, lock_run_directory
+
+
+def test_a_second_run_is_refused_and_told_who_has_the_directory(tmp_path):
+    lock = lock_run_directory(tmp_path / "run")
+    with pytest.raises(RunDirectoryBusyError, match=f"process {os.getpid()} on "):
+        lock_run_directory(tmp_path / "run")
+    lock.close()
+    lock_run_directory(tmp_path / "run").close()
+
+
+def test_a_killed_run_leaves_no_lock(tmp_path):
+    script = (
+        "import os, pathlib, signal, sys\n"
+        "from megatron_urpo.run_lock import lock_run_directory\n"
+        "lock = lock_run_directory(pathlib.Path(sys.argv[1]))\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
+    lock_run_directory(tmp_path).close()
