@@ -29,7 +29,7 @@ import numpy as np
 
 from benchmarks.machine import describe_machine
 from megatron_urpo.environment import environment_record
-from megatron_urpo.evaluation.bootstrap import bootstrap_interval
+from megatron_urpo.evaluation.comparison import Difference, paired_difference
 from megatron_urpo.evaluation.records import read_items, read_summaries
 from megatron_urpo.load_config import load_config
 from megatron_urpo.metrics import read_metrics
@@ -53,16 +53,13 @@ COMPARISONS = (
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The mean paired difference of a metric between two models."""
+    """How much better one model is than another, item by item."""
 
     metric: str
     better: str
     baseline: str
     seed: int
-    difference: float
-    low: float  # 95 % bootstrap interval
-    high: float
-    items: int
+    difference: Difference
 
 
 def main() -> None:
@@ -129,17 +126,14 @@ def urpo(*arguments: object) -> None:
 
 def compare(directory: Path, metric: str, better: str, baseline: str, seed: int) -> Comparison:
     """The paired difference of one seed."""
-    values = []
-    for label in (better, baseline):
-        items = read_items(directory / f"seed_{seed}" / label.replace(" ", "_"), label)
-        values.append({(i.source, i.key): i.values[metric] for i in items if metric in i.values})
-    # An item that the verifier could not decide for one of the models has no difference.
-    common = sorted(values[0].keys() & values[1].keys())
-    differences = [values[0][key] - values[1][key] for key in common]
-    low, high = bootstrap_interval(differences)
-    return Comparison(
-        metric, better, baseline, seed, float(np.mean(differences)), low, high, len(differences)
+    ours, theirs = (
+        read_items(directory / f"seed_{seed}" / label.replace(" ", "_"), label)
+        for label in (better, baseline)
     )
+    difference = paired_difference(metric, ours, theirs)
+    if difference is None:
+        raise ValueError(f"{better} and {baseline} of seed {seed} share no item with {metric}")
+    return Comparison(metric, better, baseline, seed, difference)
 
 
 def summarise(directory: Path, seeds: range) -> None:
@@ -166,10 +160,7 @@ def summarise(directory: Path, seeds: range) -> None:
             print(f"{metric:<28}{cells}")
     print()
     for c in comparisons:
-        print(
-            f"{c.metric:<26} {c.better} - {c.baseline:<14} seed {c.seed}: {c.difference:+.3f} "
-            f"[{c.low:+.3f}, {c.high:+.3f}], {c.items} items"
-        )
+        print(f"{c.metric:<26} {c.better} - {c.baseline:<14} seed {c.seed}: {c.difference}")
     print(f"\nself-rewarded groups with a usable, varied judgement: {judgements}")
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(

@@ -218,7 +218,10 @@ class Trainer:
             groups = gather(finished, prompts, self.replica)
         check_versions((group.rollout for group in groups), self.state.policy_version)
         self.state.expected_tokens |= mean_response_tokens(groups)
-        values |= rollout_metrics(self.parallel.gather_objects(counters))
+        # The ranks of one engine count the same.
+        mine = counters if self.replica.is_lead else None
+        replicas = [found for found in self.parallel.gather_objects(mine) if found is not None]
+        values |= rollout_metrics(replicas)
         if self._is_due(self.config.metrics.rollout_every, step) and self.parallel.is_main:
             self.rollout_log.write(step, groups)
         return groups

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from megatron_urpo.evaluation.comparison import paired_difference
 from megatron_urpo.evaluation.held_out import Evaluation, EvaluationItem
 
 EVALUATIONS_FILE = "evaluations.jsonl"
@@ -52,7 +53,7 @@ def read_summaries(directory: Path) -> dict[str, dict[str, Any]]:
 
 
 def print_evaluations(directory: Path) -> None:
-    """All evaluations of a run side by side."""
+    """All evaluations of a run side by side, and how far the last two are apart."""
     summaries = read_summaries(directory)
     names = dict.fromkeys(name for summary in summaries.values() for name in summary["values"])
     width = max(len(name) for name in names)
@@ -64,3 +65,11 @@ def print_evaluations(directory: Path) -> None:
             for label, size in columns.items()
         ]
         print(f"{name:<{width}}" + "".join(cells))
+    if len(summaries) > 1:
+        before, last = list(summaries)[-2:]
+        print(f"\n{last} - {before}, item by item, with 95 % bootstrap intervals:")
+        ours, theirs = read_items(directory, last), read_items(directory, before)
+        for name in names:
+            difference = paired_difference(name, ours, theirs)
+            if difference is not None:
+                print(f"{name:<{width}}  {difference}")

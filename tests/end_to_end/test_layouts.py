@@ -109,6 +109,8 @@ def check_the_loop_that_followed(directory: Path) -> None:
     assert any(record.values["training/all/updates"] > 0 for record in records)
     groups = RolloutLog(directory).read(2)
     assert [group.prompt.index for group in groups] == list(range(6))
+    sampled = sum(len(r.token_ids) for group in groups for r in group.rollout.responses)
+    assert records[2].values["rollout/all/response_tokens"] == sampled
 
 
 def test_the_command_runs_on_two_ranks(warm_model, tmp_path):

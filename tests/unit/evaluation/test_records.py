@@ -37,3 +37,18 @@ def test_the_latest_evaluation_of_a_label_counts(tmp_path, capsys):
         "0.200",
         "0.500",
     ]
+
+
+def test_the_last_two_evaluations_are_compared_item_by_item(tmp_path, capsys):
+    for label, values in (("base", (0.0, 0.0, 1.0)), ("SFT", (1.0, 1.0, 0.0))):
+        items = tuple(
+            EvaluationItem("sums", str(key), {"reasoning/accuracy": value}, "")
+            for key, value in enumerate(values)
+        )
+        record_evaluation(
+            tmp_path, Evaluation(label, 0, 1, {"reasoning/accuracy": 0.5}, items=items)
+        )
+    print_evaluations(tmp_path)
+    *_, title, line = capsys.readouterr().out.splitlines()
+    assert title == "SFT - base, item by item, with 95 % bootstrap intervals:"
+    assert line == "reasoning/accuracy  +0.333 [-1.000, +1.000], 3 items"
