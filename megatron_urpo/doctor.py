@@ -7,10 +7,8 @@ also works where those are broken.
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import json
 import os
-import re
 import shutil
 import struct
 import subprocess
@@ -22,6 +20,7 @@ from enum import Enum
 from pathlib import Path
 
 from megatron_urpo.config import Config, ConfigError
+from megatron_urpo.environment import installed_version, release
 from megatron_urpo.training.hf_config import read_model_shape
 
 GIB = 1 << 30
@@ -268,21 +267,6 @@ def _safetensors_problem(path: Path) -> str | None:
     ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
     expected = 8 + length + max(ends, default=0)
     return None if size == expected else f"{path} has {size} bytes instead of {expected}: cut off"
-
-
-def installed_version(name: str) -> str | None:
-    """Version of a distribution from its metadata, None when it is not installed."""
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def release(version: str) -> tuple[int, int]:
-    """(2, 13) for "2.13.0+cpu"."""
-    numbers = [int(number) for number in re.findall(r"\d+", version.split("+")[0])]
-    major, minor = (*numbers, 0, 0)[:2]
-    return major, minor
 
 
 def available_memory(

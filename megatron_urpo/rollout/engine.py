@@ -41,6 +41,10 @@ DEFAULT_ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
 }
 
+# rollout.quantization in vLLM's words. It quantizes full-precision weights as it loads them, and so
+# again at every reload. Its method named "fp8" is for checkpoints that are in FP8 already.
+_QUANTIZATION = {"none": None, "fp8": "fp8_per_channel"}
+
 _GIB = 1 << 30
 
 
@@ -264,6 +268,7 @@ def _build(config: Config) -> LLM:
         skip_tokenizer_init=True,
         generation_config="vllm",  # nothing but our own sampling parameters
         dtype=config.model.params_dtype if rollout.dtype == "auto" else rollout.dtype,
+        quantization=_QUANTIZATION[rollout.quantization],
         seed=config.run.seed,
         max_model_len=rollout.max_model_len,
         max_num_seqs=rollout.max_num_seqs,

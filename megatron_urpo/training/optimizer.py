@@ -13,7 +13,8 @@ from megatron.core.optimizer import get_megatron_optimizer
 from megatron.core.optimizer.clip_grads import clip_grad_by_total_norm_fp32
 from megatron.core.optimizer.distrib_optimizer import DistributedOptimizer
 
-from megatron_urpo.config import OptimizerConfig
+from megatron_urpo.config import OptimizerConfig, TrainingConfig
+from megatron_urpo.training import fp8
 from megatron_urpo.training.platform import Platform, cuda_type_names
 
 
@@ -42,13 +43,16 @@ class StepOutcome:
     skipped: bool  # the gradient was not finite: weights and optimizer state are untouched
 
 
-def wrap_model(model: torch.nn.Module, transformer_config: Any) -> DistributedDataParallel:
+def wrap_model(
+    model: torch.nn.Module, transformer_config: Any, training: TrainingConfig
+) -> DistributedDataParallel:
     """Gradient buffers in fp32, reduced once a step; summed, not averaged, over the ranks."""
     ddp_config = DistributedDataParallelConfig(
         grad_reduce_in_fp32=True,
         use_distributed_optimizer=True,
         overlap_grad_reduce=False,
         overlap_param_gather=False,
+        **fp8.ddp_arguments(training),
     )
     return DistributedDataParallel(transformer_config, ddp_config, model)
 
@@ -57,7 +61,11 @@ class Optimizer:
     """Steps, clips and skips. Weight decay leaves out biases and norms, as Megatron does."""
 
     def __init__(
-        self, model: DistributedDataParallel, config: OptimizerConfig, platform: Platform
+        self,
+        model: DistributedDataParallel,
+        config: OptimizerConfig,
+        training: TrainingConfig,
+        platform: Platform,
     ) -> None:
         dtype = next(model.parameters()).dtype
         megatron_config = MegatronOptimizerConfig(
@@ -72,6 +80,7 @@ class Optimizer:
             bf16=dtype == torch.bfloat16,
             params_dtype=dtype,
             use_distributed_optimizer=True,
+            **fp8.optimizer_arguments(training),
         )
         self._config = config
         self._platform = platform

@@ -6,6 +6,7 @@ torch.distributed world, so `initialize` comes before the engine is built.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from megatron.core.tensor_parallel import model_parallel_cuda_manual_seed
 
 from megatron_urpo.config import Config, ConfigError, TrainingConfig
 from megatron_urpo.training import platform as platforms
+from megatron_urpo.training.fp8 import row_multiple
 from megatron_urpo.training.platform import Launch, Platform
 
 
@@ -35,6 +37,7 @@ class Parallel:
     pipeline_parallel_rank: int
     pipeline_parallel_size: int
     context_parallel_size: int
+    row_multiple: int = 1  # of the tokens a rank multiplies at a time: what FP8 asks for
 
     @property
     def device(self) -> torch.device:
@@ -58,10 +61,10 @@ class Parallel:
     @property
     def pad_multiple(self) -> int:
         """Tokens of a micro-batch come in multiples of this."""
-        multiple = self.tensor_parallel_size
-        if self.context_parallel_size > 1:
-            multiple *= 2 * self.context_parallel_size
-        return multiple
+        # Every tensor-parallel and context-parallel rank gets whole rows; the latter two stretches.
+        stretches = 2 if self.context_parallel_size > 1 else 1
+        rows = math.lcm(stretches, self.row_multiple)
+        return rows * self.tensor_parallel_size * self.context_parallel_size
 
     def barrier(self) -> None:
         """Waits for all ranks."""
@@ -88,7 +91,7 @@ def initialize(config: Config) -> Parallel:
     platform = platforms.detect(launch)
     platforms.install(platform)
     if config.run.deterministic:
-        torch.use_deterministic_algorithms(True)
+        platforms.use_deterministic_algorithms(platform)
     if not dist.is_initialized():
         _join_world(platform, launch, config.run.distributed_timeout_minutes)
     parallel_state.initialize_model_parallel(
@@ -112,6 +115,7 @@ def initialize(config: Config) -> Parallel:
         pipeline_parallel_rank=parallel_state.get_pipeline_model_parallel_rank(),
         pipeline_parallel_size=training.pipeline_model_parallel_size,
         context_parallel_size=training.context_parallel_size,
+        row_multiple=row_multiple(training),
     )
 
 
