@@ -18,7 +18,6 @@ log-probs is not exactly 1 at the first update. The other three are functions of
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 

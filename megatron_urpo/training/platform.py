@@ -17,7 +17,7 @@ import os
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -57,7 +57,7 @@ class Platform:
 
     device: torch.device
     backend: str  # of torch.distributed
-    facts: DeviceFacts = DeviceFacts()
+    facts: DeviceFacts = field(default_factory=DeviceFacts)
 
     @property
     def is_cuda(self) -> bool:

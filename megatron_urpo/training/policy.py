@@ -100,9 +100,7 @@ class Policy:
         load_hf_weights(model, config.model.path, shape, parallel)
         self._transformer_config = get_model_config(model)
         self._model = wrap_model(model, self._transformer_config, config.training)
-        self._optimizer = Optimizer(
-            self._model, optimizer, config.training, parallel.platform
-        )
+        self._optimizer = Optimizer(self._model, optimizer, config.training, parallel.platform)
         self._transformer_config.finalize_model_grads_func = _sum_gradients
         self._reference: list[Tensor] | None = None
         if config.training.kl_beta > 0:
