@@ -41,8 +41,9 @@ DEFAULT_ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
 }
 
-# rollout.quantization in vLLM's words. It quantizes full-precision weights as it loads them, and so
-# again at every reload. Its method named "fp8" is for checkpoints that are in FP8 already.
+# rollout.quantization in vLLM's words: scales for every output channel and every token, found when
+# full-precision weights are loaded, and so again at every reload. The output layer is left out.
+# vLLM's own method "fp8" is for checkpoints that are in FP8 already.
 _QUANTIZATION = {"none": None, "fp8": "fp8_per_channel"}
 
 _GIB = 1 << 30

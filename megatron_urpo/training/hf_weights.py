@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from megatron_urpo.config import ConfigError
+from megatron_urpo.training.fp8_parameters import keep_exact, plain
 from megatron_urpo.training.hf_config import ModelShape
 from megatron_urpo.training.model import padded_vocab_size
 from megatron_urpo.training.parallel import Parallel
@@ -158,6 +159,7 @@ def load_hf_weights(
             )
         with torch.no_grad():
             parameter.copy_(shard)
+        keep_exact(parameter, shard)
 
 
 def stream_hf_weights(
@@ -322,6 +324,7 @@ def _parameter_of(rule: Rule, layer: int | None, parameters: dict[str, Tensor]) 
 def _gather(
     parameter: Tensor, layout: Layout, shape: ModelShape, parallel: Parallel
 ) -> list[Tensor]:
+    parameter = plain(parameter)
     shards = [parameter]
     if parallel.tensor_parallel_size > 1 and layout is not Layout.WHOLE:
         shards = [torch.empty_like(parameter) for _ in range(parallel.tensor_parallel_size)]
