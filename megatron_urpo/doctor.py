@@ -15,12 +15,12 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
 from megatron_urpo.config import Config, ConfigError
+from megatron_urpo.doctor_gpu import check_gpu_machine
 from megatron_urpo.environment import installed_version, release
+from megatron_urpo.finding import Finding, Status
 from megatron_urpo.training.hf_config import read_model_shape
 
 GIB = 1 << 30
@@ -34,32 +34,10 @@ TESTED_RELEASES: tuple[tuple[tuple[str, ...], tuple[int, int], tuple[int, int]],
 SUPPORTED_PYTHON = ((3, 11), (3, 14))
 # Their CUDA wheels break transformers on a CPU build of torch.
 BREAKING_ON_CPU = ("torchvision", "torchaudio", "torchcodec")
-OPTIONAL = (
-    ("transformer-engine", "FP8 and fused layers on GPUs"),
-    ("apex", "fused optimizers on GPUs (NVIDIA's, built from source; PyPI's apex is another)"),
-    ("wandb", "metrics.wandb_project"),
-)
+OPTIONAL = (("wandb", "metrics.wandb_project"),)
 NEEDED_DISK_GIB = 5.0  # a quickstart's checkpoints and export
 NEEDED_MEMORY_GIB = 10.0  # measured peak of a 135M model in training and rollout: 8.3 GB
 _REBUILD = ".venv/bin/pip install --no-deps --no-build-isolation --editable ."
-
-
-class Status(str, Enum):
-    """How a check went; only FAILURE keeps a run from working."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILURE = "failure"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The outcome of one check."""
-
-    name: str
-    status: Status
-    detail: str
-    remedy: str = ""  # a command or a sentence; empty when there is nothing to mend
 
 
 def run_checks(config: Config | None = None) -> list[Finding]:
@@ -67,6 +45,7 @@ def run_checks(config: Config | None = None) -> list[Finding]:
     findings = [check_python(), check_compiler(), check_extension()]
     findings += [check_release(names, low, high) for names, low, high in TESTED_RELEASES]
     findings += check_breaking_packages()
+    findings += check_gpu_machine(config)
     findings += [check_optional(name, purpose) for name, purpose in OPTIONAL]
     findings += [check_bubblewrap(), check_memory()]
     findings.append(check_disk(Path(config.run.directory if config else ".")))

@@ -18,10 +18,10 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # A component (a module or subpackage) imports only from components above its own line.
 LAYERS = (
     {"_core", "types"},
-    {"config", "environment", "judging", "progress", "charts", "stop_request"},
+    {"config", "environment", "finding", "judging", "progress", "charts", "stop_request"},
     {"advantages", "data", "load_config", "metrics", "plan", "rewards"},
     {"batching", "rollout", "training"},
-    {"checkpoint", "rollout_log", "step_statistics", "weight_sync"},
+    {"checkpoint", "doctor_gpu", "rollout_log", "step_statistics", "weight_sync"},
     {"doctor", "evaluation", "report_samples", "run_checkpoints"},
     {"report", "supervised", "trainer"},
     {"build"},
