@@ -37,6 +37,7 @@ BREAKING_ON_CPU = ("torchvision", "torchaudio", "torchcodec")
 OPTIONAL = (("wandb", "metrics.wandb_project"),)
 NEEDED_DISK_GIB = 5.0  # a quickstart's checkpoints and export
 NEEDED_MEMORY_GIB = 10.0  # measured peak of a 135M model in training and rollout: 8.3 GB
+_INSTALL = "make install, on a machine with GPUs make install-gpu"
 _REBUILD = ".venv/bin/pip install --no-deps --no-build-isolation --editable ."
 
 
@@ -110,7 +111,7 @@ def check_release(names: Sequence[str], low: tuple[int, int], high: tuple[int, i
     tested = f"{low[0]}.{low[1]} up to, not including, {high[0]}.{high[1]}"
     found = [(name, version) for name in names if (version := installed_version(name))]
     if not found:
-        return Finding(names[0], Status.FAILURE, "not installed", "make install")
+        return Finding(names[0], Status.FAILURE, "not installed", _INSTALL)
     name, version = found[0]
     if low <= release(version) < high:
         return Finding(names[0], Status.OK, f"{name} {version}")
@@ -118,7 +119,7 @@ def check_release(names: Sequence[str], low: tuple[int, int], high: tuple[int, i
         names[0],
         Status.WARNING,
         f"{name} {version} is outside the tested releases ({tested})",
-        "make install (the lock pins a tested release)",
+        f"{_INSTALL} (the locks pin tested releases)",
     )
 
 
