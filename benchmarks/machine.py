@@ -6,6 +6,8 @@ import os
 import platform
 from pathlib import Path
 
+import torch
+
 
 def describe_machine() -> str:
     """Processor, cores, memory and system in one line."""
@@ -17,5 +19,11 @@ def describe_machine() -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
         f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB, "
-        f"{platform.system()} {platform.machine()}, no GPU"
+        f"{platform.system()} {platform.machine()}, {_describe_gpus()}"
     )
+
+
+def _describe_gpus() -> str:
+    if not torch.cuda.is_available():
+        return "no GPU"
+    return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"

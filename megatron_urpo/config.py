@@ -139,6 +139,7 @@ class RolloutConfig:
     max_num_seqs: int = 64  # sequences decoded together
     tensor_model_parallel_size: int = 1  # ranks of one engine
     dtype: str = "auto"  # of the engine; auto: model.params_dtype
+    quantization: str = "none"  # of the engine's linear layers; fp8: by vLLM, anew at every sync
     kv_cache_gib: float = 1.0  # CPU: memory of the KV cache
     gpu_memory_utilization: float = 0.6  # GPU: share of device memory of the engine
     enforce_eager: bool = False
@@ -165,6 +166,7 @@ class RolloutConfig:
             f"rollout.group_size = {self.group_size}: a group needs at least 2 responses",
         )
         _require_choice("rollout.dtype", self.dtype, ("auto", "bfloat16", "float32"))
+        _require_choice("rollout.quantization", self.quantization, ("none", "fp8"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +282,12 @@ class TrainingConfig:
     context_parallel_size: int = 1
     sequence_parallel: bool = False  # norms and residuals cut along the tokens over the TP ranks
     transformer_impl: str = "auto"  # local (CPU), transformer_engine, or auto by platform
+    fp8: str = "off"  # matrix products of the layers: e4m3, or hybrid with gradients in e5m2
+    fp8_recipe: str = "tensorwise"  # how scales are found: delayed, tensorwise, blockwise or mxfp8
+    fp8_param_gather: bool = False  # keep the layers' weights in FP8 and gather them as such
+    first_last_layers_bf16: bool = False  # leave the outermost layers out of FP8
+    num_layers_at_start_in_bf16: int = 1  # with first_last_layers_bf16
+    num_layers_at_end_in_bf16: int = 1  # with first_last_layers_bf16
     recompute_granularity: str = "none"  # none, selective or full
     logprob_chunk_tokens: int = 1024  # positions whose logits exist at one time
     max_skipped_steps: int = 3  # non-finite updates in a row before the run stops
@@ -325,6 +333,40 @@ class TrainingConfig:
             "training.recompute_granularity",
             self.recompute_granularity,
             ("none", "selective", "full"),
+        )
+        self._check_fp8()
+
+    def _check_fp8(self) -> None:
+        _require_choice("training.fp8", self.fp8, ("off", "e4m3", "hybrid"))
+        _require_choice(
+            "training.fp8_recipe",
+            self.fp8_recipe,
+            ("delayed", "tensorwise", "blockwise", "mxfp8"),
+        )
+        _require_not_negative(
+            "training",
+            num_layers_at_start_in_bf16=self.num_layers_at_start_in_bf16,
+            num_layers_at_end_in_bf16=self.num_layers_at_end_in_bf16,
+        )
+        _require(
+            self.fp8 != "off" or not self.fp8_param_gather,
+            "training.fp8_param_gather = true needs FP8: set training.fp8 = 'hybrid' or 'e4m3'",
+        )
+        _require(
+            self.fp8 == "off" or self.transformer_impl != "local",
+            f"training.fp8 = {self.fp8!r} needs training.transformer_impl = 'transformer_engine' "
+            "(or 'auto' on a GPU): the local layers have no FP8; or set fp8 = 'off'",
+        )
+        # Its scales come from a history that every pass through all layers extends once.
+        _require(
+            self.fp8 == "off" or self.fp8_recipe != "delayed" or not self.first_last_layers_bf16,
+            "training.first_last_layers_bf16 = true is not possible with fp8_recipe = 'delayed': "
+            "choose another recipe, or false",
+        )
+        _require(
+            not self.fp8_param_gather or self.kl_beta == 0,
+            f"training.kl_beta = {self.kl_beta} swaps reference weights in, which is not supported "
+            "for weights kept in FP8: set fp8_param_gather = false, or kl_beta = 0",
         )
 
 
@@ -446,10 +488,31 @@ class Config:
             f"evaluation.every = {self.evaluation.every} needs an [[evaluation.sources]] table",
         )
         self._check_sources()
+        self._check_precision()
         _require(
             self.batching.mini_batches <= data.prompts_per_step,
             f"batching.mini_batches = {self.batching.mini_batches} exceeds data.prompts_per_step = "
             f"{data.prompts_per_step}: a mini-batch needs at least one group",
+        )
+
+    def _check_precision(self) -> None:
+        dtype = self.model.params_dtype
+        _require(
+            self.training.fp8 == "off" or dtype == "bfloat16",
+            f"model.params_dtype = {dtype!r} excludes training.fp8 = {self.training.fp8!r}: set "
+            "the first to 'bfloat16' or the second to 'off'",
+        )
+        engine_dtype = dtype if self.rollout.dtype == "auto" else self.rollout.dtype
+        _require(
+            self.rollout.quantization == "none" or engine_dtype == "bfloat16",
+            f"rollout.quantization = {self.rollout.quantization!r} excludes an engine in "
+            f"{engine_dtype}: set rollout.dtype = 'bfloat16' or quantization = 'none'",
+        )
+        _require(
+            self.rollout.quantization == "none" or self.weight_sync.verify == "never",
+            f"weight_sync.verify = {self.weight_sync.verify!r}: the engine does not hold the "
+            f"trainer's bits with rollout.quantization = {self.rollout.quantization!r}; set verify "
+            "= 'never' and watch weight_sync/all/mismatch_mean",
         )
 
     def _check_sources(self) -> None:

@@ -7,21 +7,20 @@ also works where those are broken.
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import json
 import os
-import re
 import shutil
 import struct
 import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
 from megatron_urpo.config import Config, ConfigError
+from megatron_urpo.doctor_gpu import check_gpu_machine
+from megatron_urpo.environment import installed_version, release
+from megatron_urpo.finding import Finding, Status
 from megatron_urpo.training.hf_config import read_model_shape
 
 GIB = 1 << 30
@@ -35,32 +34,11 @@ TESTED_RELEASES: tuple[tuple[tuple[str, ...], tuple[int, int], tuple[int, int]],
 SUPPORTED_PYTHON = ((3, 11), (3, 14))
 # Their CUDA wheels break transformers on a CPU build of torch.
 BREAKING_ON_CPU = ("torchvision", "torchaudio", "torchcodec")
-OPTIONAL = (
-    ("transformer-engine", "FP8 and fused layers on GPUs"),
-    ("apex", "fused optimizers on GPUs (NVIDIA's, built from source; PyPI's apex is another)"),
-    ("wandb", "metrics.wandb_project"),
-)
+OPTIONAL = (("wandb", "metrics.wandb_project"),)
 NEEDED_DISK_GIB = 5.0  # a quickstart's checkpoints and export
 NEEDED_MEMORY_GIB = 10.0  # measured peak of a 135M model in training and rollout: 8.3 GB
+_INSTALL = "make install, on a machine with GPUs make install-gpu"
 _REBUILD = ".venv/bin/pip install --no-deps --no-build-isolation --editable ."
-
-
-class Status(str, Enum):
-    """How a check went; only FAILURE keeps a run from working."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILURE = "failure"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The outcome of one check."""
-
-    name: str
-    status: Status
-    detail: str
-    remedy: str = ""  # a command or a sentence; empty when there is nothing to mend
 
 
 def run_checks(config: Config | None = None) -> list[Finding]:
@@ -68,6 +46,7 @@ def run_checks(config: Config | None = None) -> list[Finding]:
     findings = [check_python(), check_compiler(), check_extension()]
     findings += [check_release(names, low, high) for names, low, high in TESTED_RELEASES]
     findings += check_breaking_packages()
+    findings += check_gpu_machine(config)
     findings += [check_optional(name, purpose) for name, purpose in OPTIONAL]
     findings += [check_bubblewrap(), check_memory()]
     findings.append(check_disk(Path(config.run.directory if config else ".")))
@@ -132,7 +111,7 @@ def check_release(names: Sequence[str], low: tuple[int, int], high: tuple[int, i
     tested = f"{low[0]}.{low[1]} up to, not including, {high[0]}.{high[1]}"
     found = [(name, version) for name in names if (version := installed_version(name))]
     if not found:
-        return Finding(names[0], Status.FAILURE, "not installed", "make install")
+        return Finding(names[0], Status.FAILURE, "not installed", _INSTALL)
     name, version = found[0]
     if low <= release(version) < high:
         return Finding(names[0], Status.OK, f"{name} {version}")
@@ -140,7 +119,7 @@ def check_release(names: Sequence[str], low: tuple[int, int], high: tuple[int, i
         names[0],
         Status.WARNING,
         f"{name} {version} is outside the tested releases ({tested})",
-        "make install (the lock pins a tested release)",
+        f"{_INSTALL} (the locks pin tested releases)",
     )
 
 
@@ -268,21 +247,6 @@ def _safetensors_problem(path: Path) -> str | None:
     ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
     expected = 8 + length + max(ends, default=0)
     return None if size == expected else f"{path} has {size} bytes instead of {expected}: cut off"
-
-
-def installed_version(name: str) -> str | None:
-    """Version of a distribution from its metadata, None when it is not installed."""
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def release(version: str) -> tuple[int, int]:
-    """(2, 13) for "2.13.0+cpu"."""
-    numbers = [int(number) for number in re.findall(r"\d+", version.split("+")[0])]
-    major, minor = (*numbers, 0, 0)[:2]
-    return major, minor
 
 
 def available_memory(

@@ -1,10 +1,14 @@
-"""What a run ran on: the commit, the interpreter and the versions of the packages that matter."""
+"""What a run ran on: the commit, the interpreter and the versions of the packages that matter.
+
+Versions come from package metadata: nothing heavy is imported.
+"""
 
 from __future__ import annotations
 
 import importlib.metadata
 import json
 import platform
+import re
 import subprocess
 from pathlib import Path
 
@@ -16,6 +20,7 @@ RECORDED_DISTRIBUTIONS = (
     "megatron-core",
     "transformers",
     "transformer-engine",
+    "flash-attn",
     "numpy",
     "math-verify",
     "reasoning-gym",
@@ -23,21 +28,30 @@ RECORDED_DISTRIBUTIONS = (
 
 
 def environment_record() -> dict[str, str]:
-    """What a run ran on: git commit, Python, platform and package versions ("absent" if none).
-
-    Versions come from package metadata: nothing heavy is imported.
-    """
+    """What a run ran on: git commit, Python, platform and package versions ("absent" if none)."""
     record = {
         "git_commit": git_commit(Path(__file__).resolve().parents[1]),
         "python": platform.python_version(),
         "platform": platform.platform(),
     }
     for name in RECORDED_DISTRIBUTIONS:
-        try:
-            record[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            record[name] = "absent"
+        record[name] = installed_version(name) or "absent"
     return record
+
+
+def installed_version(name: str) -> str | None:
+    """Version of a distribution from its metadata, None when it is not installed."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def release(version: str) -> tuple[int, int]:
+    """(2, 13) for "2.13.0+cpu"."""
+    numbers = [int(number) for number in re.findall(r"\d+", version.split("+")[0])]
+    major, minor = (*numbers, 0, 0)[:2]
+    return major, minor
 
 
 def save_environment(path: str | Path) -> None:

@@ -216,5 +216,6 @@ def check_mismatch(measured: Mismatch, config: WeightSyncConfig) -> None:
         f"{measured.num_tokens} tokens), above weight_sync.max_mismatch = {limit}. Likely causes: "
         "the weights reached the engine incompletely or under wrong names; a tied output layer "
         "kept its old copy; the prefix cache was not reset; the trainer's log-probs ignore "
-        "rollout.temperature; rollout.dtype differs from model.params_dtype"
+        "rollout.temperature; rollout.dtype differs from model.params_dtype; rollout.quantization "
+        "rounds the engine's weights further than the limit allows"
     )

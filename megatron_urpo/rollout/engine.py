@@ -43,6 +43,11 @@ DEFAULT_ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
 }
 
+# rollout.quantization in vLLM's words: scales for every output channel and every token, found when
+# full-precision weights are loaded, and so again at every reload. The output layer is left out.
+# vLLM's own method "fp8" is for checkpoints that are in FP8 already.
+_QUANTIZATION = {"none": None, "fp8": "fp8_per_channel"}
+
 _GIB = 1 << 30
 
 
@@ -280,6 +285,7 @@ def _build(config: Config) -> LLM:
         skip_tokenizer_init=True,
         generation_config="vllm",  # nothing but our own sampling parameters
         dtype=config.model.params_dtype if rollout.dtype == "auto" else rollout.dtype,
+        quantization=_QUANTIZATION[rollout.quantization],
         seed=config.run.seed,
         max_model_len=rollout.max_model_len,
         max_num_seqs=rollout.max_num_seqs,

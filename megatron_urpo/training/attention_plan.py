@@ -74,12 +74,26 @@ class PackedSegments(PackedSeqParams):
 
     For PackedAttention qkv_format stays None: for anything but "thd" Megatron keeps queries as
     (T, 1, heads, dim) and applies the rotary frequencies as given, one row a token, which is what
-    the position_ids of shared prefixes need. For Transformer Engine it is "thd", without a plan.
+    the position_ids of shared prefixes need. For Transformer Engine it is "thd", without a plan;
+    its rotary kernel counts the rows of the frequencies from 0 in every sequence.
     """
 
     plan: AttentionPlan | None = None
     loss_positions: Tensor | None = None  # (L,)
     target_ids: Tensor | None = None  # (L,)
+
+    def rotary_positions(self, position_ids: Tensor) -> Tensor:
+        """Positions of the rows of the rotary frequencies.
+
+        Args:
+            position_ids: (1, T) of the tokens.
+
+        Returns:
+            (T,) those of the tokens; for thd 0 to the longest sequence, (longest,).
+        """
+        if self.qkv_format == "thd":
+            return torch.arange(self.max_seqlen_q, device=position_ids.device)
+        return position_ids[0]
 
 
 def plan_attention(

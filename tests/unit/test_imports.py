@@ -21,6 +21,7 @@ LAYERS = (
     {
         "config",
         "environment",
+        "finding",
         "judging",
         "progress",
         "charts",
@@ -30,7 +31,7 @@ LAYERS = (
     },
     {"advantages", "batching", "data", "load_config", "metrics", "plan", "rewards"},
     {"rollout", "training"},
-    {"checkpoint", "rollout_log", "step_statistics", "weight_sync"},
+    {"checkpoint", "doctor_gpu", "rollout_log", "step_statistics", "weight_sync"},
     {"doctor", "evaluation", "report_samples", "run_checkpoints"},
     {"report", "supervised", "trainer"},
     {"build"},

@@ -19,6 +19,7 @@ from megatron_urpo.config import (
     SFTConfig,
     SourceConfig,
     TrainingConfig,
+    WeightSyncConfig,
 )
 from megatron_urpo.load_config import format_config, load_config, save_config
 from megatron_urpo.types import TaskKind
@@ -223,14 +224,22 @@ CONFIGS = st.builds(
         max_judgement_tokens=5,
         max_model_len=20,
         dtype="bfloat16",
+        quantization="fp8",
     ),
     training=section_values(
         TrainingConfig,
         optimizer=OptimizerConfig(lr=math.pi, min_lr=1 / 3),
-        transformer_impl="local",
+        transformer_impl="transformer_engine",
+        fp8="e4m3",
+        fp8_recipe="blockwise",
+        fp8_param_gather=True,
+        kl_beta=0.0,
+        tensor_model_parallel_size=2,
+        pipeline_model_parallel_size=2,
         recompute_granularity="full",
         importance_cap=2.0,
     ),
+    weight_sync=section_values(WeightSyncConfig, verify="never"),
     evaluation=section_values(EvaluationConfig, sources=(), every=0),
     sft=section_values(SFTConfig, optimizer=OptimizerConfig(lr=1e-300), sources=()),
 )

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from megatron_urpo.config import Config, DataConfig, ModelConfig, RolloutConfig
+from megatron_urpo.config import Config, DataConfig, ModelConfig, RolloutConfig, WeightSyncConfig
 from megatron_urpo.rollout.engine import VLLMEngine
 from tools.unpack_smollm2 import unpack
 
@@ -83,8 +83,9 @@ def finish_all(engine):
     return finished
 
 
-def small_config(directory, **rollout):
+def small_config(directory, verify="first", **rollout):
     return Config(
+        weight_sync=WeightSyncConfig(verify=verify),
         model=ModelConfig(path=str(directory), params_dtype="float32"),
         data=DataConfig(max_prompt_tokens=300),
         rollout=RolloutConfig(

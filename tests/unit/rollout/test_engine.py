@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from megatron_urpo.rollout.engine import EngineVersionError, check_version
+from megatron_urpo.rollout.engine import EngineVersionError, VLLMEngine, check_version
 from megatron_urpo.rollout.interface import GenerationRequest
 from megatron_urpo.types import FinishReason
 from megatron_urpo.weight_digest import tensor_digest
@@ -15,7 +15,9 @@ from tests.unit.rollout.conftest import (
     load_reference,
     reference_greedy,
     reference_logprobs,
+    small_config,
     weights_of,
+    write_random_llama,
 )
 
 RANDOM = np.random.default_rng(0)
@@ -115,6 +117,59 @@ class TestWeights:
             engine.load_weights(weights_of(reference), 2)
         engine.abort_all()
         assert engine.num_unfinished == 0
+
+
+def through_fp8(weight):
+    """(values, scales) of a (rows, columns) weight, one scale a row."""
+    scales = weight.abs().amax(-1, keepdim=True).float() / torch.finfo(torch.float8_e4m3fn).max
+    return (weight.float() / scales).to(torch.float8_e4m3fn), scales
+
+
+def rounded_weights(model):
+    """Weight (rows, columns) and scale (rows, 1) of two linears of vLLM's second layer."""
+    layer = model.get_submodule("model.layers.1")
+    linears = {name: layer.get_submodule(name) for name in ("self_attn.qkv_proj", "mlp.down_proj")}
+    # vLLM keeps the weight as (columns, rows).
+    return {name: (m.weight.detach().t(), m.weight_scale) for name, m in linears.items()}
+
+
+class TestQuantization:
+    """FP8 weights in the engine, full-precision ones from the trainer."""
+
+    @pytest.fixture
+    def quantized(self, tmp_path):
+        write_random_llama(tmp_path, tied=False)
+        config = small_config(tmp_path, verify="never", quantization="fp8", dtype="bfloat16")
+        engine = VLLMEngine(config, [END_TOKEN])
+        yield engine, load_reference(tmp_path)
+        engine.close()
+
+    def test_every_sync_rounds_the_new_weights_anew(self, quantized):
+        engine, reference = quantized
+        response = RANDOM.integers(3, VOCABULARY, 40).tolist()
+        old = reference_logprobs(reference, SHORT_PROMPT, response)
+        with torch.no_grad():
+            for parameter in changed(reference).parameters():
+                parameter.copy_(1.5 * parameter.bfloat16())  # larger scales too
+
+        for version in (1, 2):
+            engine.load_weights(weights_of(reference), version)
+            engine.reset_prefix_cache()
+
+        layer = reference.model.layers[1]
+        projections = [getattr(layer.self_attn, f"{name}_proj").weight for name in "qkv"]
+        expected = {
+            "self_attn.qkv_proj": torch.cat(projections),
+            "mlp.down_proj": layer.mlp.down_proj.weight,
+        }
+        for name, (weight, scale) in engine._llm.apply_model(rounded_weights)[0].items():
+            values, scales = through_fp8(expected.pop(name).bfloat16())
+            torch.testing.assert_close(scale, scales)
+            assert torch.equal(weight.float(), values.float())
+        assert not expected
+        new = reference_logprobs(reference, SHORT_PROMPT, response)
+        measured = engine.logprobs_of(SHORT_PROMPT, response)
+        assert np.abs(measured - new).mean() < 0.3 * np.abs(measured - old).mean()
 
 
 class TestSampling:

@@ -1,10 +1,15 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from megatron.core.models.common.embeddings.rope_utils import (
+    _apply_rotary_pos_emb_bshd,
+    _apply_rotary_pos_emb_thd,
+)
 
 from megatron_urpo.training.attention_plan import pack_for_transformer_engine, plan_attention
 from megatron_urpo.types import MicroBatch, Segment
@@ -107,6 +112,38 @@ def test_thd_boundaries():
     assert packed.cu_seqlens_q.tolist() == [0, 6, 10, 15, 16]
     assert packed.cu_seqlens_q.dtype == torch.int32
     assert packed.max_seqlen_q == packed.max_seqlen_kv == 6
+    # The fused rotary kernel takes row t of the frequencies for token t of every sequence.
+    assert packed.rotary_positions(torch.zeros(1, 16)).tolist() == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("context_ranks", [1, 2])
+def test_thd_kernels_find_the_position_of_every_token(context_ranks):
+    """Megatron's own rotation of thd, which reads the frequencies as the fused kernel does."""
+    lengths = [8, 4, 16, 4]  # the last is padding
+    batch = replace(
+        micro_batch_of([Segment(n, ()) for n in lengths[:-1]], sum(lengths)),
+        token_ids=np.arange(sum(lengths)),
+        position_ids=np.concatenate([np.arange(n) for n in lengths]),
+    )
+    frequencies = torch.randn(4, generator=torch.Generator().manual_seed(0)).repeat(2)
+
+    def angles(positions):
+        return torch.outer(positions.float(), frequencies)[:, None, None]
+
+    queries = torch.randn(sum(lengths), 2, 8, generator=torch.Generator().manual_seed(1))
+    positions = torch.from_numpy(batch.position_ids)
+    expected = _apply_rotary_pos_emb_bshd(queries[:, None], angles(positions))[:, 0]
+    for rank in range(context_ranks):
+        packed = pack_for_transformer_engine(batch, torch.device("cpu"), rank, context_ranks)
+        mine = packed.shard.batch.token_ids
+        own_positions = torch.from_numpy(packed.shard.batch.position_ids)[None]
+        rotated = _apply_rotary_pos_emb_thd(
+            queries[mine],
+            packed.packing.cu_seqlens_q_padded,
+            angles(packed.packing.rotary_positions(own_positions)),
+            cp_group=SimpleNamespace(size=lambda: context_ranks, rank=lambda rank=rank: rank),
+        )
+        torch.testing.assert_close(rotated, expected[mine], rtol=0, atol=0)
 
 
 def test_thd_boundaries_of_a_context_parallel_rank():

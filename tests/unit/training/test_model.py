@@ -1,11 +1,17 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 import transformers
+from megatron.core.transformer.module import MegatronModule
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 from megatron_urpo.batching import PackingLayout, pack_mini_batch
 from megatron_urpo.config import BatchingConfig, ConfigError, TrainingConfig
+from megatron_urpo.training import model
+from megatron_urpo.training.attention_plan import pack_for_transformer_engine
 from megatron_urpo.training.hf_config import read_model_shape
 from megatron_urpo.training.model import inverse_frequencies, padded_vocab_size
 from tests.small_models import random_group
@@ -44,6 +50,40 @@ def test_packed_scores_equal_those_of_separate_sequences_in_transformers(
                 torch.testing.assert_close(scores.entropy[selected], entropy, **close)
                 compared += 1
     assert compared == 6
+
+
+class PlainThdAttention(MegatronModule):
+    """What Transformer Engine's attention takes and gives for thd, one sequence after the other."""
+
+    def __init__(self, config, *args, **kwargs):
+        super().__init__(config=config)
+
+    def forward(self, query, key, value, attention_mask, packed_seq_params, **kwargs):
+        assert attention_mask is None
+        assert query.ndim == 3
+        bounds = packed_seq_params.cu_seqlens_q.tolist()
+        outputs = []
+        for start, end in itertools.pairwise(bounds):
+            assert end - start <= packed_seq_params.max_seqlen_q
+            parts = [tensor[start:end].transpose(0, 1) for tensor in (query, key, value)]
+            attended = F.scaled_dot_product_attention(*parts, is_causal=True, enable_gqa=True)
+            outputs.append(attended.transpose(0, 1))
+        return torch.cat(outputs)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_thd_packing_gives_the_scores_of_the_local_packing(make_policy, monkeypatch, family):
+    groups = [random_group(0, 7, (5, 1, 9)), random_group(1, 40, (3, 30))]
+    layout = PackingLayout(pad_multiple=16, share_prefix=False)
+    micro_batches = pack_mini_batch(groups, BatchingConfig(micro_batch_tokens=80), layout)
+    expected = make_policy(family).logprobs(micro_batches)
+
+    monkeypatch.setattr(model, "PackedAttention", PlainThdAttention)
+    policy = make_policy(family)
+    policy._pipeline._pack = pack_for_transformer_engine
+    for mine, theirs in zip(policy.logprobs(micro_batches), expected, strict=True):
+        torch.testing.assert_close(mine.logprobs, theirs.logprobs, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(mine.entropy, theirs.entropy, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("family", ["llama_tied", "llama3_rope"])

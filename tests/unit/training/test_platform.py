@@ -1,12 +1,20 @@
+import os
+
 import pytest
 import torch
 
 from megatron_urpo.config import Config, ConfigError, TrainingConfig
 from megatron_urpo.training import parallel as parallelism
-from megatron_urpo.training.platform import Platform, cuda_type_names, read_launch
+from megatron_urpo.training.device import DeviceFacts
+from megatron_urpo.training.platform import (
+    Platform,
+    cuda_type_names,
+    read_launch,
+    use_deterministic_algorithms,
+)
 
 CPU = Platform(torch.device("cpu"), "gloo")
-CUDA = Platform(torch.device("cuda", 0), "nccl")
+CUDA = Platform(torch.device("cuda", 0), "nccl", DeviceFacts((9, 0), (13, 0), (2, 11)))
 
 
 def test_other_libraries_see_the_real_torch(parallel):
@@ -33,6 +41,21 @@ def test_transformer_impl_follows_the_device():
         CPU.transformer_impl("transformer_engine")
     with pytest.raises(ConfigError, match="'local' computes attention with the CPU's kernels"):
         CUDA.transformer_impl("local")
+    without = Platform(CUDA.device, "nccl", DeviceFacts((9, 0), (13, 0)))
+    with pytest.raises(ConfigError, match="needs Transformer Engine, which is not installed"):
+        without.transformer_impl("auto")
+
+
+def test_determinism_reaches_the_libraries_of_a_gpu(monkeypatch):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    monkeypatch.setenv("NVTE_ALLOW_NONDETERMINISTIC_ALGO", "1")
+    try:
+        use_deterministic_algorithms(CUDA)
+        assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    assert os.environ["NVTE_ALLOW_NONDETERMINISTIC_ALGO"] == "0"
 
 
 def test_launch_environment(monkeypatch):

