@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -99,22 +100,53 @@ def to_shard(
     tensors: Sequence[Tensor], layout: Layout, shape: ModelShape, rank: int, size: int
 ) -> Tensor:
     """The tensor-parallel shard `rank` of `size` of the parameter made of these HF tensors."""
-    first = tensors[0]
+    parts = []
+    for tensor in tensors:
+        dimension, start, end = _share(tensor.shape, layout, rank, size)
+        parts.append(tensor.narrow(dimension, start, end - start))
+    return _join(parts, layout, shape, size)
+
+
+def read_shard(
+    files: SafetensorsDirectory,
+    names: Sequence[str],
+    layout: Layout,
+    shape: ModelShape,
+    rank: int,
+    size: int,
+) -> Tensor:
+    """`to_shard` of tensors on disk, of which no more is read than the shard holds."""
+    parts = [
+        files.read_slice(name, *_share(files.shape_of(name), layout, rank, size)) for name in names
+    ]
+    return _join(parts, layout, shape, size)
+
+
+def _share(
+    tensor_shape: Sequence[int], layout: Layout, rank: int, size: int
+) -> tuple[int, int, int]:
+    """Dimension, start and end of what rank `rank` of `size` holds of one HF tensor."""
+    dimension = 1 if layout is Layout.COLUMNS else 0
+    length = tensor_shape[dimension]
     if layout is Layout.WHOLE:
-        return first
-    if layout is Layout.COLUMNS:
-        return first.chunk(size, dim=1)[rank]
-    if layout is Layout.VOCAB:
-        padding = padded_vocab_size(shape.vocab_size, size) - len(first)
-        padded = torch.cat((first, first.new_zeros(padding, first.shape[1]))) if padding else first
-        return padded.chunk(size)[rank]
+        return dimension, 0, length
+    rows = -(-length // size)  # only a vocabulary leaves a remainder: its last share is shorter
+    return dimension, min(rows * rank, length), min(rows * (rank + 1), length)
+
+
+def _join(parts: Sequence[Tensor], layout: Layout, shape: ModelShape, size: int) -> Tensor:
+    """One shard, from its share of each HF tensor."""
+    first = parts[0]
     if layout is Layout.GATE_UP:
-        return torch.cat([tensor.chunk(size)[rank] for tensor in tensors])
+        return torch.cat(list(parts))
     if layout is Layout.QKV:
-        groups = shape.num_query_groups
-        fused = torch.cat([t.reshape(groups, -1, *t.shape[1:]) for t in tensors], dim=1)
-        return fused.chunk(size)[rank].flatten(0, 1)
-    return first.chunk(size)[rank]
+        groups = shape.num_query_groups // size
+        return torch.cat([p.reshape(groups, -1, *p.shape[1:]) for p in parts], dim=1).flatten(0, 1)
+    if layout is Layout.VOCAB:
+        padding = padded_vocab_size(shape.vocab_size, size) // size - len(first)
+        if padding:
+            return torch.cat((first, first.new_zeros(padding, first.shape[1])))
+    return first
 
 
 def from_shards(shards: Sequence[Tensor], layout: Layout, shape: ModelShape) -> list[Tensor]:
@@ -156,20 +188,17 @@ def hf_shapes(rule: Rule, shape: ModelShape) -> list[tuple[int, ...]]:
 
 
 def stage_entries(shape: ModelShape, parallel: Parallel) -> Iterator[StageEntry]:
-    """All parameters in the order of the model, with where each lives; the same on all ranks.
-
-    One entry for each set of HF tensors: the copy of tied embeddings is left out.
-    """
+    """`whole_model` with where each parameter lives; the same on all ranks."""
     per_chunk = _layers_per_chunk(shape, parallel)
-    yield StageEntry(EMBEDDING_RULE, None, 0, 0)
-    for layer in range(shape.num_layers):
-        chunk, stage = divmod(layer // per_chunk, parallel.pipeline_parallel_size)
-        for rule in _layer_rules(shape):
-            yield StageEntry(rule, layer, stage, chunk)
-    last = (parallel.pipeline_parallel_size - 1, parallel.virtual_pipeline_parallel_size - 1)
-    yield StageEntry(FINAL_NORM_RULE, None, *last)
-    if not shape.tie_word_embeddings:
-        yield StageEntry(OUTPUT_RULE, None, *last)
+    stages, chunks = parallel.pipeline_parallel_size, parallel.virtual_pipeline_parallel_size
+    for rule, layer in whole_model(shape):
+        if layer is not None:
+            chunk, stage = divmod(layer // per_chunk, stages)
+        elif rule is EMBEDDING_RULE:
+            chunk, stage = 0, 0
+        else:
+            chunk, stage = chunks - 1, stages - 1
+        yield StageEntry(rule, layer, stage, chunk)
 
 
 def load_hf_weights(
@@ -181,25 +210,49 @@ def load_hf_weights(
         ModelFilesError: a file or tensor is missing, damaged, of another shape, or not expected.
     """
     files = SafetensorsDirectory(Path(directory))
-    files.expect(_all_hf_names(shape))
+    files.expect(all_hf_names(shape))
+    for parameter, rule, hf_names in hf_sources(chunks, shape, parallel):
+        with torch.no_grad():
+            parameter.copy_(read_parameter(files, parameter, rule, hf_names, shape, parallel))
+
+
+def hf_sources(
+    chunks: Sequence[torch.nn.Module], shape: ModelShape, parallel: Parallel
+) -> Iterator[tuple[torch.nn.Parameter, Rule, list[str]]]:
+    """This rank's parameters, each with its rule and the HF tensors it is a shard of."""
     for name, parameter in named_parameters(chunks, shape, parallel).items():
         rule, layer = find_rule(name, shape)
-        hf_names = hf_names_of(rule, layer)
-        shard = to_shard(
-            [files.read(hf_name) for hf_name in hf_names],
-            rule.layout,
-            shape,
-            parallel.tensor_parallel_rank,
-            parallel.tensor_parallel_size,
+        yield parameter, rule, hf_names_of(rule, layer)
+
+
+def read_parameter(
+    files: SafetensorsDirectory,
+    parameter: Tensor,
+    rule: Rule,
+    hf_names: Sequence[str],
+    shape: ModelShape,
+    parallel: Parallel,
+) -> Tensor:
+    """This rank's shard of one parameter, as it is in the files; `parameter` gives its shape.
+
+    Raises:
+        ModelFilesError: the files hold another shape.
+    """
+    shard = read_shard(
+        files,
+        hf_names,
+        rule.layout,
+        shape,
+        parallel.tensor_parallel_rank,
+        parallel.tensor_parallel_size,
+    )
+    if shard.shape != parameter.shape:
+        raise ModelFilesError(
+            f"{files.path_of(hf_names[0])}: {' + '.join(hf_names)} make a shard of shape "
+            f"{tuple(shard.shape)}, config.json asks for {tuple(parameter.shape)}: the weights "
+            "belong to another model"
         )
-        if shard.shape != parameter.shape:
-            raise ModelFilesError(
-                f"{files.path_of(hf_names[0])}: {' + '.join(hf_names)} make a shard of shape "
-                f"{tuple(shard.shape)}, config.json asks for {tuple(parameter.shape)}: the weights "
-                "belong to another model"
-            )
-        with torch.no_grad():
-            parameter.copy_(shard)
+    return shard
 
 
 def named_parameters(
@@ -267,7 +320,27 @@ class SafetensorsDirectory:
                     "config.json: the weights belong to another model"
                 )
 
-    def read(self, name: str) -> Tensor:
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        with self._reader_of(name) as reader:
+            return tuple(reader.get_slice(name).get_shape())
+
+    def dtype_of(self, name: str) -> str:
+        """As safetensors names it: BF16, F32, ..."""
+        with self._reader_of(name) as reader:
+            return str(reader.get_slice(name).get_dtype())
+
+    def read_slice(self, name: str, dimension: int, start: int, end: int) -> Tensor:
+        """Entries `start` to `end` of dimension 0 or 1: a view of the mapped file.
+
+        It enters memory as it is used, and leaves it with the tensor.
+        """
+        with self._reader_of(name) as reader:
+            whole = reader.get_slice(name)
+            return whole[start:end] if dimension == 0 else whole[:, start:end]
+
+    @contextmanager
+    def _reader_of(self, name: str) -> Iterator[safe_open]:
+        """The file of a tensor, opened for one use: a mapping that stays open stays in memory."""
         file = self._file_of[name]
         with self._open(file) as reader:
             if name not in reader.keys():  # noqa: SIM118  (a reader is no dictionary)
@@ -275,7 +348,7 @@ class SafetensorsDirectory:
                     f"{file}: the tensor {name} is missing though the index places it there; "
                     "download the file again"
                 )
-            return reader.get_tensor(name)
+            yield reader
 
     def _open(self, file: Path) -> safe_open:
         try:
@@ -316,14 +389,23 @@ def hf_names_of(rule: Rule, layer: int | None) -> list[str]:
     return [name.format(layer) for name in rule.hf]
 
 
-def _all_hf_names(shape: ModelShape) -> list[str]:
-    names = hf_names_of(EMBEDDING_RULE, None) + hf_names_of(FINAL_NORM_RULE, None)
-    if not shape.tie_word_embeddings:
-        names += hf_names_of(OUTPUT_RULE, None)
+def whole_model(shape: ModelShape) -> Iterator[tuple[Rule, int | None]]:
+    """Every rule of the model with its layer number, in order.
+
+    One for each set of HF tensors: the copy of tied embeddings is left out.
+    """
+    yield EMBEDDING_RULE, None
     for layer in range(shape.num_layers):
         for rule in _layer_rules(shape):
-            names += hf_names_of(rule, layer)
-    return names
+            yield rule, layer
+    yield FINAL_NORM_RULE, None
+    if not shape.tie_word_embeddings:
+        yield OUTPUT_RULE, None
+
+
+def all_hf_names(shape: ModelShape) -> list[str]:
+    """The tensors a Hugging Face directory of this model holds."""
+    return [name for rule, layer in whole_model(shape) for name in hf_names_of(rule, layer)]
 
 
 def _layers_per_chunk(shape: ModelShape, parallel: Parallel) -> int:
@@ -332,12 +414,17 @@ def _layers_per_chunk(shape: ModelShape, parallel: Parallel) -> int:
     )
 
 
+def megatron_names(rule: Rule, layer: int | None) -> list[str]:
+    """The names a parameter may have in Megatron, by implementation of the layers."""
+    rules = (rule, *(r for r in LAYER_RULES if r.hf == rule.hf and r is not rule))
+    return [r.megatron if layer is None else r.megatron.format(layer) for r in rules]
+
+
 def parameter_of(
     rule: Rule, layer: int | None, parameters: dict[str, torch.nn.Parameter]
 ) -> torch.nn.Parameter:
     """The parameter by either of its names."""
-    for candidate in (rule, *(r for r in LAYER_RULES if r.hf == rule.hf)):
-        name = candidate.megatron if layer is None else candidate.megatron.format(layer)
+    for name in megatron_names(rule, layer):
         if name in parameters:
             return parameters[name]
     raise KeyError(f"the model has no parameter {rule.megatron}")
