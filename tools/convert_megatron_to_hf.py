@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from megatron_urpo.config import ConfigError, ModelConfig
@@ -70,13 +71,14 @@ def model_of(checkpoint: Path, named: str | None = None) -> ModelConfig:
         ConfigError: none is named, the checkpoint has no config.json, and there is no run with a
             config.toml around it.
     """
-    if named:
-        return ModelConfig(path=named)
     if (checkpoint / "config.json").is_file():
-        return ModelConfig(path=str(checkpoint))
+        return ModelConfig(path=named or str(checkpoint))
     run_config = checkpoint.resolve().parent.parent / "config.toml"
     if run_config.is_file():
-        return load_config(run_config).model
+        model = load_config(run_config).model
+        return replace(model, path=named) if named else model
+    if named:
+        return ModelConfig(path=named)
     raise ConfigError(
         f"{checkpoint} has no config.json, and {run_config} is not there: name the model's Hugging "
         "Face directory with --model"
