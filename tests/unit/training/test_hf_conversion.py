@@ -14,6 +14,7 @@ from megatron_urpo.training.hf_config import read_model_shape
 from megatron_urpo.training.hf_conversion import convert_hf_to_megatron, convert_megatron_to_hf
 from megatron_urpo.training.model import build_model
 from megatron_urpo.training.policy import Policy
+from tests.model_configs import shrunk, write_model
 from tests.small_models import FAMILIES
 
 COMPANIONS = {
@@ -72,6 +73,17 @@ def test_round_trip_is_bitwise_and_brings_everything_along(model, tmp_path):
             assert (directory / name).read_text() == content
         fields = json.loads((directory / "config.json").read_text())
         assert fields == json.loads((model / "config.json").read_text())
+
+
+def test_models_of_all_fields_of_a_real_config_make_the_round_trip(fields, tmp_path):
+    model = write_model(shrunk(fields), tmp_path / "model", torch.bfloat16)
+    back = there_and_back(model, tmp_path)
+    tensors, _ = read_shards(back)
+    expected = load_file(model / "model.safetensors")
+    assert tensors.keys() == expected.keys()
+    for name, tensor in expected.items():
+        assert torch.equal(tensors[name], tensor), name
+    assert (back / "config.json").read_text() == (model / "config.json").read_text()
 
 
 def test_megatron_loads_it_as_its_own(model, tmp_path):
