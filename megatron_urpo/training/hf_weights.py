@@ -292,7 +292,8 @@ class SafetensorsDirectory:
             raise ModelFilesError(
                 f"{directory}: neither model.safetensors nor {index.name} is there: the "
                 "download is incomplete, or the weights are in another format (convert them "
-                "with transformers' save_pretrained)"
+                "with transformers' save_pretrained, or, if they are Megatron's, with "
+                "tools/convert_megatron_to_hf.py)"
             )
         for file in sorted(set(self._file_of.values())):
             if not file.is_file():

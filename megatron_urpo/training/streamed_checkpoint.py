@@ -44,7 +44,10 @@ class StreamedSave(SaveShardedStrategy):
         by_key, _, _ = _replace_state_dict_keys_with_sharded_keys(sharded_state_dict, True)
         torch_checkpoint.save(
             mcore_to_pyt_state_dict(by_key),
-            storage_writer=torch_checkpoint.FileSystemWriter(checkpoint_dir),
+            # Nothing ahead of its turn: that would be for copies from a GPU.
+            storage_writer=torch_checkpoint.FileSystemWriter(
+                checkpoint_dir, per_thread_copy_ahead=0
+            ),
             planner=self._planner,
         )
 
