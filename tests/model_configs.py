@@ -140,6 +140,17 @@ WRITTEN_OUT: dict[str, dict[str, Any]] = {
         "num_hidden_layers": 80,
     },
     "Qwen2.5-7B": _QWEN25_7B,
+    "Qwen2.5-72B": {key: value for key, value in _QWEN25_7B.items() if key != "use_mrope"}
+    | {
+        "hidden_size": 8192,
+        "intermediate_size": 29568,
+        "max_window_layers": 80,
+        "num_attention_heads": 64,
+        "num_hidden_layers": 80,
+        "num_key_value_heads": 8,
+        "rms_norm_eps": 1e-05,
+        "transformers_version": "4.43.1",
+    },
     "Qwen3-8B": _QWEN3_8B,
     "SmolLM2-135M": _SMOLLM2_135M,
 }

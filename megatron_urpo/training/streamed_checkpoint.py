@@ -92,9 +92,6 @@ class CheckpointReader:
     def __contains__(self, key: str) -> bool:
         return key in self._described
 
-    def dtype(self, key: str) -> torch.dtype:
-        return self._described[key].dtype
-
     def read(self, key: str, layer: int | None = None) -> Tensor:
         """The tensor of a key; of one layer where Megatron stacks all layers under a key."""
         described = self._described[key]
