@@ -31,7 +31,6 @@ from megatron_urpo.training.hf_export import (
     write_hf_directory,
 )
 from megatron_urpo.training.hf_weights import (
-    SafetensorsDirectory,
     all_hf_names,
     from_shards,
     hf_names_of,
@@ -41,6 +40,7 @@ from megatron_urpo.training.hf_weights import (
     whole_model,
 )
 from megatron_urpo.training.model import DTYPES, build_model
+from megatron_urpo.training.model_files import SafetensorsDirectory
 from megatron_urpo.training.parallel import Parallel
 from megatron_urpo.training.platform import Platform, read_launch
 from megatron_urpo.training.sharded_state import (

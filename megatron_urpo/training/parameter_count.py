@@ -12,7 +12,6 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -28,6 +27,7 @@ from megatron_urpo.training.hf_weights import EMBEDDING_RULE, OUTPUT_RULE
 from megatron_urpo.training.model import build_model
 from megatron_urpo.training.parallel import Parallel
 from megatron_urpo.training.platform import Platform
+from megatron_urpo.training.sharded_state import sharded_model_state
 
 _META = Platform(device=torch.device("meta"), backend="fake")
 _VOCABULARY_KEYS = (EMBEDDING_RULE.megatron, OUTPUT_RULE.megatron)
@@ -50,21 +50,21 @@ def count_parameters(shape: ModelShape, training: TrainingConfig) -> list[ShardP
         ConfigError: the layout does not divide the model.
         RuntimeError: torch.distributed is initialised already in this process.
     """
-    tensor, pipeline = training.tensor_model_parallel_size, training.pipeline_model_parallel_size
+    ranks = training.tensor_model_parallel_size * training.pipeline_model_parallel_size
     # What changes no parameter, and may ask for a GPU or for more ranks.
     training = replace(
         training, context_parallel_size=1, sequence_parallel=False, transformer_impl="auto"
     )
     counts = []
-    for rank in range(tensor * pipeline):
-        with _imagined_rank(rank, tensor, pipeline) as parallel, _META.device:
+    for rank in range(ranks):
+        with _imagined_rank(rank, ranks, training) as parallel, _META.device:
             counts.append(_count(shape, training, parallel))
     return counts
 
 
 def _count(shape: ModelShape, training: TrainingConfig, parallel: Parallel) -> ShardParameters:
-    model: Any = build_model(shape, Config(training=training), parallel)
-    state = model.sharded_state_dict()
+    chunks = build_model(shape, Config(training=training), parallel)
+    state = sharded_model_state(chunks)
     apply_factories(state)
     own = sum(
         _without_padding(tensor, shape)
@@ -74,7 +74,7 @@ def _count(shape: ModelShape, training: TrainingConfig, parallel: Parallel) -> S
     return ShardParameters(
         parallel.tensor_parallel_rank,
         parallel.pipeline_parallel_rank,
-        held=sum(parameter.numel() for parameter in model.parameters()),
+        held=sum(parameter.numel() for chunk in chunks for parameter in chunk.parameters()),
         own=own,
     )
 
@@ -88,15 +88,20 @@ def _without_padding(tensor: ShardedTensor, shape: ModelShape) -> int:
 
 
 @contextmanager
-def _imagined_rank(rank: int, tensor: int, pipeline: int) -> Iterator[Parallel]:
-    """Megatron's parallel state as this rank of a world of tensor * pipeline would see it."""
+def _imagined_rank(rank: int, world_size: int, training: TrainingConfig) -> Iterator[Parallel]:
+    """Megatron's parallel state as this rank of a world of one model copy would see it."""
     if dist.is_initialized():
         raise RuntimeError("parameters are counted before torch.distributed is initialised")
-    world_size = tensor * pipeline
+    virtual = training.virtual_pipeline_model_parallel_size
     platforms.install(_META)
     dist.init_process_group("fake", store=FakeStore(), rank=rank, world_size=world_size)
     try:
-        parallel_state.initialize_model_parallel(tensor, pipeline, create_gloo_process_groups=False)
+        parallel_state.initialize_model_parallel(
+            tensor_model_parallel_size=training.tensor_model_parallel_size,
+            pipeline_model_parallel_size=training.pipeline_model_parallel_size,
+            virtual_pipeline_model_parallel_size=virtual if virtual > 1 else None,
+            create_gloo_process_groups=False,
+        )
         yield Parallel(
             platform=_META,
             rank=rank,
@@ -105,9 +110,11 @@ def _imagined_rank(rank: int, tensor: int, pipeline: int) -> Iterator[Parallel]:
             data_parallel_rank=0,
             data_parallel_size=1,
             tensor_parallel_rank=parallel_state.get_tensor_model_parallel_rank(),
-            tensor_parallel_size=tensor,
+            tensor_parallel_size=training.tensor_model_parallel_size,
             pipeline_parallel_rank=parallel_state.get_pipeline_model_parallel_rank(),
-            pipeline_parallel_size=pipeline,
+            pipeline_parallel_size=training.pipeline_model_parallel_size,
+            virtual_pipeline_parallel_size=virtual,
+            context_parallel_rank=0,
             context_parallel_size=1,
         )
     finally:

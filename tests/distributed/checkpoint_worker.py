@@ -1,4 +1,4 @@
-"""Trains one step under the layouts of two ranks; leaves run directories, and exports to compare.
+"""Trains one step under layouts of two ranks; leaves run directories, and exports to compare.
 
 checkpoint_worker.py MODEL_DIRECTORY RUNS
 """
@@ -6,36 +6,44 @@ checkpoint_worker.py MODEL_DIRECTORY RUNS
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from megatron.core import parallel_state
 
-from megatron_urpo.batching import PackingLayout, pack_mini_batch
-from megatron_urpo.config import BatchingConfig, Config, ModelConfig, OptimizerConfig, RunConfig
+from megatron_urpo.batching import pack_mini_batch
+from megatron_urpo.config import (
+    BatchingConfig,
+    Config,
+    ModelConfig,
+    OptimizerConfig,
+    RunConfig,
+    TrainingConfig,
+)
 from megatron_urpo.run_checkpoints import RunCheckpoints
 from megatron_urpo.training import parallel as parallelism
 from megatron_urpo.training.policy import Policy
-from tests.distributed.training_worker import LAYOUTS
+from tests.distributed.training_worker import TENSOR, VIRTUAL
 from tests.small_models import random_group
 
+LAYOUTS = {"tensor": TENSOR, "virtual": VIRTUAL}
 
-def train(model: Path, directory: Path, layout: dict[str, int]) -> None:
+
+def train(model: Path, directory: Path, layout: dict[str, Any]) -> None:
     config = Config(
         run=RunConfig(directory=str(directory)),
         model=ModelConfig(path=str(model)),
+        training=TrainingConfig(**layout),
     )
-    config = replace(config, training=replace(config.training, **layout))
     parallel = parallelism.initialize(config)
     policy = Policy.from_pretrained(config, parallel, OptimizerConfig(lr=1e-2))
     checkpoints = RunCheckpoints(directory, config, policy, parallel)
     checkpoints.resume()
-    packing = PackingLayout(parallel.data_parallel_size, parallel.pad_multiple)
     batches = pack_mini_batch(
         [random_group(0, 7, (5, 9)), random_group(1, 3, (4, 2))],
-        BatchingConfig(micro_batch_tokens=50),
-        packing,
+        BatchingConfig(micro_batch_tokens=20),
+        policy.packing,
         parallel.data_parallel_rank,
     )
     policy.update(batches, [scores.logprobs for scores in policy.logprobs(batches)], 1e-2)

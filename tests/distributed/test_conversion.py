@@ -10,7 +10,7 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
-from tests.distributed import checkpoint_worker, conversion_worker, training_worker
+from tests.distributed import checkpoint_worker, conversion_worker
 from tests.small_models import write_small_model
 from tools import convert_megatron_to_hf
 
@@ -50,10 +50,10 @@ def test_four_ranks_write_one_checkpoint(tmp_path):
 
 
 def test_training_checkpoints_of_any_layout(tmp_path):
-    model = write_small_model("qwen2", tmp_path / "model")
+    model = write_small_model("qwen2", tmp_path / "model", num_hidden_layers=4)
     run(checkpoint_worker.__file__, model, tmp_path / "runs", ranks=2)
     before = load_file(model / "model.safetensors")
-    for name in training_worker.LAYOUTS:
+    for name in checkpoint_worker.LAYOUTS:
         run_directory = tmp_path / "runs" / name
         assert convert_megatron_to_hf.main([str(run_directory), str(tmp_path / name)]) == 0
         assert_same_weights(tmp_path / name, run_directory / "export")

@@ -9,14 +9,13 @@ from safetensors.torch import load_file, save_file
 from megatron_urpo.training.hf_config import read_model_shape
 from megatron_urpo.training.hf_weights import (
     Layout,
-    ModelFilesError,
-    SafetensorsDirectory,
     from_shards,
     hf_names_of,
     read_shard,
     to_shard,
     whole_model,
 )
+from megatron_urpo.training.model_files import ModelFilesError, SafetensorsDirectory
 
 FAMILIES = ["llama_tied", "llama_untied", "qwen2", "qwen3"]
 
