@@ -9,7 +9,6 @@ that the tokenizer's own apply_chat_template gives.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 
 from megatron_urpo.config import Config, ConfigError, ModelConfig
 from megatron_urpo.data.jsonl import DataError
+from megatron_urpo.data.plain_text import PlainText
 from megatron_urpo.judging import (
     SHORTENING_MARKER,
     question_text,
@@ -101,7 +101,7 @@ class PromptEncoder:
         }
         alternatives = sorted(map(re.escape, self._control_ids), key=len, reverse=True)
         self._control = re.compile(f"({'|'.join(alternatives)})") if alternatives else None
-        self._plain = _without_added_tokens(tokenizer)
+        self._plain = PlainText(tokenizer)
         self._end_of_turn = self._find_end_of_turn()
         self._check_against_tokenizer()
 
@@ -121,7 +121,7 @@ class PromptEncoder:
 
     def encode_target(self, text: str) -> tuple[int, ...]:
         """What an assistant writes after encode_chat's prompt, end of turn included."""
-        return (*self._encode_text(text), self._end_of_turn)
+        return (*self._plain.encode(text, at_start=False), self._end_of_turn)
 
     def encode_judge(
         self,
@@ -164,9 +164,7 @@ class PromptEncoder:
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of sampled ids, control tokens left out."""
-        return self._tokenizer.decode(
-            list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
+        return self._plain.decode(token_ids)
 
     def _encode_question(
         self, question: str, responses: Sequence[str], order: Sequence[int]
@@ -249,14 +247,12 @@ class PromptEncoder:
                 continue
             for part in self._control.split(piece):
                 if part in self._control_ids:
-                    ids += [*self._encode_text(text), self._control_ids[part]]
+                    ids += self._plain.encode(text, at_start=not ids)
+                    ids.append(self._control_ids[part])
                     text = ""
                 else:
                     text += part
-        return ids + self._encode_text(text)
-
-    def _encode_text(self, text: str) -> list[int]:
-        return self._plain.encode(text, add_special_tokens=False).ids if text else []
+        return ids + self._plain.encode(text, at_start=not ids)
 
     def _find_end_of_turn(self) -> int:
         """The control token that follows an assistant's text in the template."""
@@ -286,7 +282,7 @@ class PromptEncoder:
             raise ConfigError(
                 "model.path: text around control tokens is encoded in a way this tokenizer does "
                 f"not share (template of {type(self._tokenizer).__name__}): use a byte-level BPE "
-                "tokenizer"
+                "or SentencePiece tokenizer whose control tokens take no spaces with them"
             )
 
 
@@ -335,15 +331,3 @@ def _encode_limited(task: Task, encoder: PromptEncoder, limit: int) -> tuple[int
             f"the prompt has {len(ids)} tokens, data.max_prompt_tokens is {limit}: raise it"
         )
     return ids
-
-
-def _without_added_tokens(tokenizer: PreTrainedTokenizerBase):  # type: ignore[no-untyped-def]
-    """A copy of the tokenizer's backend to which control tokens are ordinary characters."""
-    from tokenizers import Tokenizer
-
-    description = json.loads(tokenizer.backend_tokenizer.to_str())
-    description["added_tokens"] = []
-    description["post_processor"] = None
-    description["truncation"] = None
-    description["padding"] = None
-    return Tokenizer.from_str(json.dumps(description))

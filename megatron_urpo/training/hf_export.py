@@ -14,8 +14,8 @@ from torch import Tensor
 from megatron_urpo.config import ConfigError
 from megatron_urpo.training.parallel import Parallel
 
-# Larger models are cut into files of about this size.
-_SHARD_BYTES = 4 << 30
+# Larger models are cut into files of at most this size; a larger tensor gets a file of its own.
+SHARD_BYTES = 4 << 30
 _WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".index.json")
 
 
@@ -37,22 +37,51 @@ def export_hf_directory(
 ) -> None:
     """Writes the weights, and everything else that `source` holds beside its own weights.
 
-    A collective: all ranks take part in the stream of weights, the main rank writes. config.json
-    comes last, so that a directory without it is known to be unfinished.
+    A collective: all ranks take part in the stream of weights, the main rank writes.
+
+    Args: as for `write_hf_directory`.
+    """
+    if not parallel.is_main:
+        for _ in weights:
+            pass
+        return
+    write_hf_directory(weights, source, target, chat_template)
+
+
+def write_hf_directory(
+    weights: Iterator[tuple[str, Tensor]],
+    source: Path,
+    target: Path,
+    chat_template: Path | None = None,
+    shard_bytes: int = SHARD_BYTES,
+) -> None:
+    """Writes the weights, and everything else that `source` holds beside its own weights.
+
+    One file's worth of weights is in memory at a time. config.json comes last, so that a directory
+    without it is known to be unfinished.
 
     Args:
         weights: (HF name, full tensor), the whole model.
         source: the directory the model was loaded from, for config.json and the tokenizer.
         target: made if absent; files of the same name are replaced.
         chat_template: a Jinja file that the model was trained with instead of the source's own.
+        shard_bytes: size of the files the weights are cut into, at most.
     """
-    if not parallel.is_main:
-        for _ in weights:
-            pass
-        return
     target.mkdir(parents=True, exist_ok=True)
     (target / "config.json").unlink(missing_ok=True)
-    dtype = _write_weights(weights, target)
+    dtype = _write_weights(weights, target, shard_bytes)
+    copy_companions(source, target)
+    if chat_template is not None:
+        # transformers prefers this file to the template in tokenizer_config.json.
+        shutil.copyfile(chat_template, target / "chat_template.jinja")
+    write_hf_config(source, target, dtype)
+
+
+def copy_companions(source: Path, target: Path) -> None:
+    """Copies the files of a model directory except its weights and config.json.
+
+    Tokenizers of either kind, generation_config.json and chat templates are among them.
+    """
     for file in sorted(source.iterdir()):
         if (
             file.is_file()
@@ -60,30 +89,31 @@ def export_hf_directory(
             and not file.name.endswith(_WEIGHT_SUFFIXES)
         ):
             shutil.copyfile(file, target / file.name)
-    if chat_template is not None:
-        # transformers prefers this file to the template in tokenizer_config.json.
-        shutil.copyfile(chat_template, target / "chat_template.jinja")
+
+
+def write_hf_config(source: Path, target: Path, dtype: str) -> None:
+    """Writes the config.json of `source` into `target`, with the dtype of the weights."""
     fields = json.loads((source / "config.json").read_text(encoding="utf-8"))
     fields["dtype" if "dtype" in fields else "torch_dtype"] = dtype
     (target / "config.json").write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
 
 
-def _write_weights(weights: Iterator[tuple[str, Tensor]], target: Path) -> str:
+def _write_weights(weights: Iterator[tuple[str, Tensor]], target: Path, shard_bytes: int) -> str:
     """Writes the shards and, if there are several, their index; returns the weights' dtype."""
     for stale in target.glob("model*.safetensors*"):
         stale.unlink()
     shard: dict[str, Tensor] = {}
     written: list[list[str]] = []
-    shard_bytes = total_bytes = 0
+    held_bytes = total_bytes = 0
     dtype = ""
     for name, tensor in weights:
         size = tensor.numel() * tensor.element_size()
-        if shard and shard_bytes + size > _SHARD_BYTES:
+        if shard and held_bytes + size > shard_bytes:
             written.append(_write_shard(shard, target, len(written)))
-            shard, shard_bytes = {}, 0
+            shard, held_bytes = {}, 0
         # A copy of its own: safetensors refuses tensors that share memory.
         shard[name] = tensor.to("cpu", copy=True).contiguous()
-        shard_bytes += size
+        held_bytes += size
         total_bytes += size
         dtype = str(tensor.dtype).removeprefix("torch.")
     written.append(_write_shard(shard, target, len(written)))

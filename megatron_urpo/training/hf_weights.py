@@ -6,25 +6,19 @@ the way back is weight_stream's.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from megatron_urpo.config import ConfigError
 from megatron_urpo.training.fp8_parameters import keep_exact
 from megatron_urpo.training.hf_config import ModelShape
 from megatron_urpo.training.model import padded_vocab_size
+from megatron_urpo.training.model_files import ModelFilesError, SafetensorsDirectory
 from megatron_urpo.training.parallel import Parallel
-
-
-class ModelFilesError(ConfigError):
-    """A model directory whose weights cannot be used; the message names the file and the remedy."""
 
 
 class Layout(Enum):
@@ -100,22 +94,53 @@ def to_shard(
     tensors: Sequence[Tensor], layout: Layout, shape: ModelShape, rank: int, size: int
 ) -> Tensor:
     """The tensor-parallel shard `rank` of `size` of the parameter made of these HF tensors."""
-    first = tensors[0]
+    parts = []
+    for tensor in tensors:
+        dimension, start, end = _share(tensor.shape, layout, rank, size)
+        parts.append(tensor.narrow(dimension, start, end - start))
+    return _join(parts, layout, shape, size)
+
+
+def read_shard(
+    files: SafetensorsDirectory,
+    names: Sequence[str],
+    layout: Layout,
+    shape: ModelShape,
+    rank: int,
+    size: int,
+) -> Tensor:
+    """`to_shard` of tensors on disk, of which no more is read than the shard holds."""
+    parts = [
+        files.read_slice(name, *_share(files.shape_of(name), layout, rank, size)) for name in names
+    ]
+    return _join(parts, layout, shape, size)
+
+
+def _share(
+    tensor_shape: Sequence[int], layout: Layout, rank: int, size: int
+) -> tuple[int, int, int]:
+    """Dimension, start and end of what rank `rank` of `size` holds of one HF tensor."""
+    dimension = 1 if layout is Layout.COLUMNS else 0
+    length = tensor_shape[dimension]
     if layout is Layout.WHOLE:
-        return first
-    if layout is Layout.COLUMNS:
-        return first.chunk(size, dim=1)[rank]
-    if layout is Layout.VOCAB:
-        padding = padded_vocab_size(shape.vocab_size, size) - len(first)
-        padded = torch.cat((first, first.new_zeros(padding, first.shape[1]))) if padding else first
-        return padded.chunk(size)[rank]
+        return dimension, 0, length
+    rows = -(-length // size)  # only a vocabulary leaves a remainder: its last share is shorter
+    return dimension, min(rows * rank, length), min(rows * (rank + 1), length)
+
+
+def _join(parts: Sequence[Tensor], layout: Layout, shape: ModelShape, size: int) -> Tensor:
+    """One shard, from its share of each HF tensor."""
+    first = parts[0]
     if layout is Layout.GATE_UP:
-        return torch.cat([tensor.chunk(size)[rank] for tensor in tensors])
+        return torch.cat(list(parts))
     if layout is Layout.QKV:
-        groups = shape.num_query_groups
-        fused = torch.cat([t.reshape(groups, -1, *t.shape[1:]) for t in tensors], dim=1)
-        return fused.chunk(size)[rank].flatten(0, 1)
-    return first.chunk(size)[rank]
+        groups = shape.num_query_groups // size
+        return torch.cat([p.reshape(groups, -1, *p.shape[1:]) for p in parts], dim=1).flatten(0, 1)
+    if layout is Layout.VOCAB:
+        padding = padded_vocab_size(shape.vocab_size, size) // size - len(first)
+        if padding:
+            return torch.cat((first, first.new_zeros(padding, first.shape[1])))
+    return first
 
 
 def from_shards(shards: Sequence[Tensor], layout: Layout, shape: ModelShape) -> list[Tensor]:
@@ -157,20 +182,17 @@ def hf_shapes(rule: Rule, shape: ModelShape) -> list[tuple[int, ...]]:
 
 
 def stage_entries(shape: ModelShape, parallel: Parallel) -> Iterator[StageEntry]:
-    """All parameters in the order of the model, with where each lives; the same on all ranks.
-
-    One entry for each set of HF tensors: the copy of tied embeddings is left out.
-    """
+    """`whole_model` with where each parameter lives; the same on all ranks."""
     per_chunk = _layers_per_chunk(shape, parallel)
-    yield StageEntry(EMBEDDING_RULE, None, 0, 0)
-    for layer in range(shape.num_layers):
-        chunk, stage = divmod(layer // per_chunk, parallel.pipeline_parallel_size)
-        for rule in _layer_rules(shape):
-            yield StageEntry(rule, layer, stage, chunk)
-    last = (parallel.pipeline_parallel_size - 1, parallel.virtual_pipeline_parallel_size - 1)
-    yield StageEntry(FINAL_NORM_RULE, None, *last)
-    if not shape.tie_word_embeddings:
-        yield StageEntry(OUTPUT_RULE, None, *last)
+    stages, chunks = parallel.pipeline_parallel_size, parallel.virtual_pipeline_parallel_size
+    for rule, layer in whole_model(shape):
+        if layer is not None:
+            chunk, stage = divmod(layer // per_chunk, stages)
+        elif rule is EMBEDDING_RULE:
+            chunk, stage = 0, 0
+        else:
+            chunk, stage = chunks - 1, stages - 1
+        yield StageEntry(rule, layer, stage, chunk)
 
 
 def load_hf_weights(
@@ -182,26 +204,51 @@ def load_hf_weights(
         ModelFilesError: a file or tensor is missing, damaged, of another shape, or not expected.
     """
     files = SafetensorsDirectory(Path(directory))
-    files.expect(_all_hf_names(shape))
-    for name, parameter in named_parameters(chunks, shape, parallel).items():
-        rule, layer = find_rule(name, shape)
-        hf_names = hf_names_of(rule, layer)
-        shard = to_shard(
-            [files.read(hf_name) for hf_name in hf_names],
-            rule.layout,
-            shape,
-            parallel.tensor_parallel_rank,
-            parallel.tensor_parallel_size,
-        )
-        if shard.shape != parameter.shape:
-            raise ModelFilesError(
-                f"{files.path_of(hf_names[0])}: {' + '.join(hf_names)} make a shard of shape "
-                f"{tuple(shard.shape)}, config.json asks for {tuple(parameter.shape)}: the weights "
-                "belong to another model"
-            )
+    files.expect(all_hf_names(shape))
+    for parameter, rule, hf_names in hf_sources(chunks, shape, parallel):
+        shard = read_parameter(files, parameter, rule, hf_names, shape, parallel)
         with torch.no_grad():
             parameter.copy_(shard)
         keep_exact(parameter, shard)
+
+
+def hf_sources(
+    chunks: Sequence[torch.nn.Module], shape: ModelShape, parallel: Parallel
+) -> Iterator[tuple[torch.nn.Parameter, Rule, list[str]]]:
+    """This rank's parameters, each with its rule and the HF tensors it is a shard of."""
+    for name, parameter in named_parameters(chunks, shape, parallel).items():
+        rule, layer = find_rule(name, shape)
+        yield parameter, rule, hf_names_of(rule, layer)
+
+
+def read_parameter(
+    files: SafetensorsDirectory,
+    parameter: Tensor,
+    rule: Rule,
+    hf_names: Sequence[str],
+    shape: ModelShape,
+    parallel: Parallel,
+) -> Tensor:
+    """This rank's shard of one parameter, as it is in the files; `parameter` gives its shape.
+
+    Raises:
+        ModelFilesError: the files hold another shape.
+    """
+    shard = read_shard(
+        files,
+        hf_names,
+        rule.layout,
+        shape,
+        parallel.tensor_parallel_rank,
+        parallel.tensor_parallel_size,
+    )
+    if shard.shape != parameter.shape:
+        raise ModelFilesError(
+            f"{files.path_of(hf_names[0])}: {' + '.join(hf_names)} make a shard of shape "
+            f"{tuple(shard.shape)}, config.json asks for {tuple(parameter.shape)}: the weights "
+            "belong to another model"
+        )
+    return shard
 
 
 def named_parameters(
@@ -222,70 +269,6 @@ def named_parameters(
                 name = f"{prefix}{place * per_chunk + int(layer)}.{rest}"
             parameters[name] = parameter
     return parameters
-
-
-class SafetensorsDirectory:
-    """The safetensors of a model directory, one file or several with an index."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        index = directory / "model.safetensors.index.json"
-        single = directory / "model.safetensors"
-        if index.is_file():
-            files = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-            self._file_of = {name: directory / file for name, file in files.items()}
-        elif single.is_file():
-            with self._open(single) as reader:
-                self._file_of = dict.fromkeys(reader.keys(), single)
-        else:
-            raise ModelFilesError(
-                f"{directory}: neither model.safetensors nor {index.name} is there: the "
-                "download is incomplete, or the weights are in another format (convert them "
-                "with transformers' save_pretrained)"
-            )
-        for file in sorted(set(self._file_of.values())):
-            if not file.is_file():
-                raise ModelFilesError(
-                    f"{file} is missing: {index.name} names it; download it again"
-                )
-
-    def path_of(self, name: str) -> Path:
-        return self._file_of.get(name, self._directory)
-
-    def expect(self, names: Sequence[str]) -> None:
-        """Compares the tensors that are there with those the model consists of."""
-        missing = sorted(set(names) - set(self._file_of))
-        if missing:
-            raise ModelFilesError(
-                f"{self._directory}: {len(missing)} of {len(names)} tensors are missing, first "
-                f"{missing[0]}: the directory is half-written or belongs to another model; "
-                "download it again"
-            )
-        ignored = ("rotary_emb.inv_freq", "lm_head.weight")  # a constant; a copy when tied
-        for name in sorted(set(self._file_of) - set(names)):
-            if not name.endswith(ignored):
-                raise ModelFilesError(
-                    f"{self._file_of[name]}: the tensor {name} is no part of the architecture in "
-                    "config.json: the weights belong to another model"
-                )
-
-    def read(self, name: str) -> Tensor:
-        file = self._file_of[name]
-        with self._open(file) as reader:
-            if name not in reader.keys():  # noqa: SIM118  (a reader is no dictionary)
-                raise ModelFilesError(
-                    f"{file}: the tensor {name} is missing though the index places it there; "
-                    "download the file again"
-                )
-            return reader.get_tensor(name)
-
-    def _open(self, file: Path) -> safe_open:
-        try:
-            return safe_open(file, framework="pt")
-        except SafetensorError as error:
-            raise ModelFilesError(
-                f"{file} is damaged or cut off ({error}): download it again"
-            ) from error
 
 
 def find_rule(name: str, shape: ModelShape) -> tuple[Rule, int | None]:
@@ -318,14 +301,23 @@ def hf_names_of(rule: Rule, layer: int | None) -> list[str]:
     return [name.format(layer) for name in rule.hf]
 
 
-def _all_hf_names(shape: ModelShape) -> list[str]:
-    names = hf_names_of(EMBEDDING_RULE, None) + hf_names_of(FINAL_NORM_RULE, None)
-    if not shape.tie_word_embeddings:
-        names += hf_names_of(OUTPUT_RULE, None)
+def whole_model(shape: ModelShape) -> Iterator[tuple[Rule, int | None]]:
+    """Every rule of the model with its layer number, in order.
+
+    One for each set of HF tensors: the copy of tied embeddings is left out.
+    """
+    yield EMBEDDING_RULE, None
     for layer in range(shape.num_layers):
         for rule in _layer_rules(shape):
-            names += hf_names_of(rule, layer)
-    return names
+            yield rule, layer
+    yield FINAL_NORM_RULE, None
+    if not shape.tie_word_embeddings:
+        yield OUTPUT_RULE, None
+
+
+def all_hf_names(shape: ModelShape) -> list[str]:
+    """The tensors a Hugging Face directory of this model holds."""
+    return [name for rule, layer in whole_model(shape) for name in hf_names_of(rule, layer)]
 
 
 def _layers_per_chunk(shape: ModelShape, parallel: Parallel) -> int:
@@ -334,12 +326,17 @@ def _layers_per_chunk(shape: ModelShape, parallel: Parallel) -> int:
     )
 
 
+def megatron_names(rule: Rule, layer: int | None) -> list[str]:
+    """The names a parameter may have in Megatron, by implementation of the layers."""
+    rules = (rule, *(r for r in LAYER_RULES if r.hf == rule.hf and r is not rule))
+    return [r.megatron if layer is None else r.megatron.format(layer) for r in rules]
+
+
 def parameter_of(
     rule: Rule, layer: int | None, parameters: dict[str, torch.nn.Parameter]
 ) -> torch.nn.Parameter:
     """The parameter by either of its names."""
-    for candidate in (rule, *(r for r in LAYER_RULES if r.hf == rule.hf)):
-        name = candidate.megatron if layer is None else candidate.megatron.format(layer)
+    for name in megatron_names(rule, layer):
         if name in parameters:
             return parameters[name]
     raise KeyError(f"the model has no parameter {rule.megatron}")

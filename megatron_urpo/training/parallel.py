@@ -82,8 +82,11 @@ class Parallel:
         return values
 
 
-def initialize(config: Config) -> Parallel:
+def initialize(config: Config, platform: Platform | None = None) -> Parallel:
     """Joins torch.distributed, if need be, and builds the groups of config.training's layout.
+
+    Args:
+        platform: of what needs no GPU though there may be one; detected if absent.
 
     Raises:
         ConfigError: the layout does not fit the number of ranks, or is not supported.
@@ -91,7 +94,7 @@ def initialize(config: Config) -> Parallel:
     launch = platforms.read_launch()
     training = config.training
     _check_layout(training, launch.world_size)
-    platform = platforms.detect(launch)
+    platform = platform or platforms.detect(launch)
     platforms.install(platform)
     if config.run.deterministic:
         platforms.use_deterministic_algorithms(platform)

@@ -15,7 +15,8 @@ import errno
 import os
 import queue
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from megatron_urpo.config import ConfigError
 from megatron_urpo.training.hf_config import ModelShape
 from megatron_urpo.training.optimizer import Optimizer
 
-_SHAPE_KEY = "model_shape"
+SHAPE_KEY = "model_shape"
 _FULL_DISK_BYTES = 16 << 20  # the writers' blocks no longer fit
 
 
@@ -48,17 +49,26 @@ def save_sharded_state(
     """
     distributed = optimizer.distributed
     _ensure_adam_state(distributed)
-    model_state = _model_state(chunks)
-    state = {
-        **model_state,
-        "optimizer": distributed.sharded_state_dict(model_state, metadata=_metadata()),
-        _SHAPE_KEY: asdict(shape),
-    }
+    model_state = sharded_model_state([chunk.module for chunk in chunks])
+    with _padding_kept(distributed):
+        optimizer_state = distributed.sharded_state_dict(
+            model_state, metadata=checkpoint_metadata()
+        )
+    state = {**model_state, "optimizer": optimizer_state, SHAPE_KEY: asdict(shape)}
     filesystem_async._results_queue = queue.SimpleQueue()
+    with explained_failures(directory):
+        dist_checkpointing.save(state, str(directory), content_metadata=checkpoint_metadata())
+
+
+@contextmanager
+def explained_failures(directory: Path) -> Iterator[None]:
+    """Turns the ways in which checkpoint writers fail into an OSError that says why.
+
+    torch's writers hide it: a full disk is a wrong position in a file to them.
+    """
     try:
-        dist_checkpointing.save(state, str(directory), content_metadata=_metadata())
+        yield
     except (CheckpointException, RuntimeError) as error:
-        # torch's writers hide why they failed: a full disk is a wrong position in a file to them.
         if shutil.disk_usage(directory).free < _FULL_DISK_BYTES:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory)) from error
         if isinstance(error, CheckpointException):
@@ -78,21 +88,17 @@ def load_sharded_state(
     Raises:
         ConfigError: the checkpoint holds a model of another shape.
     """
-    _check_shape(directory, shape)
+    check_shape(directory, shape)
     distributed = optimizer.distributed
     _ensure_adam_state(distributed)
-    model_state = _model_state(chunks)
-    state = dist_checkpointing.load(
-        {
-            **model_state,
-            "optimizer": distributed.sharded_state_dict(
-                model_state, is_loading=True, metadata=_metadata()
-            ),
-        },
-        str(directory),
-    )
-    for name, chunk in _named(chunks).items():
-        chunk.module.load_state_dict(state[name])
+    model_state = sharded_model_state([chunk.module for chunk in chunks])
+    with _padding_kept(distributed):
+        wanted = distributed.sharded_state_dict(
+            model_state, is_loading=True, metadata=checkpoint_metadata()
+        )
+    state = dist_checkpointing.load({**model_state, "optimizer": wanted}, str(directory))
+    for number, chunk in enumerate(chunks):
+        chunk.module.load_state_dict(state[f"model{number}"])
     optimizer_state: dict[str, Any] = state["optimizer"]
     parameter_state = optimizer_state.pop("param_state")
     distributed.load_state_dict(optimizer_state)
@@ -101,25 +107,22 @@ def load_sharded_state(
     _return_steps(distributed, steps)
 
 
-def _named(chunks: Sequence[DistributedDataParallel]) -> dict[str, DistributedDataParallel]:
-    """The chunks under the names they have in a state. On disk only the parameters' names count."""
-    return {f"model{number}": chunk for number, chunk in enumerate(chunks)}
-
-
-def _model_state(chunks: Sequence[DistributedDataParallel]) -> dict[str, Any]:
+def sharded_model_state(chunks: Sequence[Any]) -> dict[str, Any]:
+    """The sharded state of bare chunks by number. On disk only the parameters' names count."""
     return {
-        name: chunk.module.sharded_state_dict(metadata=_metadata())
-        for name, chunk in _named(chunks).items()
+        f"model{number}": chunk.sharded_state_dict(metadata=checkpoint_metadata())
+        for number, chunk in enumerate(chunks)
     }
 
 
-def _metadata() -> dict[str, Any]:
+def checkpoint_metadata() -> dict[str, Any]:
     """A new one each time: Megatron writes the current process groups into what it is given."""
     return {"distrib_optim_sharding_type": "fully_reshardable"}
 
 
-def _check_shape(directory: Path, shape: ModelShape) -> None:
-    saved = dist_checkpointing.load_common_state_dict(str(directory)).get(_SHAPE_KEY)
+def check_shape(directory: Path, shape: ModelShape) -> None:
+    """Raises ConfigError unless a checkpoint was saved from a model of this shape."""
+    saved = dist_checkpointing.load_common_state_dict(str(directory)).get(SHAPE_KEY)
     expected = asdict(shape)
     if saved == expected:
         return
@@ -128,6 +131,41 @@ def _check_shape(directory: Path, shape: ModelShape) -> None:
         f"{directory} was saved from another model: it differs in {', '.join(differing)}; set "
         "model.path to the model of that run, or checkpoint.resume = false"
     )
+
+
+@contextmanager
+def _padding_kept(distributed: DistributedOptimizer) -> Iterator[None]:
+    """Within it, gathered optimizer states keep the padding between the buckets of a buffer.
+
+    Megatron 0.16 gathers them without it and then cuts the parameters out at offsets that count it.
+    Tied embeddings have a bucket of their own under pipeline parallelism: what lies behind one that
+    needs padding would be saved shifted.
+    """
+    gather = distributed.get_parameter_state_dp_zero
+
+    def gather_with_padding(**arguments: Any) -> dict[Any, Any] | None:
+        state: dict[Any, Any] | None = gather(**arguments)
+        for number, buffer in enumerate(distributed.buffers if state is not None else ()):
+            for tensors in state[number].values():  # type: ignore[index]
+                for name, flat in tensors.items():
+                    if isinstance(flat, torch.Tensor):
+                        tensors[name] = _with_padding(flat, buffer)
+        return state
+
+    distributed.get_parameter_state_dp_zero = gather_with_padding
+    try:
+        yield
+    finally:
+        del distributed.get_parameter_state_dp_zero  # the class's method shows again
+
+
+def _with_padding(flat: torch.Tensor, buffer: Any) -> torch.Tensor:
+    """(elements of all buckets,) -> (buffer.numel,), every bucket where it begins in the buffer."""
+    padded = flat.new_zeros(buffer.numel)
+    parts = flat.split([bucket.numel_unpadded for bucket in buffer.buckets])
+    for (start, _), part in zip(buffer.bucket_indices, parts, strict=True):
+        padded[start : start + len(part)] = part
+    return padded
 
 
 def _ensure_adam_state(distributed: DistributedOptimizer) -> None:

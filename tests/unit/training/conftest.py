@@ -13,6 +13,7 @@ from megatron_urpo.config import Config, ModelConfig, OptimizerConfig, TrainingC
 from megatron_urpo.training import parallel as parallelism
 from megatron_urpo.training.parallel import Parallel
 from megatron_urpo.training.policy import Policy
+from tests.model_configs import ON_DISK, WRITTEN_OUT, config_on_disk
 from tests.small_models import write_small_model
 
 
@@ -69,3 +70,15 @@ def make_policy(
         return make_policy_at(model_directory(family), *args, **kwargs)
 
     return make
+
+
+@pytest.fixture(params=[*(f"written:{name}" for name in WRITTEN_OUT), *ON_DISK])
+def fields(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """All fields of a model's config.json."""
+    source, _, name = request.param.rpartition(":")
+    if source:
+        return WRITTEN_OUT[name]
+    on_disk = config_on_disk(name)
+    if on_disk is None:
+        pytest.skip("URPO_TEST_DATA has no directory `configs` beside it with this model's file")
+    return on_disk

@@ -7,7 +7,15 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from megatron_urpo.training.hf_config import read_model_shape
-from megatron_urpo.training.hf_weights import Layout, ModelFilesError, from_shards, to_shard
+from megatron_urpo.training.hf_weights import (
+    Layout,
+    from_shards,
+    hf_names_of,
+    read_shard,
+    to_shard,
+    whole_model,
+)
+from megatron_urpo.training.model_files import ModelFilesError, SafetensorsDirectory
 
 FAMILIES = ["llama_tied", "llama_untied", "qwen2", "qwen3"]
 
@@ -73,6 +81,31 @@ def test_shards_join_to_what_they_were_cut_from(shape, layout, sizes, size):
     shards = [to_shard(tensors, layout, shape, rank, size) for rank in range(size)]
     for joined, tensor in zip(from_shards(shards, layout, shape), tensors, strict=True):
         assert torch.equal(joined, tensor)
+
+
+@pytest.mark.parametrize("family", ["llama_tied", "qwen2"])
+def test_a_rank_reads_its_share_of_a_tensor_only(model_directory, monkeypatch, family):
+    files = SafetensorsDirectory(model_directory(family))
+    whole = load_file(model_directory(family) / "model.safetensors")
+    read = []
+    read_slice = SafetensorsDirectory.read_slice
+
+    def counting(*arguments):
+        tensor = read_slice(*arguments)
+        read.append(tensor.nbytes)
+        return tensor
+
+    monkeypatch.setattr(SafetensorsDirectory, "read_slice", counting)
+    shape = read_model_shape(model_directory(family))
+    for rule, layer in whole_model(shape):
+        names = hf_names_of(rule, layer)
+        tensors = [whole[name] for name in names]
+        read.clear()
+        for rank in range(2):
+            mine = read_shard(files, names, rule.layout, shape, rank, 2)
+            assert torch.equal(mine, to_shard(tensors, rule.layout, shape, rank, 2)), names
+        copies = 2 if rule.layout is Layout.WHOLE else 1
+        assert sum(read) == copies * sum(tensor.nbytes for tensor in tensors)
 
 
 @pytest.fixture

@@ -1,0 +1,198 @@
+"""Model directories from Hugging Face's format to Megatron's distributed checkpoint, and back.
+
+Both ways a tensor at a time: a process holds a file's worth of weights and some tensors of a layer,
+whatever the size of the model. Both ways bitwise.
+
+A converted directory has the layout of a training checkpoint's, so that one tool reads both:
+
+    policy/        the weights, in Megatron's distributed checkpoint format
+    config.json, tokenizer files, generation_config.json, chat template: as in the source
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from megatron.core import dist_checkpointing
+from torch import Tensor
+
+from megatron_urpo.config import Config, ConfigError, ModelConfig, TrainingConfig
+from megatron_urpo.training import parallel as parallelism
+from megatron_urpo.training.hf_config import ModelShape, read_model_shape
+from megatron_urpo.training.hf_export import (
+    SHARD_BYTES,
+    copy_companions,
+    refuse_overwriting,
+    write_hf_config,
+    write_hf_directory,
+)
+from megatron_urpo.training.hf_weights import (
+    all_hf_names,
+    from_shards,
+    hf_names_of,
+    hf_sources,
+    megatron_names,
+    read_parameter,
+    whole_model,
+)
+from megatron_urpo.training.model import DTYPES, build_model
+from megatron_urpo.training.model_files import SafetensorsDirectory
+from megatron_urpo.training.parallel import Parallel
+from megatron_urpo.training.platform import Platform, read_launch
+from megatron_urpo.training.sharded_state import (
+    SHAPE_KEY,
+    check_shape,
+    checkpoint_metadata,
+    explained_failures,
+    sharded_model_state,
+)
+from megatron_urpo.training.streamed_checkpoint import CheckpointReader, StreamedSave
+
+POLICY_DIRECTORY = "policy"
+# Conversion computes nothing: it runs on the CPU of any machine, with or without a GPU.
+_CPU = Platform(device=torch.device("cpu"), backend="gloo")
+_META = Platform(device=torch.device("meta"), backend="gloo")
+_SAFETENSORS_DTYPES = {"BF16": "bfloat16", "F32": "float32"}
+
+
+def convert_hf_to_megatron(
+    source: Path, target: Path, layout: TrainingConfig, params_dtype: str = "auto"
+) -> None:
+    """Writes a Megatron directory from a Hugging Face one.
+
+    Every process of a torchrun of the layout's size writes its own shard; one process alone, or
+    any number of data-parallel copies, will do as well. The result does not depend on it.
+
+    Args:
+        source: config.json, safetensors, tokenizer.
+        target: made if absent; must hold no checkpoint yet.
+        layout: of the ranks that write.
+        params_dtype: bfloat16, float32, or auto: as in the files.
+
+    Raises:
+        ConfigError: the source is not supported or not whole, or the target is in use.
+    """
+    shape = read_model_shape(source)
+    files = SafetensorsDirectory(source)
+    files.expect(all_hf_names(shape))
+    if params_dtype == "auto":
+        params_dtype = _common_dtype(files, shape)
+    config = Config(model=ModelConfig(path=str(source), params_dtype=params_dtype), training=layout)
+    parallel = parallelism.initialize(config, _CPU)
+    try:
+        _make_target(source, target, parallel)
+        _write_megatron(files, shape, target / POLICY_DIRECTORY, config, parallel)
+        if parallel.is_main:
+            copy_companions(source, target)
+            write_hf_config(source, target, params_dtype)
+        parallel.barrier()
+    finally:
+        parallelism.shutdown()
+
+
+def convert_megatron_to_hf(
+    checkpoint: Path,
+    source: Path,
+    target: Path,
+    chat_template: Path | None = None,
+    shard_bytes: int = SHARD_BYTES,
+) -> None:
+    """Writes a Hugging Face directory from a distributed checkpoint of any layout.
+
+    One process does it.
+
+    Args:
+        checkpoint: a directory of Megatron's format, converted or saved by training.
+        source: where config.json and the tokenizer are.
+        target: made if absent; files of the same name are replaced.
+        chat_template: a Jinja file to take the place of the source's own.
+        shard_bytes: size of the safetensors files, at most.
+
+    Raises:
+        ConfigError: the checkpoint is of another model than the source's config.json, or several
+            processes were started.
+    """
+    if read_launch().world_size > 1:
+        raise ConfigError(
+            "one process converts to Hugging Face's format: start it without torchrun"
+        )
+    if not dist_checkpointing.check_is_distributed_checkpoint(str(checkpoint)):
+        raise ConfigError(f"{checkpoint} is no checkpoint in Megatron's distributed format")
+    refuse_overwriting(source, target)
+    shape = read_model_shape(source)
+    check_shape(checkpoint, shape)
+    parallelism.initialize(Config(), _CPU)
+    try:
+        weights = stream_checkpoint(checkpoint, shape)
+        write_hf_directory(weights, source, target, chat_template, shard_bytes)
+    finally:
+        parallelism.shutdown()
+
+
+def stream_checkpoint(directory: Path, shape: ModelShape) -> Iterator[tuple[str, Tensor]]:
+    """(HF name, full tensor) of a distributed checkpoint, whatever layout wrote it."""
+    reader = CheckpointReader(directory)
+    for rule, layer in whole_model(shape):
+        # Megatron stacks the layers of a model: their keys have no number.
+        keys = [name.replace("layers.{}.", "layers.") for name in megatron_names(rule, None)]
+        key = next((key for key in keys if key in reader), None)
+        if key is None:
+            raise ConfigError(f"{directory} lacks {keys[0]}: it was not written by this project")
+        tensors = from_shards([reader.read(key, layer)], rule.layout, shape)
+        yield from zip(hf_names_of(rule, layer), tensors, strict=True)
+
+
+def _write_megatron(
+    files: SafetensorsDirectory,
+    shape: ModelShape,
+    directory: Path,
+    config: Config,
+    parallel: Parallel,
+) -> None:
+    on_meta = replace(parallel, platform=_META)
+    with _META.device:
+        chunks = build_model(shape, config, on_meta)
+    dtype = DTYPES[config.model.params_dtype]
+    sources = list(hf_sources(chunks, shape, parallel))
+
+    def make(number: int) -> Tensor:
+        parameter, rule, hf_names = sources[number]
+        return read_parameter(files, parameter, rule, hf_names, shape, parallel).to(dtype)
+
+    strategy = StreamedSave([parameter for parameter, _, _ in sources], make)
+    state = {**sharded_model_state(chunks), SHAPE_KEY: asdict(shape)}
+    with explained_failures(directory):
+        dist_checkpointing.save(
+            state, str(directory), sharded_strategy=strategy, content_metadata=checkpoint_metadata()
+        )
+
+
+def _make_target(source: Path, target: Path, parallel: Parallel) -> None:
+    """The main rank makes the directories; every rank learns of it, or of why not."""
+    refuse_overwriting(source, target)
+    policy = target / POLICY_DIRECTORY
+    occupied = parallel.is_main and policy.exists()
+    if any(parallel.gather_objects(occupied)):
+        raise ConfigError(f"{policy} exists already: remove it, or choose another target")
+    if parallel.is_main:
+        policy.mkdir(parents=True)
+    dist.barrier()
+
+
+def _common_dtype(files: SafetensorsDirectory, shape: ModelShape) -> str:
+    """The one dtype of all tensors, as Megatron is told it.
+
+    Raises:
+        ConfigError: they have several, or another than bfloat16 and float32.
+    """
+    found = {files.dtype_of(name) for name in all_hf_names(shape)}
+    if len(found) == 1 and (dtype := _SAFETENSORS_DTYPES.get(next(iter(found)))):
+        return dtype
+    raise ConfigError(
+        f"the tensors are of {', '.join(sorted(found))}, Megatron's parameters of one dtype, "
+        "bfloat16 or float32: choose it with --params-dtype"
+    )

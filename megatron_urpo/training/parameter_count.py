@@ -1,0 +1,122 @@
+"""Parameters of every shard of a layout, from the config alone, in one process.
+
+Each rank's model is built on the meta device, so nothing is allocated, in a world whose process
+groups know their size and rank but cannot communicate. What a shard holds is therefore what
+Megatron builds there, not a formula of ours. Which copy of a parameter counts is Megatron's word
+too: the one that a distributed checkpoint would write.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+import torch.distributed as dist
+from megatron.core import parallel_state
+from megatron.core.dist_checkpointing.dict_utils import nested_values
+from megatron.core.dist_checkpointing.mapping import ShardedTensor, apply_factories, is_main_replica
+from torch.testing._internal.distributed.fake_pg import FakeStore
+
+from megatron_urpo.config import Config, TrainingConfig
+from megatron_urpo.training import platform as platforms
+from megatron_urpo.training.hf_config import ModelShape
+from megatron_urpo.training.hf_weights import EMBEDDING_RULE, OUTPUT_RULE
+from megatron_urpo.training.model import build_model
+from megatron_urpo.training.parallel import Parallel
+from megatron_urpo.training.platform import Platform
+from megatron_urpo.training.sharded_state import sharded_model_state
+
+_META = Platform(device=torch.device("meta"), backend="fake")
+_VOCABULARY_KEYS = (EMBEDDING_RULE.megatron, OUTPUT_RULE.megatron)
+
+
+@dataclass(frozen=True, slots=True)
+class ShardParameters:
+    """What one model-parallel rank holds, in numbers of parameters."""
+
+    tensor_parallel_rank: int
+    pipeline_parallel_rank: int
+    held: int  # all of them, vocabulary padding and copies of others' parameters included
+    own: int  # without padding, and without what another shard counts
+
+
+def count_parameters(shape: ModelShape, training: TrainingConfig) -> list[ShardParameters]:
+    """One entry for each tensor- and pipeline-parallel rank; `own` adds up to the model's size.
+
+    Raises:
+        ConfigError: the layout does not divide the model.
+        RuntimeError: torch.distributed is initialised already in this process.
+    """
+    ranks = training.tensor_model_parallel_size * training.pipeline_model_parallel_size
+    # What changes no parameter, and may ask for a GPU or for more ranks.
+    training = replace(
+        training, context_parallel_size=1, sequence_parallel=False, transformer_impl="auto"
+    )
+    counts = []
+    for rank in range(ranks):
+        with _imagined_rank(rank, ranks, training) as parallel, _META.device:
+            counts.append(_count(shape, training, parallel))
+    return counts
+
+
+def _count(shape: ModelShape, training: TrainingConfig, parallel: Parallel) -> ShardParameters:
+    chunks = build_model(shape, Config(training=training), parallel)
+    state = sharded_model_state(chunks)
+    apply_factories(state)
+    own = sum(
+        _without_padding(tensor, shape)
+        for tensor in nested_values(state)
+        if isinstance(tensor, ShardedTensor) and is_main_replica(tensor.replica_id)
+    )
+    return ShardParameters(
+        parallel.tensor_parallel_rank,
+        parallel.pipeline_parallel_rank,
+        held=sum(parameter.numel() for chunk in chunks for parameter in chunk.parameters()),
+        own=own,
+    )
+
+
+def _without_padding(tensor: ShardedTensor, shape: ModelShape) -> int:
+    """Elements of a shard that are not rows beyond the vocabulary."""
+    rows: int = tensor.local_shape[0]
+    if tensor.key in _VOCABULARY_KEYS:
+        rows = min(rows, max(0, shape.vocab_size - tensor.global_offset[0]))
+    return rows * math.prod(tensor.local_shape[1:])
+
+
+@contextmanager
+def _imagined_rank(rank: int, world_size: int, training: TrainingConfig) -> Iterator[Parallel]:
+    """Megatron's parallel state as this rank of a world of one model copy would see it."""
+    if dist.is_initialized():
+        raise RuntimeError("parameters are counted before torch.distributed is initialised")
+    virtual = training.virtual_pipeline_model_parallel_size
+    platforms.install(_META)
+    dist.init_process_group("fake", store=FakeStore(), rank=rank, world_size=world_size)
+    try:
+        parallel_state.initialize_model_parallel(
+            tensor_model_parallel_size=training.tensor_model_parallel_size,
+            pipeline_model_parallel_size=training.pipeline_model_parallel_size,
+            virtual_pipeline_model_parallel_size=virtual if virtual > 1 else None,
+            create_gloo_process_groups=False,
+        )
+        yield Parallel(
+            platform=_META,
+            rank=rank,
+            world_size=world_size,
+            local_rank=rank,
+            data_parallel_rank=0,
+            data_parallel_size=1,
+            tensor_parallel_rank=parallel_state.get_tensor_model_parallel_rank(),
+            tensor_parallel_size=training.tensor_model_parallel_size,
+            pipeline_parallel_rank=parallel_state.get_pipeline_model_parallel_rank(),
+            pipeline_parallel_size=training.pipeline_model_parallel_size,
+            virtual_pipeline_parallel_size=virtual,
+            context_parallel_rank=0,
+            context_parallel_size=1,
+        )
+    finally:
+        parallel_state.destroy_model_parallel()
+        dist.destroy_process_group()

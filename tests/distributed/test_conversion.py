@@ -1,0 +1,98 @@
+"""Conversion by several processes, of training checkpoints, and how much memory it takes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file
+
+from tests.distributed import checkpoint_worker, conversion_worker
+from tests.small_models import write_small_model
+from tools import convert_megatron_to_hf
+
+ROOT = Path(__file__).parents[2]
+HF_TO_MEGATRON = ROOT / "tools" / "convert_hf_to_megatron.py"
+MEBIBYTE = 1 << 20
+
+
+def run(*arguments, ranks=0, **environment):
+    """Runs a Python file, by torchrun if ranks are asked for."""
+    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
+    subprocess.run(
+        [sys.executable, *(torchrun if ranks else []), *map(str, arguments)],
+        check=True,
+        timeout=240,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | environment,
+    )
+
+
+def assert_same_weights(directory, expected):
+    mine, theirs = (load_file(d / "model.safetensors") for d in (directory, expected))
+    assert mine.keys() == theirs.keys()
+    for name, tensor in theirs.items():
+        assert mine[name].dtype == tensor.dtype
+        assert torch.equal(mine[name], tensor), name
+
+
+def test_four_ranks_write_one_checkpoint(tmp_path):
+    """Of tied embeddings, which have a copy on the last stage, and a vocabulary that is padded."""
+    model = write_small_model("llama_tied", tmp_path / "model")
+    layout = ["--tensor-model-parallel-size", 2, "--pipeline-model-parallel-size", 2]
+    run(HF_TO_MEGATRON, model, tmp_path / "megatron", *layout, ranks=4)
+    writers = {file.name for file in (tmp_path / "megatron/policy").glob("*.distcp")}
+    assert writers == {f"__{rank}_0.distcp" for rank in range(4)}
+    assert convert_megatron_to_hf.main([str(tmp_path / "megatron"), str(tmp_path / "back")]) == 0
+    assert_same_weights(tmp_path / "back", model)
+
+
+def test_training_checkpoints_of_any_layout(tmp_path):
+    model = write_small_model("qwen2", tmp_path / "model", num_hidden_layers=4)
+    run(checkpoint_worker.__file__, model, tmp_path / "runs", ranks=2)
+    before = load_file(model / "model.safetensors")
+    for name in checkpoint_worker.LAYOUTS:
+        run_directory = tmp_path / "runs" / name
+        assert convert_megatron_to_hf.main([str(run_directory), str(tmp_path / name)]) == 0
+        assert_same_weights(tmp_path / name, run_directory / "export")
+        after = load_file(tmp_path / name / "model.safetensors")
+        assert not torch.equal(after["model.norm.weight"], before["model.norm.weight"].bfloat16())
+
+
+@pytest.fixture
+def rise(tmp_path):
+    """Bytes that each tool's memory rises by for a model of so many layers."""
+
+    def measure(layers):
+        directory = tmp_path / str(layers)
+        config = transformers.LlamaConfig(
+            vocab_size=1024,
+            hidden_size=512,
+            intermediate_size=1536,
+            num_hidden_layers=layers,
+            num_attention_heads=8,
+            num_key_value_heads=4,
+        )
+        model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        model.save_pretrained(directory / "model", max_shard_size="16MB")
+        # Freed tensors go back to the system at once, so that what is measured is what is held.
+        exact = {"MALLOC_MMAP_THRESHOLD_": "65536"}
+        worker, gib = conversion_worker.__file__, 16 / 1024
+        forth = ("to-megatron", directory / "model", directory / "megatron")
+        back = ("to-hf", directory / "megatron", directory / "back", "--shard-gib", gib)
+        for tool in (forth, back):
+            run(worker, directory / tool[0], *tool, **exact)
+        return {
+            tool: int((directory / f"{tool}-0").read_text()) for tool in ("to-megatron", "to-hf")
+        }
+
+    return measure
+
+
+def test_memory_stays_below_two_files_and_a_layer(rise):
+    """Layers of 12 MiB, files of 16 MiB, 196 MiB in all."""
+    nothing, much = rise(0), rise(16)
+    for tool, most in much.items():
+        assert most - nothing[tool] < (2 * 16 + 12) * MEBIBYTE, (nothing, much)

@@ -1,0 +1,45 @@
+"""Where the tool looks; tests/distributed/test_conversion.py runs it on real checkpoints."""
+
+import pytest
+
+from megatron_urpo.config import Config, ConfigError, ModelConfig
+from megatron_urpo.load_config import save_config
+from tools.convert_megatron_to_hf import main, model_of, newest_checkpoint
+
+
+@pytest.fixture
+def run_directory(tmp_path):
+    for step in (25, 100, 50):
+        (tmp_path / f"checkpoints/step_{step:06d}/policy").mkdir(parents=True)
+    (tmp_path / "checkpoints/.writing-step_000125/policy").mkdir(parents=True)
+    return tmp_path
+
+
+def test_a_run_means_its_newest_checkpoint(run_directory):
+    newest = run_directory / "checkpoints/step_000100"
+    assert newest_checkpoint(run_directory) == newest
+    older = run_directory / "checkpoints/step_000025"
+    assert newest_checkpoint(older) == older
+
+
+def test_the_model_of_a_run_is_that_of_its_config(run_directory):
+    template = run_directory / "t.jinja"
+    model = ModelConfig(path="/models/base", chat_template=str(template))
+    save_config(Config(model=model), run_directory / "config.toml")
+    checkpoint = newest_checkpoint(run_directory)
+    assert model_of(checkpoint) == model
+    assert model_of(checkpoint, "/models/moved").path == "/models/moved"
+    assert model_of(checkpoint, "/models/moved").chat_template == str(template)
+
+
+def test_a_converted_directory_is_a_model_itself(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    assert model_of(tmp_path) == ModelConfig(path=str(tmp_path))
+
+
+def test_what_is_missing_is_named(run_directory, tmp_path_factory, capsys):
+    with pytest.raises(ConfigError, match=r"has no config.json, and .*config.toml.* --model"):
+        model_of(newest_checkpoint(run_directory))
+    nothing = tmp_path_factory.mktemp("nothing")
+    assert main([str(nothing), str(nothing / "out")]) == 1
+    assert "holds neither policy/ nor checkpoints/" in capsys.readouterr().err

@@ -1,0 +1,89 @@
+"""A Megatron checkpoint as a Hugging Face model directory that transformers and vLLM load.
+
+    python tools/convert_megatron_to_hf.py CHECKPOINT TARGET [--model DIR] [--shard-gib 4]
+
+CHECKPOINT is what convert_hf_to_megatron.py wrote, a run directory (its newest checkpoint is
+taken), or one checkpoint of it (<run>/checkpoints/step_000100); any layout may have written it.
+Config, tokenizer and chat template come from the converted directory itself, or from the model.path
+of the run; --model names another place. docs/checkpoints.md says more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from megatron_urpo.config import ConfigError, ModelConfig
+from megatron_urpo.load_config import load_config
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("target", type=Path)
+    parser.add_argument("--model", help="Hugging Face directory with config.json and tokenizer")
+    parser.add_argument("--shard-gib", type=float, default=4.0, help="size of a file, at most")
+    options = parser.parse_args(arguments)
+    from megatron_urpo.training.hf_conversion import convert_megatron_to_hf
+
+    try:
+        directory = newest_checkpoint(options.checkpoint)
+        model = model_of(directory, options.model)
+        convert_megatron_to_hf(
+            directory / "policy",
+            Path(model.path),
+            options.target,
+            Path(model.chat_template) if model.chat_template else None,
+            int(options.shard_gib * (1 << 30)),
+        )
+    except (ConfigError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"{directory} -> {options.target}")
+    return 0
+
+
+def newest_checkpoint(path: Path) -> Path:
+    """The directory that holds policy/: this one, or the newest checkpoint of a run.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if (path / "policy").is_dir():
+        return path
+    steps = sorted((path / "checkpoints").glob("step_*"))
+    if not steps:
+        raise ConfigError(
+            f"{path} holds neither policy/ nor checkpoints/step_*/: name a converted directory, a "
+            "run directory, or one checkpoint of a run"
+        )
+    return steps[-1]
+
+
+def model_of(checkpoint: Path, named: str | None = None) -> ModelConfig:
+    """Where the config, tokenizer and chat template of a checkpoint are.
+
+    Raises:
+        ConfigError: none is named, the checkpoint has no config.json, and there is no run with a
+            config.toml around it.
+    """
+    if (checkpoint / "config.json").is_file():
+        return ModelConfig(path=named or str(checkpoint))
+    run_config = checkpoint.resolve().parent.parent / "config.toml"
+    if run_config.is_file():
+        model = load_config(run_config).model
+        return replace(model, path=named) if named else model
+    if named:
+        return ModelConfig(path=named)
+    raise ConfigError(
+        f"{checkpoint} has no config.json, and {run_config} is not there: name the model's Hugging "
+        "Face directory with --model"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
