@@ -16,7 +16,7 @@ from megatron_urpo.data.prompts import PromptEncoder, PromptTooLongError, load_e
 from megatron_urpo.data.sources import load_sources
 from megatron_urpo.evaluation.held_out import HeldOut
 from megatron_urpo.judging import SHORTENING_MARKER
-from megatron_urpo.plan import check_world
+from megatron_urpo.planning.steps import check_world
 from megatron_urpo.rewards.score import RewardScorer
 from megatron_urpo.rollout.engine import VLLMEngine
 from megatron_urpo.rollout.interface import RolloutEngine
@@ -115,9 +115,13 @@ def open_supervised(config: Config) -> Iterator[SupervisedTrainer]:
         )
 
 
-@contextmanager
-def open_trainer(config: Config) -> Iterator[Trainer]:
-    """A URPO run."""
+def load_inputs(config: Config) -> tuple[PromptEncoder, Mixture]:
+    """All that a URPO run reads besides the weights: the tokenizer, and the data, line by line.
+
+    Raises:
+        ConfigError: a source is missing, or the context is too small for the referee.
+        DataError: a line of a file is wrong.
+    """
     if not config.data.sources:
         raise ConfigError("data.sources is empty: add a [[data.sources]] table")
     encoder = load_encoder(config.model)
@@ -131,7 +135,13 @@ def open_trainer(config: Config) -> Iterator[Trainer]:
                 f"{source.config.path}: {source.dropped_ties} preference records left out, all "
                 "their responses are tied"
             )
-    mixture = Mixture(config.data, sources, seed)
+    return encoder, Mixture(config.data, sources, seed)
+
+
+@contextmanager
+def open_trainer(config: Config) -> Iterator[Trainer]:
+    """A URPO run."""
+    encoder, mixture = load_inputs(config)
     with (
         open_policy(config, config.training.optimizer) as (parallel, policy),
         closing(RewardScorer(config.rewards, config.run.seed)) as scorer,

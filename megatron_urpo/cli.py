@@ -71,7 +71,17 @@ def _build_parser() -> argparse.ArgumentParser:
         return sub
 
     train = add("train", _train, "train with URPO; continues an interrupted run")
-    train.add_argument("--dry-run", action="store_true", help="print the resolved run and stop")
+    train.add_argument(
+        "--dry-run", action="store_true", help="check everything, print the plan of the run, stop"
+    )
+    train.add_argument("--gpus", type=int, help="with --dry-run: plan for so many ranks")
+    train.add_argument("--nodes", type=int, default=1, help="with --dry-run: on so many machines")
+    train.add_argument("--gpu-memory", help="with --dry-run: plan for GPUs of this size, as 80GB")
+    train.add_argument(
+        "--model-name",
+        help="with --dry-run: plan for this model of the built-in table; its files and the data "
+        "need not be on this machine",
+    )
     add("sft", _sft, "supervised warm start on demonstrations")
     evaluate = add("eval", _evaluate, "measure a model on held-out tasks")
     evaluate.add_argument("--label", required=True, help="the model's name in the report")
@@ -88,20 +98,31 @@ def _build_parser() -> argparse.ArgumentParser:
 def _train(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     config = load_config(arguments.config, overrides)
     if arguments.dry_run:
-        return _dry_run(config)
+        return _dry_run(config, arguments)
+    if arguments.gpus or arguments.nodes != 1 or arguments.gpu_memory or arguments.model_name:
+        raise ConfigError(
+            "--gpus, --nodes, --gpu-memory and --model-name describe a plan: add --dry-run"
+        )
     from megatron_urpo.build import open_trainer
 
     with open_trainer(config) as trainer:
         return _run_and_export(trainer)
 
 
-def _dry_run(config: Config) -> int:
-    from megatron_urpo.plan import describe_plan
-    from megatron_urpo.training.platform import read_launch
+def _dry_run(config: Config, arguments: argparse.Namespace) -> int:
+    from megatron_urpo.dry_run import dry_run
 
-    plan = describe_plan(config, read_launch().world_size)
+    lines, problems = dry_run(
+        config,
+        ranks=arguments.gpus,
+        nodes=arguments.nodes,
+        gpu_memory=arguments.gpu_memory,
+        model_name=arguments.model_name,
+    )
     print(format_config(config))
-    print("\n".join(f"# {line}" for line in plan))
+    print("\n".join(f"# {line}" for line in lines))
+    if problems:
+        raise ConfigError(f"this cannot fit: {problems[0]}")
     return 0
 
 

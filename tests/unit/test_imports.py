@@ -29,12 +29,20 @@ LAYERS = (
         "stop_request",
         "weight_digest",
     },
-    {"advantages", "batching", "data", "load_config", "metrics", "plan", "rewards"},
+    {"advantages", "batching", "data", "load_config", "metrics", "rewards"},
     {"rollout", "training"},
-    {"checkpoint", "doctor_gpu", "rollout_log", "step_statistics", "weight_sync"},
+    {
+        "checkpoint",
+        "doctor_gpu",
+        "planning",
+        "rollout_log",
+        "step_statistics",
+        "weight_sync",
+    },
     {"doctor", "evaluation", "report_samples", "run_checkpoints"},
     {"report", "supervised", "trainer"},
     {"build"},
+    {"dry_run"},
     {"cli"},
     {"__main__"},
 )
@@ -46,7 +54,7 @@ OWNERS = {
     "transformer_engine": "training/",
     "vllm": "rollout/engine.py",
 }
-LIGHT = ("config", "load_config", "judging", "data", "rewards", "advantages", "metrics")
+LIGHT = ("config", "load_config", "judging", "data", "rewards", "advantages", "metrics", "planning")
 
 
 def imported_modules(path):

@@ -9,7 +9,7 @@ from megatron_urpo.config import (
     RunConfig,
     TrainingConfig,
 )
-from megatron_urpo.plan import check_world, describe_plan
+from megatron_urpo.planning.steps import check_world, describe_steps
 
 PAPER = Config(
     run=RunConfig(steps=300),
@@ -19,7 +19,7 @@ PAPER = Config(
 
 
 def test_plan_of_the_papers_batch():
-    plan = "\n".join(describe_plan(PAPER, world_size=8))
+    plan = "\n".join(describe_steps(PAPER, world_size=8))
     assert "8 ranks: 8 data-parallel for training, 8 rollout engines" in plan
     assert "300 steps: 100 in phase 1 (reasoning, preference), 200 in phase 2" in plan
     assert "phase 1: 256 prompts a step (128 preference, 128 reasoning), 2048 samples" in plan
@@ -44,4 +44,4 @@ def test_layout_that_does_not_fit_the_ranks(training, rollout, message):
 def test_phase_without_tasks_is_refused():
     data = DataConfig(preference_ratio=0, reasoning_ratio=0, phase1_steps=10)
     with pytest.raises(ConfigError, match="phase 1 has no task"):
-        describe_plan(Config(data=data), world_size=1)
+        describe_steps(Config(data=data), world_size=1)

@@ -1,0 +1,89 @@
+"""urpo train --dry-run: everything a start checks, and the plan, without weights or an engine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+
+from megatron_urpo.build import load_inputs
+from megatron_urpo.config import Config, ConfigError
+from megatron_urpo.planning.hardware import Hardware, cpu, gpu, parse_size
+from megatron_urpo.planning.layout import layout_of
+from megatron_urpo.planning.models import find_model
+from megatron_urpo.planning.plan import Choices, make_plan
+from megatron_urpo.planning.report import assumptions, describe_model, describe_plan
+from megatron_urpo.planning.steps import check_world, describe_steps
+from megatron_urpo.training.hf_config import read_model_shape
+from megatron_urpo.training.hf_weights import SafetensorsDirectory
+from megatron_urpo.training.platform import Platform, read_launch
+
+_CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+
+def dry_run(
+    config: Config,
+    *,
+    ranks: int | None = None,
+    nodes: int = 1,
+    gpu_memory: str | None = None,
+    model_name: str | None = None,
+) -> tuple[list[str], tuple[str, ...]]:
+    """Checks a configuration as a start does, and plans it.
+
+    Args:
+        ranks: of the job; None: those torchrun started, or one.
+        nodes: machines they are spread over.
+        gpu_memory: of one GPU, such as "80GB"; None: this machine's GPU, or its memory.
+        model_name: of planning.models. Model files and data are not read then.
+
+    Returns:
+        the plan's lines, and why the run cannot fit; empty when it does.
+
+    Raises:
+        ConfigError, DataError: what a start would raise.
+    """
+    world_size = ranks or read_launch().world_size
+    if world_size % nodes:
+        raise ConfigError(f"--gpus {world_size} do not divide into --nodes {nodes}")
+    check_world(config, world_size)
+    hardware = _hardware(gpu_memory, world_size // nodes)
+    device = torch.device("cpu" if hardware.is_cpu else "cuda")
+    Platform(device, backend="").transformer_impl(config.training.transformer_impl)
+    if model_name is None:
+        shape = read_model_shape(config.model.path)
+        SafetensorsDirectory(Path(config.model.path))
+        load_inputs(config)
+        checked = "model files and data were read; weights were not loaded"
+    else:
+        shape = find_model(model_name)
+        checked = f"model.path = {config.model.path!r} and the data were not looked at"
+    plan = make_plan(shape, config, layout_of(config, world_size), hardware, Choices())
+    lines = [
+        checked,
+        *describe_steps(config, world_size),
+        describe_model(model_name or config.model.path, shape),
+        *describe_plan(plan),
+        *assumptions(plan, engine_sleeps=True),
+    ]
+    return lines, plan.problems
+
+
+def _hardware(gpu_memory: str | None, ranks_per_node: int) -> Hardware:
+    if gpu_memory is not None:
+        return gpu(parse_size(gpu_memory), ranks_per_node=ranks_per_node)
+    if torch.cuda.is_available():
+        memory = torch.cuda.get_device_properties(0).total_memory
+        return gpu(memory, ranks_per_node=ranks_per_node)
+    return cpu(_main_memory(), ranks_per_node)
+
+
+def _main_memory() -> int:
+    """Bytes of memory this process may use: the machine's, or its container's limit."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if _CGROUP_LIMIT.is_file():
+        limit = _CGROUP_LIMIT.read_text(encoding="ascii").strip()
+        if limit != "max":
+            memory = min(memory, int(limit))
+    return memory

@@ -1,0 +1,190 @@
+"""Estimated seconds of each stage of a step, from stated rates. For comparing layouts.
+
+A forward pass costs two operations a weight and token, plus attention over half the sequence on
+average; a backward pass twice that; full recomputation one forward pass more.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from megatron_urpo.config import Config
+from megatron_urpo.planning.activations import TrainingLoad
+from megatron_urpo.planning.engine import EngineMemory
+from megatron_urpo.planning.hardware import Hardware
+from megatron_urpo.planning.layout import Layout
+from megatron_urpo.planning.parameters import (
+    count_parameters,
+    key_size,
+    layer_linear_parameters,
+    query_size,
+    rank_parameters,
+)
+from megatron_urpo.planning.tokens import Lengths, StepTokens
+from megatron_urpo.training.hf_config import ModelShape
+
+_GRADIENT_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """Seconds of one step."""
+
+    rollout: float
+    judging: float
+    logprobs: float
+    training: float
+    weight_sync: float
+
+    @property
+    def step(self) -> float:
+        return self.rollout + self.judging + self.logprobs + self.training + self.weight_sync
+
+
+def micro_batches_of(
+    tokens: StepTokens, config: Config, layout: Layout, micro_batch_tokens: int
+) -> int:
+    """Micro-batches of a mini-batch on one data-parallel rank, at least one.
+
+    The interleaved schedule runs them in rounds of as many as there are stages.
+    """
+    per_rank = tokens.packed_tokens / config.batching.mini_batches / layout.data_parallel_size
+    count = max(1, math.ceil(per_rank / micro_batch_tokens))
+    if layout.virtual_pipeline_model_parallel_size == 1:
+        return count
+    stages = layout.pipeline_model_parallel_size
+    return math.ceil(count / stages) * stages
+
+
+def estimate_durations(
+    shape: ModelShape,
+    layout: Layout,
+    load: TrainingLoad,
+    config: Config,
+    engine: EngineMemory,
+    tokens: StepTokens,
+    lengths: Lengths,
+    hardware: Hardware,
+) -> Durations:
+    """Seconds of each stage of a step with these token counts."""
+    context = lengths.prompt + lengths.response
+    forward = _forward_operations(shape, tokens.packed_tokens, context)
+    head = 2 * shape.hidden_size * shape.vocab_size * tokens.loss_tokens
+    rate = layout.world_size * hardware.flops * hardware.efficiency
+    bubble = 1 + (layout.pipeline_model_parallel_size - 1) / (
+        load.micro_batches * layout.virtual_pipeline_model_parallel_size
+    )
+    references = 2 if load.keeps_reference else 1
+    exchange = _exchange_seconds(shape, layout, load, tokens.packed_tokens, hardware)
+    passes = 4 if load.recompute_granularity == "full" else 3
+    # The head computes its logits twice: nothing of them is kept.
+    epoch = ((passes * forward + 4 * head) / rate + passes * exchange) * bubble
+    epochs = config.training.epochs
+    updates = epochs * config.batching.mini_batches
+    judge_context = engine.judge_tokens - lengths.judgement
+    return Durations(
+        rollout=_generation_seconds(
+            shape,
+            layout,
+            engine,
+            hardware,
+            prefill=tokens.prompt_tokens,
+            sequences=tokens.samples,
+            sampled=tokens.answer_tokens + tokens.judgement_tokens,
+            concurrency=engine.player_sequences,
+            context=lengths.prompt + lengths.response / 2,
+        ),
+        judging=_generation_seconds(
+            shape,
+            layout,
+            engine,
+            hardware,
+            prefill=tokens.judge_prompt_tokens,
+            sequences=tokens.judge_requests,
+            sampled=tokens.judge_response_tokens,
+            concurrency=engine.judge_sequences,
+            context=judge_context + lengths.judgement / 2,
+        ),
+        logprobs=references * ((forward + head) / rate + exchange) * bubble,
+        training=epochs * epoch + updates * _update_seconds(shape, layout, load, hardware),
+        weight_sync=_sync_seconds(shape, layout, load, hardware),
+    )
+
+
+def _forward_operations(shape: ModelShape, tokens: float, context: float) -> float:
+    per_token = 2 * layer_linear_parameters(shape) + 2 * query_size(shape) * context
+    return shape.num_layers * per_token * tokens
+
+
+def _exchange_seconds(
+    shape: ModelShape, layout: Layout, load: TrainingLoad, tokens: float, hardware: Hardware
+) -> float:
+    """Tensor parallelism sums hidden states twice a layer and pass, context parallelism passes
+    keys and values around; each model copy does its share of the tokens."""
+    tensor, ring = layout.tensor_model_parallel_size, layout.context_parallel_size
+    per_rank = tokens / layout.data_parallel_size / ring
+    hidden = 2 * 2 * (tensor - 1) / tensor * shape.hidden_size
+    keys = 2 * key_size(shape, tensor) * (ring - 1)
+    layers = shape.num_layers / layout.pipeline_model_parallel_size
+    amount = layers * per_rank * load.element_bytes
+    across = hardware.network_bandwidth
+    if tensor * ring <= hardware.ranks_per_node:
+        across = hardware.node_bandwidth
+    return amount * (hidden / hardware.node_bandwidth + keys / across)
+
+
+def _update_seconds(
+    shape: ModelShape, layout: Layout, load: TrainingLoad, hardware: Hardware
+) -> float:
+    """Gradients reduced, Adam's state read and written, weights gathered."""
+    parameters = rank_parameters(shape, layout, stage=0).total
+    shards = layout.optimizer_shards
+    within = layout.world_size <= hardware.ranks_per_node
+    bandwidth = hardware.node_bandwidth if within else hardware.network_bandwidth
+    moved = (_GRADIENT_BYTES + load.element_bytes) * parameters * (shards - 1) / shards
+    state = 2 * (12 + _GRADIENT_BYTES) * parameters / shards
+    return moved / bandwidth + state / hardware.memory_bandwidth
+
+
+def _sync_seconds(
+    shape: ModelShape, layout: Layout, load: TrainingLoad, hardware: Hardware
+) -> float:
+    """Every rank receives what other ranks of its model copy hold, and copies all of it once."""
+    size = load.element_bytes * count_parameters(shape)
+    ranks = layout.tensor_model_parallel_size * layout.pipeline_model_parallel_size
+    bandwidth = hardware.network_bandwidth
+    if ranks <= hardware.ranks_per_node:
+        bandwidth = hardware.node_bandwidth
+    return size * (ranks - 1) / ranks / bandwidth + 2 * size / hardware.memory_bandwidth
+
+
+def _generation_seconds(
+    shape: ModelShape,
+    layout: Layout,
+    engine: EngineMemory,
+    hardware: Hardware,
+    *,
+    prefill: float,
+    sequences: float,
+    sampled: float,
+    concurrency: int,
+    context: float,
+) -> float:
+    """Prompts at the rate of products; then steps that read weights and cache once each."""
+    if sampled == 0 or concurrency == 0:
+        return 0.0 if sampled == 0 else math.inf
+    ranks = layout.engine_tensor_parallel_size
+    rate = ranks * hardware.flops * hardware.efficiency
+    prefill_seconds = _forward_operations(shape, prefill / layout.engines, context) / rate
+    together = min(concurrency, max(sequences / layout.engines, 1))
+    steps = sampled / layout.engines / together
+    bandwidth = hardware.memory_bandwidth * hardware.bandwidth_efficiency
+    read = (engine.weights + together * context * engine.kv_bytes_per_token) / bandwidth
+    head = 2 * shape.hidden_size * shape.vocab_size * together
+    computed = (_forward_operations(shape, together, context) + head) / rate
+    exchanged = 0.0
+    if ranks > 1:
+        amount = 2 * 2 * (ranks - 1) / ranks * shape.hidden_size * 2 * together * shape.num_layers
+        exchanged = amount / hardware.node_bandwidth
+    return prefill_seconds + steps * (max(read, computed) + exchanged)

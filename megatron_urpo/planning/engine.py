@@ -1,0 +1,130 @@
+"""The rollout engine's memory: weights, KV cache, and how many sequences the cache holds at once.
+
+vLLM on a GPU takes rollout.gpu_memory_utilization of the device: the KV cache gets what weights
+and activations leave of it. On the CPU the cache has its own key, rollout.kv_cache_gib.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from megatron_urpo.config import Config
+from megatron_urpo.planning.parameters import (
+    count_parameters,
+    key_size,
+    layer_linear_parameters,
+    vocab_rows,
+)
+from megatron_urpo.planning.tokens import Lengths, judge_prompt_tokens
+from megatron_urpo.training.hf_config import ModelShape
+
+# vLLM's own defaults: tokens of one engine step, and of one block of the cache.
+_BATCHED_TOKENS_GPU, _BATCHED_TOKENS_CPU = 16384, 4096
+_BLOCK_TOKENS_GPU, _BLOCK_TOKENS_CPU = 16, 128
+_GIB = 1 << 30
+_FLOAT32 = 4
+
+
+@dataclass(frozen=True, slots=True)
+class EngineMemory:
+    """Bytes of one rank's part of an engine, and what its cache holds."""
+
+    weights: int
+    working: int
+    kv_cache: int  # not positive: weights and activations leave nothing
+    kv_bytes_per_token: int
+    block_tokens: int
+    player_sequences: int  # answers written at once at full length
+    judge_sequences: int  # judgements of G answers written at once at full length
+    player_tokens: int  # of one answer with its prompt
+    judge_tokens: int  # of one judgement with its prompt
+
+    @property
+    def kv_tokens(self) -> int:
+        """Tokens the cache holds, in whole blocks."""
+        blocks = max(self.kv_cache, 0) // (self.kv_bytes_per_token * self.block_tokens)
+        return blocks * self.block_tokens
+
+    @property
+    def total(self) -> int:
+        return self.weights + self.working + max(self.kv_cache, 0)
+
+    def components(self) -> dict[str, int]:
+        return {
+            "engine weights": self.weights,
+            "engine activations": self.working,
+            "KV cache": max(self.kv_cache, 0),
+        }
+
+
+def kv_bytes_per_token(shape: ModelShape, tensor_parallel_size: int, element_bytes: int) -> int:
+    """Keys and values of all layers on one rank."""
+    return 2 * shape.num_layers * key_size(shape, tensor_parallel_size) * element_bytes
+
+
+def engine_weight_bytes(
+    shape: ModelShape, tensor_parallel_size: int, element_bytes: int, quantization: str = ""
+) -> int:
+    """Weights of one rank of an engine.
+
+    Args:
+        quantization: rollout.quantization; "fp8" stores the matrices of the layers in one byte.
+    """
+    linear = shape.num_layers * layer_linear_parameters(shape, tensor_parallel_size)
+    whole = count_parameters(shape) - shape.num_layers * layer_linear_parameters(shape)
+    table = (2 - shape.tie_word_embeddings) * shape.hidden_size
+    vectors = whole - table * shape.vocab_size
+    rest = table * vocab_rows(shape, tensor_parallel_size) + vectors
+    return (1 if quantization == "fp8" else element_bytes) * linear + element_bytes * rest
+
+
+def engine_memory(
+    shape: ModelShape,
+    config: Config,
+    lengths: Lengths,
+    *,
+    tensor_parallel_size: int,
+    budget: int | None,
+    quantization: str = "",
+) -> EngineMemory:
+    """Memory and concurrency of an engine.
+
+    Args:
+        lengths: the longest texts: the cache is planned for them.
+        budget: bytes of a GPU that are the engine's; None: the CPU, where the cache has its own.
+    """
+    rollout = config.rollout
+    dtype = config.model.params_dtype if rollout.dtype == "auto" else rollout.dtype
+    element = 2 if dtype == "bfloat16" else _FLOAT32
+    weights = engine_weight_bytes(shape, tensor_parallel_size, element, quantization)
+    on_cpu = budget is None
+    working = _working_bytes(shape, rollout.max_num_seqs, tensor_parallel_size, element, on_cpu)
+    cache = int(rollout.kv_cache_gib * _GIB) if budget is None else budget - weights - working
+    per_token = kv_bytes_per_token(shape, tensor_parallel_size, element)
+    capacity = max(cache, 0) // per_token
+    answer, group = round(lengths.response), rollout.group_size
+    judge = round(judge_prompt_tokens(config, lengths) + lengths.judgement)
+    # The G samples of a prompt share its blocks.
+    player_group = round(lengths.prompt) + group * answer
+    return EngineMemory(
+        weights=weights,
+        working=working,
+        kv_cache=cache,
+        kv_bytes_per_token=per_token,
+        block_tokens=_BLOCK_TOKENS_CPU if on_cpu else _BLOCK_TOKENS_GPU,
+        player_sequences=min(capacity * group // player_group, rollout.max_num_seqs),
+        judge_sequences=min(capacity // judge, rollout.max_num_seqs),
+        player_tokens=round(lengths.prompt) + answer,
+        judge_tokens=judge,
+    )
+
+
+def _working_bytes(
+    shape: ModelShape, sequences: int, tensor_parallel_size: int, element: int, on_cpu: bool
+) -> int:
+    """The widest moment of an engine step: an MLP over all its tokens, or two copies of the
+    sampled positions' float32 logits."""
+    tokens = _BATCHED_TOKENS_CPU if on_cpu else _BATCHED_TOKENS_GPU
+    per_token = 2 * shape.hidden_size + 3 * shape.ffn_hidden_size // tensor_parallel_size
+    logits = 2 * _FLOAT32 * sequences * shape.vocab_size
+    return max(tokens * per_token * element, logits)

@@ -1,0 +1,239 @@
+"""One layout's plan: the memory of every phase, its durations, and whether it fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from megatron_urpo.config import Config, ConfigError
+from megatron_urpo.planning.activations import TrainingLoad
+from megatron_urpo.planning.durations import Durations, estimate_durations, micro_batches_of
+from megatron_urpo.planning.engine import EngineMemory, engine_memory
+from megatron_urpo.planning.hardware import Hardware, format_size
+from megatron_urpo.planning.layout import Layout, layout_problems
+from megatron_urpo.planning.memory import Components, static_components, training_phases
+from megatron_urpo.planning.steps import phases_of
+from megatron_urpo.planning.tokens import Lengths, StepTokens, step_tokens
+from megatron_urpo.training.hf_config import ModelShape
+
+_SHARE_STEP = 0.05  # of rollout.gpu_memory_utilization when it is chosen here
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a plan takes besides configuration and layout.
+
+    Of training.fp8, training.fp8_param_gather and rollout.quantization: whether, and which.
+    """
+
+    fp8: bool = False
+    fp8_param_gather: bool = False
+    quantization: str = ""
+    engine_sleeps: bool = True  # the engine gives its GPU memory back while the trainer works
+    choose_engine_share: bool = False  # or take rollout.gpu_memory_utilization as it is
+    lengths: Lengths | None = None  # expected, for durations; the longest allowed when None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a layout needs of every rank, and what it takes."""
+
+    layout: Layout
+    load: TrainingLoad
+    hardware: Hardware
+    phases: dict[str, Components]
+    engine: EngineMemory
+    engine_share: float  # rollout.gpu_memory_utilization; 0 on the CPU
+    tokens: StepTokens  # of the last curriculum phase
+    durations: Durations
+    problems: tuple[str, ...]  # why it cannot run; none when it fits
+
+    @property
+    def fits(self) -> bool:
+        return not self.problems
+
+    @property
+    def peak_phase(self) -> str:
+        return max(self.phases, key=lambda name: sum(self.phases[name].values()))
+
+    @property
+    def peak(self) -> int:
+        """Bytes of the largest phase, the reserve not counted."""
+        return sum(self.phases[self.peak_phase].values())
+
+
+def training_load(
+    config: Config, layout: Layout, implementation: str, choices: Choices = Choices()
+) -> TrainingLoad:
+    """The heaviest micro-batch a configuration allows: every token of the budget is predicted, or
+    a sample longer than the budget goes alone."""
+    longest = Lengths.longest(config)
+    response = int(max(longest.response, longest.judgement))
+    budget = max(config.batching.micro_batch_tokens, int(longest.prompt) + response - 1)
+    shares = implementation == "local" and config.batching.share_prefix != "never"
+    tokens = step_tokens(
+        config, phases_of(config)[-1], choices.lengths or longest, shares_prefix=shares
+    )
+    return TrainingLoad(
+        tokens=budget,
+        loss_tokens=budget,
+        prompt_tokens=int(longest.prompt),
+        response_tokens=response,
+        branches=config.rollout.group_size if shares else 1,
+        implementation=implementation,
+        element_bytes=2 if config.model.params_dtype == "bfloat16" else 4,
+        recompute_granularity=config.training.recompute_granularity,
+        logprob_chunk_tokens=config.training.logprob_chunk_tokens,
+        micro_batches=micro_batches_of(tokens, config, layout, budget),
+        keeps_reference=config.training.kl_beta > 0,
+        fp8=choices.fp8,
+        fp8_param_gather=choices.fp8_param_gather,
+    )
+
+
+def make_plan(
+    shape: ModelShape,
+    config: Config,
+    layout: Layout,
+    hardware: Hardware,
+    choices: Choices = Choices(),
+) -> Plan:
+    """Plans a layout that divides the model (layout_problems is empty).
+
+    Raises:
+        ConfigError: it does not.
+    """
+    if problems := layout_problems(shape, layout):
+        raise ConfigError("; ".join(problems) + ": choose a layout that divides the model")
+    load = training_load(
+        config, layout, "local" if hardware.is_cpu else "transformer_engine", choices
+    )
+    training = training_phases(shape, layout, load, config.weight_sync.bucket_mib)
+    share = 0.0 if hardware.is_cpu else config.rollout.gpu_memory_utilization
+    if choices.choose_engine_share and not hardware.is_cpu:
+        share = _largest_share(shape, layout, load, training, hardware, choices)
+    engine = engine_memory(
+        shape,
+        config,
+        Lengths.longest(config),
+        tensor_parallel_size=layout.engine_tensor_parallel_size,
+        budget=None if hardware.is_cpu else int(share * hardware.memory),
+        quantization=choices.quantization,
+    )
+    phases = _with_engine(shape, layout, load, training, engine, hardware, choices)
+    lengths = choices.lengths or Lengths.longest(config)
+    tokens = step_tokens(config, phases_of(config)[-1], lengths, shares_prefix=load.branches > 1)
+    return Plan(
+        layout=layout,
+        load=load,
+        hardware=hardware,
+        phases=phases,
+        engine=engine,
+        engine_share=share,
+        tokens=tokens,
+        durations=estimate_durations(
+            shape, layout, load, config, engine, tokens, lengths, hardware
+        ),
+        problems=tuple(_memory_problems(phases, engine, hardware, config)),
+    )
+
+
+def rank_plans(
+    shape: ModelShape,
+    config: Config,
+    layouts: Iterable[Layout],
+    hardware: Hardware,
+    choices: Choices = Choices(),
+) -> list[Plan]:
+    """Plans of all layouts with each recompute setting: those that fit, the fastest first, then
+    the others, the least lacking first."""
+    plans = []
+    for layout in layouts:
+        for recompute in ("none", "full"):
+            training = replace(config.training, recompute_granularity=recompute)
+            plans.append(
+                make_plan(shape, replace(config, training=training), layout, hardware, choices)
+            )
+    return sorted(
+        plans,
+        key=lambda plan: (not plan.fits, plan.durations.step if plan.fits else plan.peak),
+    )
+
+
+def _largest_share(
+    shape: ModelShape,
+    layout: Layout,
+    load: TrainingLoad,
+    training: dict[str, Components],
+    hardware: Hardware,
+    choices: Choices,
+) -> float:
+    """The most an engine can have of the GPU besides what the trainer holds at the same time."""
+    others = _static_bytes(shape, layout, load)
+    beside = ["weight sync"] if choices.engine_sleeps else list(training)
+    others = max([others, *(sum(training[name].values()) for name in beside)])
+    free = (hardware.memory - hardware.reserve - others) / hardware.memory
+    return max(int(min(free, 0.9) / _SHARE_STEP + 1e-9), 1) * _SHARE_STEP
+
+
+def _static_bytes(shape: ModelShape, layout: Layout, load: TrainingLoad) -> int:
+    return max(
+        sum(static_components(shape, layout, load, stage).values())
+        for stage in range(layout.pipeline_model_parallel_size)
+    )
+
+
+def _with_engine(
+    shape: ModelShape,
+    layout: Layout,
+    load: TrainingLoad,
+    training: dict[str, Components],
+    engine: EngineMemory,
+    hardware: Hardware,
+    choices: Choices,
+) -> dict[str, Components]:
+    """All phases of a step, with what the engine holds meanwhile."""
+    static = max(
+        (
+            static_components(shape, layout, load, stage)
+            for stage in range(layout.pipeline_model_parallel_size)
+        ),
+        key=lambda components: sum(components.values()),
+    )
+    idle = engine.components() | {"engine activations": 0}
+    asleep = choices.engine_sleeps and not hardware.is_cpu
+    phases = {"rollout and judging": static | engine.components()}
+    for name, components in training.items():
+        awake = name == "weight sync" or not asleep
+        phases[name] = components | (idle if awake else {})
+    return phases
+
+
+def _memory_problems(
+    phases: dict[str, Components], engine: EngineMemory, hardware: Hardware, config: Config
+) -> list[str]:
+    """What does not fit, the largest excess first."""
+    excess: list[tuple[int, str]] = []
+    for name, components in phases.items():
+        total = sum(components.values()) + hardware.reserve
+        over = total - hardware.memory
+        if over > 0:
+            text = (
+                f"{name} needs {format_size(total)} with {format_size(hardware.reserve)} in "
+                f"reserve, {format_size(over)} more than there is"
+            )
+            excess.append((over, f"{text}; {_largest(components)}"))
+    length = config.rollout.max_model_len
+    if engine.kv_tokens < length:
+        missing = length * engine.kv_bytes_per_token - engine.kv_cache
+        text = (
+            f"the engine lacks {format_size(missing)} for a KV cache of rollout.max_model_len = "
+            f"{length:,} tokens"
+        )
+        excess.append((missing, f"{text}; {_largest(phases['rollout and judging'])}"))
+    return [text for _, text in sorted(excess, reverse=True)]
+
+
+def _largest(components: Components) -> str:
+    name = max(components, key=lambda part: components[part])
+    return f"largest component: {name}, {format_size(components[name])}"

@@ -1,0 +1,106 @@
+"""How many tokens a step rolls out, judges and trains on, from the configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from megatron_urpo.config import Config, ConfigError
+from megatron_urpo.types import TaskKind
+
+# The referee's template around N empty responses is 195 tokens at N = 4 and 270 at N = 8 (SmolLM2).
+_TEMPLATE_TOKENS, _TEMPLATE_TOKENS_PER_RESPONSE = 120, 19
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Tokens of one text of each sort, and attempts at judging a group."""
+
+    prompt: float
+    response: float
+    judgement: float
+    judge_attempts: float
+
+    @classmethod
+    def longest(cls, config: Config) -> Lengths:
+        """What the configuration allows: memory has to hold it."""
+        rollout = config.rollout
+        return cls(
+            config.data.max_prompt_tokens,
+            rollout.max_response_tokens,
+            rollout.max_judgement_tokens,
+            1 + rollout.judge_retries,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StepTokens:
+    """Counts of one step, over all ranks."""
+
+    prompts: dict[TaskKind, float]
+    samples: float  # trained responses: answers, and judgements of preference prompts
+    prompt_tokens: float  # each prompt once: the engine's prefix cache serves its G samples
+    answer_tokens: float  # sampled by the player
+    judgement_tokens: float  # sampled by the referee on preference prompts
+    judge_requests: float  # at groups of instructions
+    judge_prompt_tokens: float
+    judge_response_tokens: float
+    packed_tokens: float  # that one epoch computes
+
+    @property
+    def sampled_tokens(self) -> float:
+        return self.answer_tokens + self.judgement_tokens + self.judge_response_tokens
+
+    @property
+    def loss_tokens(self) -> float:
+        """Predicted tokens of an epoch."""
+        return self.answer_tokens + self.judgement_tokens
+
+
+def prompts_by_kind(config: Config, phase: int) -> dict[TaskKind, float]:
+    """Mean number of prompts of each kind in a step of phase 1 or 2.
+
+    Raises:
+        ConfigError: the phase has no task.
+    """
+    ratio = config.data.ratio(phase)
+    total = sum(ratio.values())
+    if total == 0:
+        raise ConfigError(f"phase {phase} has no task: raise one of the data.*_ratio keys")
+    return {kind: config.data.prompts_per_step * share / total for kind, share in ratio.items()}
+
+
+def judge_prompt_tokens(config: Config, lengths: Lengths) -> float:
+    """Tokens of a prompt that shows the referee all G answers; shortened to fit the context."""
+    rollout = config.rollout
+    template = _TEMPLATE_TOKENS + _TEMPLATE_TOKENS_PER_RESPONSE * rollout.group_size
+    whole = template + lengths.prompt + rollout.group_size * lengths.response
+    return min(whole, rollout.max_model_len - rollout.max_judgement_tokens)
+
+
+def step_tokens(
+    config: Config, phase: int, lengths: Lengths, *, shares_prefix: bool = True
+) -> StepTokens:
+    """Counts of a step of phase 1 or 2 when every text has the given length.
+
+    Args:
+        shares_prefix: training computes a prompt once for its G responses.
+    """
+    prompts = prompts_by_kind(config, phase)
+    group_size = config.rollout.group_size
+    total = sum(prompts.values())
+    preference = prompts[TaskKind.PREFERENCE]
+    answers = (total - preference) * group_size * lengths.response
+    judgements = preference * group_size * lengths.judgement
+    requests = prompts[TaskKind.INSTRUCTION] * lengths.judge_attempts
+    copies = 1 if shares_prefix else group_size
+    return StepTokens(
+        prompts=prompts,
+        samples=total * group_size,
+        prompt_tokens=total * lengths.prompt,
+        answer_tokens=answers,
+        judgement_tokens=judgements,
+        judge_requests=requests,
+        judge_prompt_tokens=requests * judge_prompt_tokens(config, lengths),
+        judge_response_tokens=requests * lengths.judgement,
+        packed_tokens=copies * total * lengths.prompt + answers + judgements,
+    )
