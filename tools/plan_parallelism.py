@@ -21,7 +21,7 @@ from dataclasses import replace
 from megatron_urpo.config import ConfigError
 from megatron_urpo.load_config import load_config
 from megatron_urpo.planning.hardware import Hardware, parse_size
-from megatron_urpo.planning.layout import valid_layouts
+from megatron_urpo.planning.layout import refused_sizes, valid_layouts
 from megatron_urpo.planning.models import MODELS, find_model
 from megatron_urpo.planning.plan import Choices, rank_plans
 from megatron_urpo.planning.report import (
@@ -86,7 +86,11 @@ def _run(parsed: argparse.Namespace, overrides: Sequence[str]) -> int:
     if not layouts:
         raise ConfigError(f"no layout of {parsed.gpus} ranks divides {parsed.model}")
     plans = rank_plans(shape, config, layouts, hardware, choices)
-    lines = [describe_model(parsed.model, shape), *describe_ranking(plans, parsed.top)]
+    lines = [
+        describe_model(parsed.model, shape),
+        *describe_ranking(plans, parsed.top, every=parsed.all),
+        *refused_sizes(shape, parsed.gpus, hardware.ranks_per_node),
+    ]
     best = plans[0]
     lines += ["", "the first in full:" if best.fits else "the nearest in full:"]
     print("\n".join([*lines, *describe_plan(best), *assumptions(best, choices.engine_sleeps)]))
@@ -106,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--gpu-memory", required=True, help="of one GPU, such as 80GB (10^9) or 79.6GiB")
     add("--config", help="a TOML file of a run; with it rollout.gpu_memory_utilization is taken")
     add("--top", type=int, default=5, help="plans to list")
+    add("--all", action="store_true", help="list every plan that does not fit")
     add("--reserve", default="4GiB", help="CUDA context, NCCL, fragmentation")
     add("--max-context-parallel", type=int, default=8)
     add("--max-virtual-stages", type=int, default=2)

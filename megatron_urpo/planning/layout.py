@@ -159,5 +159,18 @@ def valid_layouts(
                             yield layout
 
 
+def refused_sizes(shape: ModelShape, world_size: int, ranks_per_node: int) -> list[str]:
+    """Why sizes that divide the ranks are in no layout of a model."""
+    lines = []
+    for size in _divisors(world_size):
+        tried = {"PP": Layout(world_size=size, pipeline_model_parallel_size=size)}
+        if size <= ranks_per_node:
+            tried["TP"] = Layout(world_size=size, tensor_model_parallel_size=size)
+            tried["engine TP"] = Layout(world_size=size, engine_tensor_parallel_size=size)
+        for name, layout in tried.items():
+            lines += [f"{name}{size}: {text}" for text in layout_problems(shape, layout)[:1]]
+    return lines
+
+
 def _divisors(number: int) -> list[int]:
     return [divisor for divisor in range(1, number + 1) if number % divisor == 0]

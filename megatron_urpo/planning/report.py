@@ -63,8 +63,13 @@ def assumptions(plan: Plan, engine_sleeps: bool) -> list[str]:
     ]
 
 
-def describe_ranking(plans: Sequence[Plan], top: int) -> list[str]:
-    """The plans that fit, the fastest first, and why the others do not."""
+def describe_ranking(plans: Sequence[Plan], top: int, every: bool = False) -> list[str]:
+    """The plans that fit, the fastest first, and why the others do not.
+
+    Args:
+        top: plans of each sort that are listed.
+        every: list all that do not fit.
+    """
     fitting = [plan for plan in plans if plan.fits]
     others = [plan for plan in plans if not plan.fits]
     lines = [f"{len(fitting)} of {len(plans)} plans fit; the fastest:"]
@@ -77,7 +82,7 @@ def describe_ranking(plans: Sequence[Plan], top: int) -> list[str]:
         )
     if others:
         lines.append(f"{len(others)} do not fit, the nearest first:")
-    for plan in others[: None if not fitting else top]:
+    for plan in others[: None if every else top]:
         lines.append(f"     {_title(plan):52} {plan.problems[0]}")
     return lines
 

@@ -127,10 +127,10 @@ def stream_bytes_per_token(shape: ModelShape, layout: Layout, load: TrainingLoad
     stream, and normalised."""
     size = 3 * residual_bytes_per_token(shape, layout, load)
     if layout.tensor_model_parallel_size > 1:
-        # What was summed over the ranks is let go a little later. Of what was gathered gloo has a
-        # copy, and lets go later too: two exchanges overlap.
+        # What was summed over the ranks is let go a little later. Of what is gathered gloo has a
+        # copy.
         whole = load.element_bytes * shape.hidden_size
-        size += (4 if layout.sequence_parallel and load.is_local else 1) * whole
+        size += (2 if layout.sequence_parallel and load.is_local else 1) * whole
     if layout.pipeline_model_parallel_size > 1:
         # What came from the stage before, and what went to the next.
         size += 2 * residual_bytes_per_token(shape, layout, load)

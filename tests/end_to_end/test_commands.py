@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from megatron_urpo.cli import main
 from megatron_urpo.load_config import load_config
 from megatron_urpo.metrics import read_metrics
 from megatron_urpo.rollout_log import RolloutLog
@@ -164,11 +164,53 @@ def test_context_too_small_for_the_referee_is_refused_at_the_start(warm_model, t
     assert not (tmp_path / "run").exists()
 
 
-def test_dry_run_prints_the_config_and_the_arithmetic():
-    result = run_urpo("train", TINY_CONFIG, "--dry-run", "--training.epochs", "3")
+def test_dry_run_prints_the_config_and_the_plan(warm_model, tmp_path):
+    result = run_urpo(
+        "train", TINY_CONFIG, "--dry-run", "--training.epochs", 3, "--model.path", warm_model,
+        "--run.directory", tmp_path / "run", "--gpus", 2,
+    )  # fmt: skip
     assert "epochs = 3" in result.stdout
-    assert "6 optimizer steps a batch" in result.stdout
-    assert not Path("runs/urpo").exists()
+    assert "# 2 ranks: 2 data-parallel for training, 2 rollout engines" in result.stdout
+    assert "# 6 optimizer steps a batch" in result.stdout
+    assert "#   update " in result.stdout
+    assert "<- peak" in result.stdout
+    assert not (tmp_path / "run").exists()
+
+
+def test_dry_run_refuses_what_cannot_fit():
+    """The model is planned by name: neither its files nor data are here."""
+    arguments = ["train", TINY_CONFIG, "--dry-run", "--model-name", "Qwen2.5-7B"]
+    layout = ["--gpus", 8, "--gpu-memory", "80GB", "--model.params_dtype", "bfloat16"]
+    tensor = ["--training.tensor_model_parallel_size", 4]
+    fits = run_urpo(*arguments, *layout, *tensor)
+    assert "# Qwen2.5-7B: 7,615,616,512 parameters" in fits.stdout
+    refused = run_urpo(*arguments, *layout, "--gpu-memory", "24GB", *tensor, check=False)
+    assert refused.returncode == 2
+    assert "this cannot fit: " in refused.stderr
+    assert "more than there is; largest component: " in refused.stderr
+    assert "<- peak" in refused.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--rollout.group_size", 32], "leaves 568 tokens for the judge prompt"),
+        (["--training.tensor_model_parallel_size", 2], "start a multiple of 2 ranks"),
+        (["--gpus", 8, "--training.pipeline_model_parallel_size", 8], "do not divide num_layers"),
+        (["--training.transformer_impl", "transformer_engine"], "needs a CUDA device"),
+        (["--model.path", "nowhere"], "'nowhere' is not a directory"),
+        (["--gpus", 3, "--nodes", 2], "do not divide into --nodes 2"),
+    ],
+)
+def test_dry_run_refuses_what_a_start_would(arguments, message, warm_model, capsys):
+    command = ["train", TINY_CONFIG, "--dry-run", "--model.path", warm_model, *arguments]
+    assert main([str(argument) for argument in command]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_plan_is_not_asked_of_a_start(capsys):
+    assert main(["train", str(TINY_CONFIG), "--gpu-memory", "80GB"]) == 2
+    assert "add --dry-run" in capsys.readouterr().err
 
 
 @pytest.mark.slow  # needs user namespaces, to mount a small file system

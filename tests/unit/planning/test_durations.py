@@ -1,0 +1,79 @@
+import dataclasses
+
+import pytest
+
+from megatron_urpo.config import BatchingConfig, Config, TrainingConfig
+from megatron_urpo.planning.hardware import Hardware
+from megatron_urpo.planning.layout import Layout
+from megatron_urpo.planning.models import MODELS
+from megatron_urpo.planning.plan import Choices, make_plan
+from megatron_urpo.planning.tokens import Lengths
+
+LLAMA = MODELS["Llama-3.1-8B"]
+LENGTHS = Lengths(prompt=100, response=900, judgement=300, judge_attempts=1)
+# Round rates, and no losses.
+MACHINE = Hardware(
+    memory=200 * 10**9, reserve=0, flops=1e15, efficiency=1.0, memory_bandwidth=1e12,
+    bandwidth_efficiency=1.0, node_bandwidth=1e11, network_bandwidth=1e10,
+)  # fmt: skip
+CONFIG = Config(training=TrainingConfig(epochs=2), batching=BatchingConfig(mini_batches=4))
+# 2 x (4 matrices of a layer) x 32 layers, and attention over half of 1000 tokens: 2 x 4096 x 1000.
+FORWARD = 32 * (2 * 4096 * (2 * 4096 + 2 * 1024 + 3 * 14336) + 2 * 4096 * 1000)
+HEAD = 2 * 4096 * 128256
+
+
+def durations(layout, config=CONFIG, **machine):
+    hardware = dataclasses.replace(MACHINE, **machine)
+    return make_plan(LLAMA, config, layout, hardware, Choices(lengths=LENGTHS))
+
+
+def test_logprobs_and_training_by_hand():
+    plan = durations(Layout())
+    tokens, rate = plan.tokens, 1e15
+    forward = FORWARD * tokens.packed_tokens
+    head = HEAD * tokens.loss_tokens
+    assert plan.durations.logprobs == pytest.approx((forward + head) / rate)
+    updates = 2 * 4 * 2 * 16 * 8_030_261_248 / 1e12  # Adam reads and writes 16 bytes a parameter
+    assert plan.durations.training == pytest.approx(2 * (3 * forward + 4 * head) / rate + updates)
+    full = dataclasses.replace(CONFIG.training, recompute_granularity="full")
+    recomputed = durations(Layout(), dataclasses.replace(CONFIG, training=full))
+    assert recomputed.durations.training - plan.durations.training == pytest.approx(
+        2 * forward / rate
+    )
+
+
+def test_decoding_reads_weights_and_cache_once_a_step():
+    plan = durations(Layout())
+    tokens, engine = plan.tokens, plan.engine
+    sampled = tokens.answer_tokens + tokens.judgement_tokens
+    assert engine.player_sequences == 64  # rollout.max_num_seqs
+    step = (2 * 8_030_261_248 + 64 * 550 * 2 * 32 * 1024 * 2) / 1e12
+    prefill = 32 * (FORWARD / 32 - 2 * 4096 * 450) * tokens.prompt_tokens / 1e15
+    assert plan.durations.rollout == pytest.approx(prefill + sampled / 64 * step)
+
+
+def test_what_layouts_cost():
+    one, eight = durations(Layout()), durations(Layout(world_size=8))
+    assert eight.durations.rollout == pytest.approx(one.durations.rollout / 8, rel=1e-6)
+    tensor = durations(Layout(world_size=8, tensor_model_parallel_size=8, sequence_parallel=True))
+    assert tensor.durations.logprobs > eight.durations.logprobs  # it exchanges hidden states
+    pipeline = durations(Layout(world_size=8, pipeline_model_parallel_size=8))
+    bubble = 1 + 7 / pipeline.load.micro_batches
+    assert pipeline.durations.logprobs == pytest.approx(eight.durations.logprobs * bubble)
+    virtual = Layout(
+        world_size=8, pipeline_model_parallel_size=8, virtual_pipeline_model_parallel_size=2
+    )
+    assert durations(virtual).durations.logprobs < pipeline.durations.logprobs
+    # 2 bytes of 8 billion weights, of which a rank lacks 7/8, then copied.
+    size = 2 * 8_030_261_248
+    assert tensor.durations.weight_sync == pytest.approx(size * 7 / 8 / 1e11 + 2 * size / 1e12)
+
+
+def test_a_network_between_the_nodes_slows_the_reduction():
+    layout = Layout(world_size=16)
+    inside = durations(layout, ranks_per_node=16)
+    across = durations(layout, ranks_per_node=8)
+    moved = 8 * 6 * 8_030_261_248 * 15 / 16
+    assert across.durations.training - inside.durations.training == pytest.approx(
+        moved * (1 / 1e10 - 1 / 1e11)
+    )

@@ -1,0 +1,83 @@
+import dataclasses
+
+import pytest
+
+from megatron_urpo.planning.layout import Layout, layout_problems, valid_layouts
+from megatron_urpo.planning.models import MODELS
+from megatron_urpo.planning.parameters import count_parameters, rank_parameters
+
+QWEN_7B, QWEN_72B = MODELS["Qwen2.5-7B"], MODELS["Qwen2.5-72B"]  # 28 / 4 heads, 64 / 8 heads
+
+
+def sizes(shape, name, **cluster):
+    return sorted({getattr(layout, name) for layout in valid_layouts(shape, **cluster)})
+
+
+def test_layouts_of_a_model_with_28_heads_and_28_layers():
+    cluster = dict(world_size=56, ranks_per_node=8)
+    assert sizes(QWEN_7B, "tensor_model_parallel_size", **cluster) == [1, 2, 4]
+    assert sizes(QWEN_7B, "pipeline_model_parallel_size", **cluster) == [1, 2, 4, 7, 14, 28]
+    # 28 heads over 7 ranks: 4 query groups neither divide nor are divided by them.
+    assert sizes(QWEN_7B, "engine_tensor_parallel_size", **cluster) == [1, 2, 4]
+
+
+def test_layouts_of_a_model_with_64_heads_and_80_layers():
+    cluster = dict(world_size=80, ranks_per_node=8, max_virtual_stages=2, max_context_parallel=2)
+    layouts = list(valid_layouts(QWEN_72B, **cluster))
+    assert len(set(layouts)) == len(layouts)
+    assert sizes(QWEN_72B, "tensor_model_parallel_size", **cluster) == [1, 2, 4, 8]
+    stages = [1, 2, 4, 5, 8, 10, 16, 20, 40, 80]
+    assert sizes(QWEN_72B, "pipeline_model_parallel_size", **cluster) == stages
+    virtual = {
+        layout.pipeline_model_parallel_size
+        for layout in layouts
+        if layout.virtual_pipeline_model_parallel_size == 2
+    }
+    assert virtual == {2, 4, 5, 8, 10, 20, 40}  # not 1, and 80 / 16 = 5 is odd
+    for layout in layouts:
+        assert layout.data_parallel_size * layout.model_parallel_size == 80
+        assert layout.sequence_parallel == (layout.tensor_model_parallel_size > 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"tensor_model_parallel_size": 8}, "does not divide num_attention_heads = 28"),
+        ({"pipeline_model_parallel_size": 8}, "8 stages do not divide num_layers = 28"),
+        (
+            {"pipeline_model_parallel_size": 4, "virtual_pipeline_model_parallel_size": 2},
+            "4 stages of 2 model chunks do not divide",
+        ),
+        ({"virtual_pipeline_model_parallel_size": 2}, "needs pipeline_model_parallel_size > 1"),
+        ({"context_parallel_size": 3}, "64 ranks are no multiple of TP x PP x CP = 3"),
+        ({"sequence_parallel": True}, "needs tensor_model_parallel_size > 1"),
+        ({"engine_tensor_parallel_size": 8}, "does not divide num_attention_heads = 28"),
+    ],
+)
+def test_problems_name_the_key_and_the_number(changes, problem):
+    problems = layout_problems(QWEN_7B, Layout(world_size=64, **changes))
+    assert any(problem in text for text in problems), problems
+
+
+def test_engines_may_hold_copies_of_query_groups():
+    small = dataclasses.replace(QWEN_72B, num_query_groups=2)
+    assert not layout_problems(small, Layout(world_size=8, engine_tensor_parallel_size=8))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_ranks_of_a_layout_hold_the_whole_model_once(name):
+    """Replicated norms, padding and the last stage's copy of a tied embedding counted once."""
+    shape = MODELS[name]
+    layout = Layout(tensor_model_parallel_size=3 if name == "SmolLM2-135M" else 2)
+    for pipeline in (1, 2):
+        place = dataclasses.replace(layout, pipeline_model_parallel_size=pipeline)
+        tensor = place.tensor_model_parallel_size
+        ranks = [rank_parameters(shape, place, stage) for stage in range(pipeline)]
+        biases = shape.num_layers * shape.qkv_bias
+        qkv = (shape.num_attention_heads + 2 * shape.num_query_groups) * shape.kv_channels
+        copied = sum(rank.layer_vectors for rank in ranks) - biases * qkv // tensor
+        total = sum(rank.total - rank.layer_vectors - rank.final_norm for rank in ranks) * tensor
+        if shape.tie_word_embeddings and pipeline == 2:
+            total -= shape.vocab_size * shape.hidden_size
+        total += biases * qkv + copied + shape.hidden_size
+        assert total == count_parameters(shape)
