@@ -67,9 +67,6 @@ def _run(parsed: argparse.Namespace, overrides: Sequence[str]) -> int:
         network_bandwidth=parsed.network_bandwidth * 1e9,
     )
     choices = Choices(
-        fp8=parsed.fp8,
-        fp8_param_gather=parsed.fp8_param_gather,
-        quantization=parsed.quantization,
         engine_sleeps=not parsed.engine_stays_awake,
         choose_engine_share=parsed.config is None,
         lengths=lengths,
@@ -117,9 +114,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--mean-prompt-tokens", type=float, help="for times; default: the longest allowed")
     add("--mean-response-tokens", type=float)
     add("--mean-judgement-tokens", type=float)
-    add("--fp8", action="store_true", help="training.fp8 is on")
-    add("--fp8-param-gather", action="store_true")
-    add("--quantization", default="", choices=("", "fp8"), help="rollout.quantization")
     add("--engine-stays-awake", action="store_true", help="it keeps its memory during training")
     add("--tflops", type=float, default=989, help="dense bfloat16 of one GPU")
     add("--efficiency", type=float, default=0.4, help="share of it that is reached")

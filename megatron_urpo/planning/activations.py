@@ -34,7 +34,7 @@ class TrainingLoad:
     logprob_chunk_tokens: int = 1024
     micro_batches: int = 1  # of a mini-batch on one data-parallel rank
     keeps_reference: bool = False  # training.kl_beta > 0
-    fp8: bool = False  # training.fp8 is not off
+    fp8: bool = False  # of all layers: training.first_last_layers_bf16 is not looked at
     fp8_param_gather: bool = False
 
     @property

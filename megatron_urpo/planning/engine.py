@@ -63,12 +63,12 @@ def kv_bytes_per_token(shape: ModelShape, tensor_parallel_size: int, element_byt
 
 
 def engine_weight_bytes(
-    shape: ModelShape, tensor_parallel_size: int, element_bytes: int, quantization: str = ""
+    shape: ModelShape, tensor_parallel_size: int, element_bytes: int, quantization: str
 ) -> int:
     """Weights of one rank of an engine.
 
     Args:
-        quantization: rollout.quantization; "fp8" stores the matrices of the layers in one byte.
+        quantization: rollout.quantization; "fp8" keeps the matrices of the layers in one byte.
     """
     linear = shape.num_layers * layer_linear_parameters(shape, tensor_parallel_size)
     whole = count_parameters(shape) - shape.num_layers * layer_linear_parameters(shape)
@@ -85,7 +85,6 @@ def engine_memory(
     *,
     tensor_parallel_size: int,
     budget: int | None,
-    quantization: str = "",
 ) -> EngineMemory:
     """Memory and concurrency of an engine.
 
@@ -96,7 +95,7 @@ def engine_memory(
     rollout = config.rollout
     dtype = config.model.params_dtype if rollout.dtype == "auto" else rollout.dtype
     element = 2 if dtype == "bfloat16" else _FLOAT32
-    weights = engine_weight_bytes(shape, tensor_parallel_size, element, quantization)
+    weights = engine_weight_bytes(shape, tensor_parallel_size, element, rollout.quantization)
     on_cpu = budget is None
     working = _working_bytes(shape, rollout.max_num_seqs, tensor_parallel_size, element, on_cpu)
     cache = int(rollout.kv_cache_gib * _GIB) if budget is None else budget - weights - working

@@ -21,14 +21,8 @@ _SHARE_STEP = 0.05  # of rollout.gpu_memory_utilization when it is chosen here
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What a plan takes besides configuration and layout.
+    """What a plan takes besides configuration and layout."""
 
-    Of training.fp8, training.fp8_param_gather and rollout.quantization: whether, and which.
-    """
-
-    fp8: bool = False
-    fp8_param_gather: bool = False
-    quantization: str = ""
     engine_sleeps: bool = True  # the engine gives its GPU memory back while the trainer works
     choose_engine_share: bool = False  # or take rollout.gpu_memory_utilization as it is
     lengths: Lengths | None = None  # expected, for durations; the longest allowed when None
@@ -86,8 +80,8 @@ def training_load(
         logprob_chunk_tokens=config.training.logprob_chunk_tokens,
         micro_batches=micro_batches_of(tokens, config, layout, budget),
         keeps_reference=config.training.kl_beta > 0,
-        fp8=choices.fp8,
-        fp8_param_gather=choices.fp8_param_gather,
+        fp8=config.training.fp8 != "off",
+        fp8_param_gather=config.training.fp8_param_gather,
     )
 
 
@@ -118,7 +112,6 @@ def make_plan(
         Lengths.longest(config),
         tensor_parallel_size=layout.engine_tensor_parallel_size,
         budget=None if hardware.is_cpu else int(share * hardware.memory),
-        quantization=choices.quantization,
     )
     phases = _with_engine(shape, layout, load, training, engine, hardware, choices)
     lengths = choices.lengths or Lengths.longest(config)

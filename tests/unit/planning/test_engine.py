@@ -18,12 +18,12 @@ def test_weights_and_cache_by_hand():
     assert kv_bytes_per_token(QWEN, 1, 2) == 2 * 28 * 4 * 128 * 2 == 57344
     assert kv_bytes_per_token(QWEN, 2, 2) == 57344 // 2
     assert kv_bytes_per_token(MODELS["Qwen3-8B"], 16, 2) == 2 * 36 * 128 * 2  # a copy of one group
-    assert engine_weight_bytes(QWEN, 1, 2) == 2 * 7_615_616_512
+    assert engine_weight_bytes(QWEN, 1, 2, "none") == 2 * 7_615_616_512
     linear = 28 * 3584 * (2 * 3584 + 2 * 512 + 3 * 18944)
     assert engine_weight_bytes(QWEN, 1, 2, "fp8") == 2 * 7_615_616_512 - linear
     vectors = 28 * (2 * 3584 + 3584 + 2 * 512) + 3584
     sharded = 7_615_616_512 - vectors
-    assert engine_weight_bytes(QWEN, 4, 2) == 2 * (sharded // 4 + vectors)
+    assert engine_weight_bytes(QWEN, 4, 2, "none") == 2 * (sharded // 4 + vectors)
 
 
 def test_concurrency_by_hand():

@@ -2,7 +2,13 @@ import dataclasses
 
 import pytest
 
-from megatron_urpo.config import Config, ConfigError, RolloutConfig, TrainingConfig
+from megatron_urpo.config import (
+    Config,
+    ConfigError,
+    RolloutConfig,
+    TrainingConfig,
+    WeightSyncConfig,
+)
 from megatron_urpo.planning.hardware import format_size, gpu, parse_size
 from megatron_urpo.planning.layout import Layout, valid_layouts
 from megatron_urpo.planning.models import MODELS
@@ -56,6 +62,21 @@ def test_the_engine_has_the_rest_of_the_gpu_and_shares_it_when_it_cannot_sleep()
     assert awake.fits
     given = Config(rollout=RolloutConfig(gpu_memory_utilization=0.33))
     assert make_plan(QWEN_7B, given, layout, H100).engine_share == 0.33
+
+
+def test_fp8_of_the_configuration():
+    layout = Layout(world_size=8, tensor_model_parallel_size=4, engine_tensor_parallel_size=4)
+    plain = make_plan(QWEN_7B, Config(), layout, H100)
+    config = Config(
+        training=TrainingConfig(fp8="hybrid", fp8_param_gather=True),
+        rollout=RolloutConfig(quantization="fp8"),
+        weight_sync=WeightSyncConfig(verify="never"),
+    )
+    fp8 = make_plan(QWEN_7B, config, layout, H100)
+    linear = 28 * 3584 * (2 * 3584 + 2 * 512 + 3 * 18944) // 4
+    assert plain.engine.weights - fp8.engine.weights == linear
+    assert fp8.phases["update"]["activations"] < plain.phases["update"]["activations"]
+    assert fp8.phases["update"]["weights"] == plain.phases["update"]["weights"]  # two of one byte
 
 
 def test_a_sample_longer_than_the_budget_makes_its_micro_batch():
