@@ -153,6 +153,7 @@ class Trainer:
         with self.timers("run"):
             prompts, values = self._draw_prompts(step)
             groups = self._collect(prompts, step, values)
+            self.engine.sleep()
             values |= self.learn(groups, step)
             self._sync_weights()
         self.state.step += 1
@@ -305,6 +306,7 @@ class Trainer:
     def _sync_weights(self) -> None:
         with self.timers("weight_sync"):
             self.state.policy_version += 1
+            self.engine.wake_up()
             self.weight_sync.sync(self.state.policy_version)
 
     def _finish_values(self, values: dict[str, float]) -> dict[str, float]:
