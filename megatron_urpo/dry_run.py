@@ -49,8 +49,7 @@ def dry_run(
         raise ConfigError(f"--gpus {world_size} do not divide into --nodes {nodes}")
     check_world(config, world_size)
     hardware = _hardware(gpu_memory, world_size // nodes)
-    device = torch.device("cpu" if hardware.is_cpu else "cuda")
-    Platform(device, backend="").transformer_impl(config.training.transformer_impl)
+    _check_implementation(config.training.transformer_impl, hardware, gpu_memory is None)
     if model_name is None:
         shape = read_model_shape(config.model.path)
         SafetensorsDirectory(Path(config.model.path))
@@ -68,6 +67,18 @@ def dry_run(
         *assumptions(plan, engine_sleeps=True),
     ]
     return lines, plan.problems
+
+
+def _check_implementation(choice: str, hardware: Hardware, is_here: bool) -> None:
+    """Whether training.transformer_impl can run; on another machine, as far as that can be told."""
+    if is_here:
+        device = torch.device("cpu" if hardware.is_cpu else "cuda")
+        Platform(device, backend="").transformer_impl(choice)
+    elif choice == "local":
+        raise ConfigError(
+            "training.transformer_impl = 'local' runs on the CPU: use 'transformer_engine' or "
+            "'auto' with --gpu-memory"
+        )
 
 
 def _hardware(gpu_memory: str | None, ranks_per_node: int) -> Hardware:

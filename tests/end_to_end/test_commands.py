@@ -198,6 +198,7 @@ def test_dry_run_refuses_what_cannot_fit():
         (["--training.tensor_model_parallel_size", 2], "start a multiple of 2 ranks"),
         (["--gpus", 8, "--training.pipeline_model_parallel_size", 8], "do not divide num_layers"),
         (["--training.transformer_impl", "transformer_engine"], "needs a CUDA device"),
+        (["--gpu-memory", "80GB", "--training.transformer_impl", "local"], "runs on the CPU"),
         (["--model.path", "nowhere"], "'nowhere' is not a directory"),
         (["--gpus", 3, "--nodes", 2], "do not divide into --nodes 2"),
     ],
