@@ -16,7 +16,7 @@ from megatron_urpo.planning.plan import Choices, make_plan
 from megatron_urpo.planning.report import assumptions, describe_model, describe_plan
 from megatron_urpo.planning.steps import check_world, describe_steps
 from megatron_urpo.training.hf_config import read_model_shape
-from megatron_urpo.training.hf_weights import SafetensorsDirectory
+from megatron_urpo.training.model_files import SafetensorsDirectory
 from megatron_urpo.training.platform import Platform, read_launch
 
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
