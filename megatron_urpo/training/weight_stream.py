@@ -8,7 +8,8 @@ A bucket is a run of consecutive parameters of one pipeline stage. Its slices ar
 tensor-parallel ranks, put together, and broadcast to the other stages, each in one collective. So
 beside the model a rank holds at most three times the larger of a bucket and the largest parameter:
 the gathered slices, the tensors made of them, and those of the bucket before, which the receiver
-may not have let go yet.
+may not have let go yet. Buffers of the communication library come on top: gloo copies what it
+gathers.
 """
 
 from __future__ import annotations
@@ -86,8 +87,8 @@ def _gather(
     if slices:
         flat = torch.cat([tensor.reshape(-1) for tensor in slices])
         gathered = flat.new_empty((size, len(flat)))
-        dist.all_gather(
-            list(gathered.unbind()), flat, group=parallel_state.get_tensor_model_parallel_group()
+        dist.all_gather_into_tensor(
+            gathered.view(-1), flat, group=parallel_state.get_tensor_model_parallel_group()
         )
         del flat
         shards_of = [list(parts.unbind()) for parts in _split(gathered, slices)]
