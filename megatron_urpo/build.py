@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from megatron_urpo.config import Config, ConfigError, OptimizerConfig
 from megatron_urpo.data.mixture import Mixture
@@ -24,6 +25,7 @@ from megatron_urpo.supervised import SupervisedTrainer, load_demonstrations
 from megatron_urpo.trainer import Trainer
 from megatron_urpo.training import parallel as parallelism
 from megatron_urpo.training.hf_config import read_model_shape
+from megatron_urpo.training.hf_weights import open_model_files
 from megatron_urpo.training.parallel import Parallel
 from megatron_urpo.training.platform import read_launch
 from megatron_urpo.training.policy import Policy
@@ -73,7 +75,7 @@ def open_inference(config: Config) -> Iterator[tuple[HeldOut, bool]]:
     Yields what evaluates, and whether this rank is the one to record it.
     """
     encoder = load_encoder(config.model)
-    read_model_shape(config.model.path)
+    open_model_files(Path(config.model.path), read_model_shape(config.model.path))
     launch = read_launch()
     if launch.from_launcher:
         # The engines of several ranks find each other in the trainer's process groups.

@@ -16,7 +16,7 @@ from megatron_urpo.planning.plan import Choices, make_plan
 from megatron_urpo.planning.report import assumptions, describe_model, describe_plan
 from megatron_urpo.planning.steps import check_world, describe_steps
 from megatron_urpo.training.hf_config import read_model_shape
-from megatron_urpo.training.model_files import SafetensorsDirectory
+from megatron_urpo.training.hf_weights import open_model_files
 from megatron_urpo.training.platform import Platform, read_launch
 
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
@@ -52,7 +52,7 @@ def dry_run(
     _check_implementation(config.training.transformer_impl, hardware, gpu_memory is None)
     if model_name is None:
         shape = read_model_shape(config.model.path)
-        SafetensorsDirectory(Path(config.model.path))
+        open_model_files(Path(config.model.path), shape)
         load_inputs(config)
         checked = "model files and data were read; weights were not loaded"
     else:

@@ -36,6 +36,7 @@ from megatron_urpo.training.hf_weights import (
     hf_names_of,
     hf_sources,
     megatron_names,
+    open_model_files,
     read_parameter,
     whole_model,
 )
@@ -77,8 +78,7 @@ def convert_hf_to_megatron(
         ConfigError: the source is not supported or not whole, or the target is in use.
     """
     shape = read_model_shape(source)
-    files = SafetensorsDirectory(source)
-    files.expect(all_hf_names(shape))
+    files = open_model_files(source, shape)
     if params_dtype == "auto":
         params_dtype = _common_dtype(files, shape)
     config = Config(model=ModelConfig(path=str(source), params_dtype=params_dtype), training=layout)

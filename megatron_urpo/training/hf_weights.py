@@ -195,6 +195,17 @@ def stage_entries(shape: ModelShape, parallel: Parallel) -> Iterator[StageEntry]
         yield StageEntry(rule, layer, stage, chunk)
 
 
+def open_model_files(directory: Path, shape: ModelShape) -> SafetensorsDirectory:
+    """The weights of a model directory, which are all there and whole.
+
+    Raises:
+        ModelFilesError: a file or tensor is missing, cut off, or not expected.
+    """
+    files = SafetensorsDirectory(directory)
+    files.expect(all_hf_names(shape))
+    return files
+
+
 def load_hf_weights(
     chunks: Sequence[torch.nn.Module], directory: str | Path, shape: ModelShape, parallel: Parallel
 ) -> None:
@@ -203,8 +214,7 @@ def load_hf_weights(
     Raises:
         ModelFilesError: a file or tensor is missing, damaged, of another shape, or not expected.
     """
-    files = SafetensorsDirectory(Path(directory))
-    files.expect(all_hf_names(shape))
+    files = open_model_files(Path(directory), shape)
     for parameter, rule, hf_names in hf_sources(chunks, shape, parallel):
         shard = read_parameter(files, parameter, rule, hf_names, shape, parallel)
         with torch.no_grad():

@@ -42,6 +42,8 @@ class SafetensorsDirectory:
                 raise ModelFilesError(
                     f"{file} is missing: {index.name} names it; download it again"
                 )
+            with self._open(file):  # its header says how long it has to be
+                pass
 
     def path_of(self, name: str) -> Path:
         return self._file_of.get(name, self._directory)

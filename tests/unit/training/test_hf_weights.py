@@ -11,6 +11,7 @@ from megatron_urpo.training.hf_weights import (
     Layout,
     from_shards,
     hf_names_of,
+    open_model_files,
     read_shard,
     to_shard,
     whole_model,
@@ -140,6 +141,14 @@ def test_missing_shard(make_policy_at, damaged):
     (damaged / "model-00002-of-00002.safetensors").unlink()
     with pytest.raises(ModelFilesError, match=r"00002-of-00002.safetensors is missing.*download"):
         make_policy_at(damaged)
+
+
+def test_a_shard_that_was_cut_off_is_found_before_anything_is_loaded(damaged):
+    split_into_shards(damaged)
+    shard = damaged / "model-00002-of-00002.safetensors"
+    shard.write_bytes(shard.read_bytes()[:-10])
+    with pytest.raises(ModelFilesError, match="00002-of-00002.safetensors is damaged or cut off"):
+        open_model_files(damaged, read_model_shape(damaged))
 
 
 def test_no_weights(make_policy_at, damaged):
