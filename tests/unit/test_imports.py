@@ -18,14 +18,23 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # A component (a module or subpackage) imports only from components above its own line.
 LAYERS = (
     {"_core", "types"},
-    {"config", "environment", "judging", "progress", "charts", "stop_request"},
-    {"advantages", "data", "load_config", "metrics", "plan", "rewards"},
-    {"batching", "rollout", "training"},
+    {
+        "config",
+        "environment",
+        "judging",
+        "launch_environment",
+        "progress",
+        "charts",
+        "stop_request",
+    },
+    {"advantages", "data", "heartbeats", "load_config", "metrics", "plan", "rewards"},
+    {"batching", "rollout", "training", "watchdog"},
     {"checkpoint", "rollout_log", "step_statistics", "weight_sync"},
     {"doctor", "evaluation", "report_samples", "run_checkpoints"},
     {"report", "supervised", "trainer"},
     {"build"},
     {"cli"},
+    {"launch"},
     {"__main__"},
 )
 LAYER = {component: depth for depth, layer in enumerate(LAYERS) for component in layer}
