@@ -1,8 +1,9 @@
 # make quickstart   the whole of URPO on this machine's CPU
 # make test         the test-suite; make slow-test: what takes minutes each
+# make slurm-test   jobs in a real Slurm of two nodes on this machine
 # make lint         style and types
 .DEFAULT_GOAL := help
-.PHONY: help install model quickstart test slow-test lint clean
+.PHONY: help install model quickstart test slow-test slurm-test lint clean
 
 PYTHON := .venv/bin/python
 
@@ -23,6 +24,10 @@ test: model
 
 slow-test: model
 	@$(PYTHON) -m pytest -m slow tests
+
+slurm-test: model
+	@tests/slurm/install.sh
+	@$(PYTHON) -m pytest -m slurm tests/slurm
 
 lint: install
 	@$(PYTHON) -m ruff check .

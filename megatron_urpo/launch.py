@@ -74,8 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         part = choose_part(rank, job, ranks)
         if part is Part.RANK:
             return cli.main(command)
-        nodes = job.nodes if job and part is not Part.MACHINE else 1
-        refuse_misfit(cli.read_config(command), nodes, ranks)
+        refuse_misfit(cli.read_config(command), _nodes(part, job), ranks)
     except (LaunchError, ConfigError) as error:
         print(f"urpo launch: {error}", file=sys.stderr)
         return 2
@@ -241,6 +240,13 @@ def srun_command(job: SlurmJob, command: Sequence[str], ranks: int) -> list[str]
         # Its own name of itself: Slurm's names of nodes need not be those of the network.
         task.append(f"--rendezvous-host={socket.gethostname()}")
     return [*srun, *task, *command]
+
+
+def _nodes(part: Part, job: SlurmJob | None) -> int:
+    """How many the run will use."""
+    if job is None or part in (Part.MACHINE, Part.LONE_RANK):
+        return 1
+    return job.nodes if job.step is None or part is Part.SLURM_BATCH else job.step.nodes
 
 
 def _default_ranks_per_node(rank: TorchRank | None, job: SlurmJob | None) -> int:

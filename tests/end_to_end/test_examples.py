@@ -38,14 +38,19 @@ RECORDS = {
 }
 
 
-def run_example(directory: Path, family: str, *command: str) -> str:
-    """Runs a command where the repository's examples, their data and a small model lie."""
+def prepare_example(directory: Path, family: str) -> None:
+    """Makes a directory look like the repository of a user: examples, their data, a small model."""
     (directory / "data").mkdir()
     for name, records in RECORDS.items():
         text = "".join(json.dumps(record) + "\n" for record in records)
         (directory / "data" / f"{name}.jsonl").write_text(text)
     (directory / "examples").symlink_to(REPOSITORY / "examples")
     write_small_model(family, directory / "models" / "small")
+
+
+def run_example(directory: Path, family: str, *command: str) -> str:
+    """Runs a command in a prepared directory; returns what it said."""
+    prepare_example(directory, family)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     result = subprocess.run(
         [*command, "--override", "examples/cpu_override.toml"],
@@ -60,7 +65,7 @@ def run_example(directory: Path, family: str, *command: str) -> str:
     return result.stdout
 
 
-def check_step(directory: Path) -> None:
+def check_step(directory: Path, ranks: int = 1) -> None:
     """The one step learned from all three roles, with engine and trainer in agreement."""
     run = directory / "runs" / "cpu_override"
     (record,) = read_metrics(run / "metrics.jsonl")
@@ -72,6 +77,8 @@ def check_step(directory: Path) -> None:
     assert values["rewards/instruction/parsed_share"] > 0
     assert values["weight_sync/all/mismatch_mean"] < 0.01
     assert (run / "export" / "model.safetensors").is_file()
+    manifest = json.loads((run / "checkpoints" / "step_000001" / "manifest.json").read_text())
+    assert manifest["layout"]["world_size"] == ranks
 
 
 def test_torchrun_of_the_7b_example(tmp_path):
@@ -99,6 +106,4 @@ def test_plain_torchrun_starts_the_other_ranks(tmp_path):
     layout = ("--nproc-per-node=2", "--training.tensor_model_parallel_size=2")
     said = run_example(tmp_path, "qwen2.5", "torchrun", "examples/run_urpo_qwen7b.sh", *layout)
     assert "torchrun started 1 rank; starting all 2 of this machine" in said
-    check_step(tmp_path)
-    manifest = tmp_path / "runs/cpu_override/checkpoints/step_000001/manifest.json"
-    assert json.loads(manifest.read_text())["layout"]["world_size"] == 2
+    check_step(tmp_path, ranks=2)
