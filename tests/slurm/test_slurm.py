@@ -102,11 +102,11 @@ def test_stopped_run_is_saved_requeued_and_continued(run):
     run.wait_for_step(len(done) + 2)
     assert f"resuming from {run.directory}/checkpoints/step_{len(done):06d}" in run.log
 
-    # The signal of --signal=B:USR1@30 comes before the end of the minute that is left.
+    # The signal of --signal=B:USR1@60 comes one or two minutes before the end.
     hours, minutes, _ = run.cluster.field(run.job, "RunTime").split(":")
-    limit = 60 * int(hours) + int(minutes) + 2
+    limit = 60 * int(hours) + int(minutes) + 3
     run.cluster.scontrol("update", f"JobId={run.job}", f"TimeLimit={limit}")
-    run.wait_for_state("PENDING", 180)
+    run.wait_for_state("PENDING", 240)
     assert run.cluster.field(run.job, "Restarts") == "2"
     assert run.log.count("back into the queue") == 2
     assert "Traceback" not in run.log
