@@ -127,7 +127,7 @@ class Watchdog:
         if self._clock is None or self._clock.changes == self._changes:
             return
         self._changes, self._stage_since = self._clock.changes, time.monotonic()
-        self._stage = self._clock.stage or "none (saving, exporting or leaving)"
+        self._stage = self._clock.stage or "none"
 
     def _show_life(self, beat: int) -> None:
         if self._peers is not None:

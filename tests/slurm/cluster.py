@@ -48,12 +48,12 @@ PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
 
 
-def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
+def wait_until(condition: Callable[[], object], seconds: float, what: Callable[[], str]) -> None:
     """Raises TimeoutError, with the text of what(), when a condition does not come true."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"after {seconds:g} s: {what}")
+            raise TimeoutError(f"after {seconds:g} s: {what()}")
         time.sleep(0.5)
 
 
@@ -89,11 +89,13 @@ class Cluster:
         files = {"socket": "socket", "pid-file": "pid", "log-file": "log", "seed-file": "seed"}
         paths = [f"--{name}={self.directory}/munge.{end}" for name, end in files.items()]
         self._start("munged", "--foreground", "--force", f"--key-file={key}", *paths)
-        wait_until((self.directory / "munge.socket").exists, 10, "munged made no socket")
+        wait_until((self.directory / "munge.socket").exists, 10, lambda: "munged made no socket")
         self._start("slurmctld", "-D")
         for node in NODES:
             self.start_node(node)
-        wait_until(lambda: self._idle() == 2, 60, f"the nodes are not idle; see {self.directory}")
+        wait_until(
+            lambda: self._idle() == 2, 60, lambda: f"the nodes are not idle: {self.directory}"
+        )
 
     def start_node(self, node: str) -> None:
         self._start("slurmd", "-D", "-N", node, name=node)

@@ -3,7 +3,7 @@
 #SBATCH --job-name=smollm2
 #SBATCH --open-mode=append
 #SBATCH --nodes=2
-#SBATCH --signal=B:USR1@60
+#SBATCH --signal=B:USR1@120
 #SBATCH --requeue
 "exec" "env" "PATH=$PWD/.venv/bin:$PATH" "python3" "$0" "$@"  # to Python a string: it reads on
 
