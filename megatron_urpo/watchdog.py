@@ -73,6 +73,8 @@ class Watchdog:
         self._peers = None
         if rank is not None and rank.world_size > 1:
             self._peers = Heartbeats(rank, self._interval, self._heartbeat_timeout)
+        # Nobody misses a process alone: one that was suspended at the terminal may go on.
+        self._blocked_timeout = self._heartbeat_timeout if self._peers else self._stage_timeout
         self._clock: StageClock | None = None
         self._stage, self._changes = "start", -1
         self._stage_since = time.monotonic()
@@ -115,7 +117,7 @@ class Watchdog:
         beat = 0
         while not self._left.is_set():
             beat += 1
-            faulthandler.dump_traceback_later(self._heartbeat_timeout, exit=True)
+            faulthandler.dump_traceback_later(self._blocked_timeout, exit=True)
             self._note_stage()
             self._show_life(beat)
             reason = self._find_reason()
