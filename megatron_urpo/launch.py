@@ -203,9 +203,12 @@ def run_slurm_task(
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     rendezvous = [
         f"--nnodes={job.step.nodes}",
-        f"--rdzv-id={job.job_id}",
-        "--rdzv-backend=c10d",
-        f"--rdzv-endpoint={rendezvous_host or job.step.first_host}:{job.port}",
+        # Slurm knows who is who. torchrun's elastic rendezvous would number the nodes as they come,
+        # and end a node whose ranks are about to when the first one has gone.
+        "--rdzv-backend=static",
+        f"--node-rank={job.step.task}",
+        f"--master-addr={rendezvous_host or job.step.first_host}",
+        f"--master-port={job.port}",
     ]
     return run_torchrun(command, ranks, rendezvous)
 

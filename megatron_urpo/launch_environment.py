@@ -56,6 +56,7 @@ class SlurmStep:
 
     nodes: int
     tasks: int
+    task: int  # this process, counted from 0
     first_host: str
 
 
@@ -83,6 +84,7 @@ def read_slurm_job(environment: Mapping[str, str]) -> SlurmJob | None:
         step = SlurmStep(
             nodes=int(environment["SLURM_STEP_NUM_NODES"]),
             tasks=int(environment["SLURM_STEP_NUM_TASKS"]),
+            task=int(environment["SLURM_PROCID"]),
             first_host=first_host(environment["SLURM_STEP_NODELIST"]),
         )
     return SlurmJob(

@@ -27,7 +27,7 @@ def torchrun(nodes=1, ranks=1):
 
 def slurm(nodes=1, tasks=None, step_nodes=None):
     """tasks: of the step; None: the batch script."""
-    step = tasks and SlurmStep(step_nodes or min(tasks, nodes), tasks, "n0")
+    step = tasks and SlurmStep(step_nodes or min(tasks, nodes), tasks, 0, "n0")
     return SlurmJob(70007, nodes, 8, 96, on_node=True, step=step)
 
 

@@ -39,6 +39,7 @@ STEP = BATCH | {
     "SLURM_STEP_NODELIST": "n[0-1]",
     "SLURM_STEP_NUM_NODES": "2",
     "SLURM_STEP_NUM_TASKS": "2",
+    "SLURM_PROCID": "1",
     "SLURM_GPUS_ON_NODE": "8",
     "SLURM_CPUS_PER_TASK": "96",
 }
@@ -54,7 +55,7 @@ def test_rank_of_torchrun():
 def test_batch_script_and_step_of_slurm():
     assert read_slurm_job({}) is None
     assert read_slurm_job(BATCH) == SlurmJob(7, 2, None, None, on_node=True, step=None)
-    step = SlurmStep(nodes=2, tasks=2, first_host="n0")
+    step = SlurmStep(nodes=2, tasks=2, task=1, first_host="n0")
     assert read_slurm_job(STEP) == SlurmJob(7, 2, 8, 96, on_node=True, step=step)
 
 
