@@ -1,9 +1,10 @@
 # make quickstart   the whole of URPO on this machine's CPU
 # make test         the test-suite; make slow-test: what takes minutes each
+# make slurm-test   jobs in a real Slurm of two nodes on this machine
 # make lint         style and types
 # make install-gpu  .venv for NVIDIA GPUs instead of the CPU; make gpu-test: what needs one
 .DEFAULT_GOAL := help
-.PHONY: help install install-gpu model quickstart test slow-test gpu-test lint clean
+.PHONY: help install install-gpu model quickstart test slow-test gpu-test slurm-test lint clean
 
 PYTHON := .venv/bin/python
 
@@ -30,6 +31,10 @@ slow-test: model
 
 gpu-test:
 	@$(PYTHON) -m pytest -m gpu tests/gpu
+
+slurm-test: model
+	@tests/slurm/install.sh
+	@$(PYTHON) -m pytest -m slurm tests/slurm
 
 lint: install
 	@$(PYTHON) -m ruff check .

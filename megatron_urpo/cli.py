@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -13,15 +14,17 @@ from typing import TYPE_CHECKING
 from megatron_urpo.checkpoint import CheckpointError
 from megatron_urpo.config import Config, ConfigError
 from megatron_urpo.data.jsonl import DataError
+from megatron_urpo.launch_environment import read_torch_rank
 from megatron_urpo.load_config import format_config, load_config
 from megatron_urpo.types import RunError
+from megatron_urpo.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from megatron_urpo.supervised import SupervisedTrainer
     from megatron_urpo.trainer import Trainer
 
 EXPORT_DIRECTORY = "export"
-_INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
+INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +42,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print(f"urpo {parsed.name}: stopped", file=sys.stderr)
-        return _INTERRUPTED
+        return INTERRUPTED
+
+
+def read_config(arguments: Sequence[str]) -> Config:
+    """The configuration that a command line asks for, nothing run.
+
+    Raises:
+        ConfigError: it is wrong, or the command has none.
+    """
+    parsed, overrides = _build_parser().parse_known_args(arguments)
+    if not parsed.takes_overrides:
+        raise ConfigError(f"urpo {parsed.name} takes no configuration: run it without a launcher")
+    return _load(parsed, overrides)
+
+
+def _load(arguments: argparse.Namespace, overrides: Sequence[str]) -> Config:
+    return load_config(arguments.config, overrides, override_files=arguments.override)
 
 
 def _quieten_libraries() -> None:
@@ -53,7 +72,8 @@ def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="urpo",
         description="One model that answers and grades, trained in one GRPO loop.",
-        epilog="Commands that read a CONFIG also take overrides: --training.optimizer.lr 5e-7",
+        epilog="Commands that read a CONFIG also take overrides: --training.optimizer.lr 5e-7, or "
+        "a file of them: --override examples/cpu_override.toml",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="name")
 
@@ -68,6 +88,13 @@ def _build_parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command, takes_overrides=takes_overrides)
         if takes_overrides:
             sub.add_argument("config", help="a TOML file")
+            sub.add_argument(
+                "--override",
+                action="append",
+                default=[],
+                metavar="FILE",
+                help="a TOML file laid over the config; may be repeated",
+            )
         return sub
 
     train = add("train", _train, "train with URPO; continues an interrupted run")
@@ -96,7 +123,7 @@ def _build_parser() -> argparse.ArgumentParser:
 
 
 def _train(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
-    config = load_config(arguments.config, overrides)
+    config = _load(arguments, overrides)
     if arguments.dry_run:
         return _dry_run(config, arguments)
     if arguments.gpus or arguments.nodes != 1 or arguments.gpu_memory or arguments.model_name:
@@ -105,7 +132,11 @@ def _train(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
         )
     from megatron_urpo.build import open_trainer
 
-    with open_trainer(config) as trainer:
+    with (
+        Watchdog(config.run, read_torch_rank(os.environ)) as watchdog,
+        open_trainer(config) as trainer,
+        watchdog.follow(trainer.timers),
+    ):
         return _run_and_export(trainer)
 
 
@@ -127,10 +158,14 @@ def _dry_run(config: Config, arguments: argparse.Namespace) -> int:
 
 
 def _sft(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
-    config = load_config(arguments.config, overrides)
+    config = _load(arguments, overrides)
     from megatron_urpo.build import open_supervised
 
-    with open_supervised(config) as trainer:
+    with (
+        Watchdog(config.run, read_torch_rank(os.environ)) as watchdog,
+        open_supervised(config) as trainer,
+        watchdog.follow(trainer.timers),
+    ):
         return _run_and_export(trainer)
 
 
@@ -140,7 +175,7 @@ def _run_and_export(trainer: Trainer | SupervisedTrainer) -> int:
     export = trainer.directory / EXPORT_DIRECTORY
     refuse_overwriting(Path(trainer.config.model.path), export)
     if not trainer.run():
-        return _INTERRUPTED
+        return INTERRUPTED
     trainer.policy.export(export)
     if trainer.parallel.is_main:
         print(f"done: {export} is a Hugging Face directory")
@@ -148,7 +183,7 @@ def _run_and_export(trainer: Trainer | SupervisedTrainer) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
-    config = load_config(arguments.config, overrides)
+    config = _load(arguments, overrides)
     from megatron_urpo.build import open_inference
     from megatron_urpo.evaluation.records import print_evaluations, record_evaluation
 
@@ -162,7 +197,7 @@ def _evaluate(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
 
 
 def _export(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
-    config = load_config(arguments.config, overrides)
+    config = _load(arguments, overrides)
     from megatron_urpo.build import open_policy
     from megatron_urpo.run_checkpoints import RunCheckpoints
 

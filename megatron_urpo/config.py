@@ -44,11 +44,19 @@ class RunConfig:
     steps: int = 200  # total steps of the job, phase 1 included; a step is one collected batch
     deterministic: bool = False  # torch.use_deterministic_algorithms; slower
     distributed_timeout_minutes: float = 30.0  # of every collective
+    # The watchdog ends the run on all ranks, with their stacks in the log, when a stage of a step
+    # takes longer, or a rank is not heard of for so long.
+    stage_timeout_minutes: float = 60.0
+    heartbeat_timeout_minutes: float = 5.0
 
     def __post_init__(self) -> None:
         _require_not_negative("run", seed=self.seed)
         _require_positive(
-            "run", steps=self.steps, distributed_timeout_minutes=self.distributed_timeout_minutes
+            "run",
+            steps=self.steps,
+            distributed_timeout_minutes=self.distributed_timeout_minutes,
+            stage_timeout_minutes=self.stage_timeout_minutes,
+            heartbeat_timeout_minutes=self.heartbeat_timeout_minutes,
         )
 
 

@@ -3,7 +3,8 @@
     config = load_config("examples/quickstart.toml", ["--training.optimizer.lr", "5e-7"])
 
 A file may start from another one with `extends = "base.toml"` (relative to the file itself): its
-tables are merged key by key, everything else replaces what the base says. Overrides come last.
+tables are merged key by key, everything else replaces what the base says. A file given as an
+override is laid over the configuration in the same way; single overrides come last.
 Paths inside a configuration are relative to the working directory. All errors are ConfigError and
 name the place (file and line, or the command line), the key, the value and the remedy.
 """
@@ -61,9 +62,15 @@ class _Settings:
         return " and ".join(dict.fromkeys(found)) or self.place(table)
 
 
-def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -> Config:
+def load_config(
+    path: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    override_files: Sequence[str | Path] = (),
+) -> Config:
     """The configuration of a file (none: the defaults) with command-line overrides applied.
 
+    override_files: laid over the file in this order, under the overrides.
     overrides: `--section.key value` or `--section.key=value`, as they stand in argv. A value is
     read as TOML (numbers, true/false, lists, inline tables) and as a plain string where TOML does
     not accept it or the key holds a string.
@@ -71,8 +78,8 @@ def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -
     Raises ConfigError for everything that is wrong with either.
     """
     settings = _Settings()
-    if path is not None:
-        _read_file(Path(path), settings, chain=())
+    for file in (*([] if path is None else [path]), *override_files):
+        _read_file(Path(file), settings, chain=())
     _apply_overrides(overrides, settings)
     return _build(Config, settings.values, "", settings)
 

@@ -48,14 +48,26 @@ class Timers:
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
         self._seconds: dict[str, float] = {}
+        self._running: list[str] = []
+        self.changes = 0  # stages begun and ended so far; it stands still where the run does
+
+    @property
+    def stage(self) -> str | None:
+        """The innermost stage that is running, None between two of them."""
+        running = self._running[-1:]  # in one step: another thread may ask
+        return running[0] if running else None
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
         """Adds the time of a block to a stage, also when the block raises."""
         start = self._clock()
+        self._running.append(stage)
+        self.changes += 1
         try:
             yield
         finally:
+            self._running.pop()
+            self.changes += 1
             self._seconds[stage] = self._seconds.get(stage, 0.0) + self._clock() - start
 
     def seconds(self, stage: str) -> float:

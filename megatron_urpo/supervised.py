@@ -151,11 +151,13 @@ class SupervisedTrainer:
                 metrics.log(StepStatistics(step - 1, values))
                 stopping = any(self.parallel.gather_objects(stop.requested is not None))
                 if stopping or self.checkpoints.is_due(step):
-                    pending = self.checkpoints.try_save(step, **_manifest(step))
+                    with self.timers("checkpoint"):
+                        pending = self.checkpoints.try_save(step, **_manifest(step))
                 if stopping:
                     break
         if self.checkpoints.saved_step < step:
-            self.checkpoints.save(step, **_manifest(step))
+            with self.timers("checkpoint"):
+                self.checkpoints.save(step, **_manifest(step))
         metrics.close()
         return step == sft.steps
 

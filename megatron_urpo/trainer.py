@@ -138,12 +138,14 @@ class Trainer:
                 self.metrics.log(StepStatistics(self.state.step - 1, values))
                 stopping = any(self.parallel.gather_objects(stop.requested is not None))
                 if self.checkpoints.is_due(self.state.step) or stopping:
-                    pending = self.checkpoints.try_save(self.state.step, **self._manifest())
+                    with self.timers("checkpoint"):
+                        pending = self.checkpoints.try_save(self.state.step, **self._manifest())
                 if stopping:
                     break
         if self.checkpoints.saved_step < self.state.step:
             # A periodic save may fail and be tried again; the last one may not.
-            self.checkpoints.save(self.state.step, **self._manifest())
+            with self.timers("checkpoint"):
+                self.checkpoints.save(self.state.step, **self._manifest())
         self.metrics.close()
         return self.state.step == self.config.run.steps
 

@@ -29,6 +29,10 @@ def serve(target: str) -> None:
     # Replies have a descriptor of their own: what the function prints must not mix with them.
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    # Slurm signals all processes of a step to have the run saved. The step that is under way still
+    # needs its verdicts; afterwards the pool kills its workers.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

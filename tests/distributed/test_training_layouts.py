@@ -86,7 +86,8 @@ def test_weight_changes_agree_with_one_rank(layout, alone):
         assert joint_norm(differences) < 1e-5 * joint_norm(changes)
         for name, change in changes.items():
             assert change.norm() > 0
-            assert differences[name].norm() < 3e-5 * change.norm(), name
+            rounding = 2e-7 * alone["weights"][name].norm()  # of a weight, however little it moved
+            assert differences[name].norm() < 3e-5 * change.norm() + rounding, name
 
 
 def joint_norm(tensors):

@@ -23,14 +23,15 @@ LAYERS = (
         "environment",
         "finding",
         "judging",
+        "launch_environment",
         "progress",
         "charts",
         "run_lock",
         "stop_request",
         "weight_digest",
     },
-    {"advantages", "batching", "data", "load_config", "metrics", "rewards"},
-    {"rollout", "training"},
+    {"advantages", "batching", "data", "heartbeats", "load_config", "metrics", "rewards"},
+    {"rollout", "training", "watchdog"},
     {
         "checkpoint",
         "doctor_gpu",
@@ -44,6 +45,7 @@ LAYERS = (
     {"build"},
     {"dry_run"},
     {"cli"},
+    {"launch"},
     {"__main__"},
 )
 LAYER = {component: depth for depth, layer in enumerate(LAYERS) for component in layer}

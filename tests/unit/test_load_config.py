@@ -259,3 +259,19 @@ def test_saved_file_holds_every_key(tmp_path):
         assert f"[{section.name}]" in text
         for item in dataclasses.fields(getattr(Config(), section.name)):
             assert item.name in text
+
+
+def test_override_files_lie_between_the_file_and_the_command_line(write):
+    file = write("[run]\nsteps = 9\nseed = 9\n[training.optimizer]\nlr = 9e-7\n" + SOURCES)
+    first = write("[run]\nseed = 1\nsteps = 101\n", "first.toml")
+    second = write("extends = 'first.toml'\n[data]\nprompts_per_step = 12\n", "second.toml")
+    config = load_config(file, ["--run.steps=102"], override_files=[first, second])
+    assert (config.run.seed, config.run.steps, config.data.prompts_per_step) == (1, 102, 12)
+    assert config.training.optimizer.lr == 9e-7
+    assert [source.name for source in config.data.sources] == ["sums", "mine"]
+
+
+def test_error_in_an_override_file_names_that_file(write):
+    file, override = write("[run]\nsteps = 900\n"), write("[run]\nstep = 1\n", "mine.toml")
+    with pytest.raises(ConfigError, match=r"mine.toml:2: unknown key 'run.step'"):
+        load_config(file, override_files=[override])

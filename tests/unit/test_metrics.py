@@ -108,3 +108,17 @@ def test_timers_add_up_per_stage_and_start_again():
     with pytest.raises(KeyError), timers("rollout"):
         raise KeyError
     assert timers.take() == {"rollout/all/seconds": 1.0}
+
+
+def test_timers_tell_the_innermost_stage_and_every_change():
+    timers = Timers()
+    assert (timers.stage, timers.changes) == (None, 0)
+    with timers("run"):
+        for _ in range(2):  # the same stage again is a change: a watchdog must not add them up
+            with timers("rollout"):
+                assert timers.stage == "rollout"
+        assert (timers.stage, timers.changes) == ("run", 5)
+        with pytest.raises(KeyError), timers("training"):
+            raise KeyError
+        assert timers.stage == "run"
+    assert (timers.stage, timers.changes) == (None, 8)

@@ -1,6 +1,7 @@
 """The worker pool: results, wall clock, dead workers, clean ends. No process outlives a test."""
 
 import os
+import signal
 import time
 from concurrent.futures import CancelledError
 
@@ -51,6 +52,14 @@ def test_results_come_back_whole_and_in_their_futures(pool_of):
     jobs = ["é\ud800\n", {"a": [1, None]}, "x" * 3_000_000, *range(20)]
     futures = [pool.submit(job) for job in jobs]
     assert [future.result() for future in futures] == jobs
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_stop_request_to_all_processes_of_a_job_leaves_the_workers(pool_of, number):
+    pool = pool_of("process_id")
+    pid = pool.submit(None).result()
+    os.kill(pid, number)
+    assert pool.submit(None).result() == pid
 
 
 def test_workers_live_on_and_share_the_jobs(pool_of):

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# URPO on Qwen2.5-72B, 8 nodes of 8 GPUs. From the repository:
+#     sbatch examples/run_urpo_qwen72b.sh        (without Slurm: docs/cluster.md)
+#SBATCH --job-name=urpo_qwen72b
+#SBATCH --output=%x-%j.log
+#SBATCH --open-mode=append
+#SBATCH --nodes=8
+#SBATCH --gpus-per-node=8
+#SBATCH --exclusive
+#SBATCH --time=24:00:00
+#SBATCH --signal=B:USR1@900
+#SBATCH --requeue
+"exec" "env" "PATH=$PWD/.venv/bin:$PATH" "python3" "$0" "$@"  # to Python a string: it reads on
+
+import sys
+
+from megatron_urpo.launch import main
+
+sys.exit(main(["train", "examples/urpo_qwen72b.toml", *sys.argv[1:]]))

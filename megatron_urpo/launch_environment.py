@@ -1,0 +1,116 @@
+"""What torchrun and Slurm tell a process about its place in the job.
+
+Their environment variables are read here; the rest of launching works on the records below.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+# Ports below those that Linux hands out by itself (32768 and up), above the well-known services.
+_FIRST_PORT, _PORTS = 10000, 20000
+_TORCHRUN_NAMES = frozenset(
+    "RANK LOCAL_RANK GROUP_RANK ROLE_RANK ROLE_NAME WORLD_SIZE LOCAL_WORLD_SIZE GROUP_WORLD_SIZE "
+    "ROLE_WORLD_SIZE MASTER_ADDR MASTER_PORT TORCH_NCCL_ASYNC_ERROR_HANDLING".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TorchRank:
+    """A process that torchrun started."""
+
+    rank: int
+    world_size: int
+    local_world_size: int  # ranks that torchrun started on this node
+    store_host: str  # of the key-value store that all ranks of the job share
+    store_port: int
+    restart: int  # how often torchrun has started the ranks anew
+
+    @property
+    def nodes(self) -> int:
+        return self.world_size // self.local_world_size
+
+
+@dataclass(frozen=True, slots=True)
+class SlurmJob:
+    """An allocation of Slurm, seen from its batch script or from a task of one of its steps."""
+
+    job_id: int
+    nodes: int
+    gpus_per_node: int | None  # None: the job asked for none
+    cpus_per_task: int | None  # None: the job did not say
+    on_node: bool  # false: salloc's shell on the machine it was called from
+    step: SlurmStep | None  # None: the batch script
+
+    @property
+    def port(self) -> int:
+        """For the rendezvous: two jobs on a node differ in their ids, and so in their ports."""
+        return _FIRST_PORT + self.job_id % _PORTS
+
+
+@dataclass(frozen=True, slots=True)
+class SlurmStep:
+    """The step of a process that srun started."""
+
+    nodes: int
+    tasks: int
+    task: int  # this process, counted from 0
+    first_host: str
+
+
+def read_torch_rank(environment: Mapping[str, str]) -> TorchRank | None:
+    """None: torchrun did not start this process."""
+    if "RANK" not in environment or "WORLD_SIZE" not in environment:
+        return None
+    world_size = int(environment["WORLD_SIZE"])
+    return TorchRank(
+        rank=int(environment["RANK"]),
+        world_size=world_size,
+        local_world_size=int(environment.get("LOCAL_WORLD_SIZE", world_size)),
+        store_host=environment["MASTER_ADDR"],
+        store_port=int(environment["MASTER_PORT"]),
+        restart=int(environment.get("TORCHELASTIC_RESTART_COUNT", "0")),
+    )
+
+
+def read_slurm_job(environment: Mapping[str, str]) -> SlurmJob | None:
+    """None: this process does not belong to an allocation of Slurm."""
+    if "SLURM_JOB_ID" not in environment:
+        return None
+    step = None
+    if "SLURM_STEP_NODELIST" in environment:
+        step = SlurmStep(
+            nodes=int(environment["SLURM_STEP_NUM_NODES"]),
+            tasks=int(environment["SLURM_STEP_NUM_TASKS"]),
+            task=int(environment["SLURM_PROCID"]),
+            first_host=first_host(environment["SLURM_STEP_NODELIST"]),
+        )
+    return SlurmJob(
+        job_id=int(environment["SLURM_JOB_ID"]),
+        nodes=int(environment["SLURM_JOB_NUM_NODES"]),
+        gpus_per_node=_optional_int(environment, "SLURM_GPUS_ON_NODE"),
+        cpus_per_task=_optional_int(environment, "SLURM_CPUS_PER_TASK"),
+        on_node="SLURMD_NODENAME" in environment,
+        step=step,
+    )
+
+
+def without_torchrun(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment as it was before torchrun, for a torchrun inside one of its ranks."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name not in _TORCHRUN_NAMES and not name.startswith("TORCHELASTIC_")
+    }
+
+
+def first_host(nodes: str) -> str:
+    """First host of a node list as Slurm writes it: gpu-[07-09,12],login1 -> gpu-07."""
+    first = re.match(r"(?:\[[^\]]*\]|[^,\[])*", nodes)
+    return re.sub(r"\[(\d+)[^\]]*\]", r"\1", first.group() if first else "")
+
+
+def _optional_int(environment: Mapping[str, str], name: str) -> int | None:
+    return int(environment[name]) if name in environment else None

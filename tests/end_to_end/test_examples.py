@@ -1,0 +1,109 @@
+"""Each cluster example runs as it is shipped, with examples/cpu_override.toml laid over it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from megatron_urpo.metrics import read_metrics
+from tests.end_to_end.conftest import REPOSITORY
+from tools.make_small_model import write_small_model
+
+RECORDS = {
+    "math": [
+        {
+            "kind": "reasoning",
+            "prompt": f"What is {n} - {n - 1}? Put the final answer in \\boxed{{}}.",
+            "answers": ["1"],
+        }
+        for n in range(2, 10)
+    ],
+    "preferences": [
+        {
+            "kind": "preference",
+            "prompt": f"Name fruit number {n}.",
+            "responses": ["Fig", "Dog", "Pear"],
+            "rank": [1, 3, 2],
+        }
+        for n in range(8)
+    ],
+    "instructions": [
+        {"kind": "instruction", "prompt": f"Write line {n} about rain."} for n in range(8)
+    ],
+}
+
+
+def prepare_example(directory: Path, family: str) -> None:
+    """Makes a directory look like the repository of a user: examples, their data, a small model."""
+    (directory / "data").mkdir()
+    for name, records in RECORDS.items():
+        text = "".join(json.dumps(record) + "\n" for record in records)
+        (directory / "data" / f"{name}.jsonl").write_text(text)
+    (directory / "examples").symlink_to(REPOSITORY / "examples")
+    write_small_model(family, directory / "models" / "small")
+
+
+def run_example(directory: Path, family: str, *command: str) -> str:
+    """Runs a command in a prepared directory; returns what it said."""
+    prepare_example(directory, family)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    result = subprocess.run(
+        [*command, "--override", "examples/cpu_override.toml"],
+        cwd=directory,
+        env=os.environ | {"PATH": path, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-6000:]
+    return result.stdout
+
+
+def check_step(directory: Path, ranks: int = 1) -> None:
+    """The one step learned from all three roles, with engine and trainer in agreement."""
+    run = directory / "runs" / "cpu_override"
+    (record,) = read_metrics(run / "metrics.jsonl")
+    values = record.values
+    assert values["training/all/updates"] == 16  # 4 epochs of 4 mini-batches
+    assert values["training/all/grad_norm"] > 0
+    for role in ("reasoning", "preference", "instruction"):
+        assert values[f"advantages/{role}/zero_variance_groups"] < 2, role
+    assert values["rewards/instruction/parsed_share"] > 0
+    assert values["weight_sync/all/mismatch_mean"] < 0.01
+    assert (run / "export" / "model.safetensors").is_file()
+    manifest = json.loads((run / "checkpoints" / "step_000001" / "manifest.json").read_text())
+    assert manifest["layout"]["world_size"] == ranks
+
+
+def test_torchrun_of_the_7b_example(tmp_path):
+    run_example(tmp_path, "qwen2.5", "torchrun", "examples/run_urpo_qwen7b.sh")
+    check_step(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("qwen72b", "qwen2.5"),
+        ("qwen3_8b", "qwen3"),
+        ("octothinker8b", "llama3.1"),
+        ("llama70b", "llama3.1"),
+    ],
+)
+def test_bash_of_the_other_examples(name, family, tmp_path):
+    run_example(tmp_path, family, "bash", f"examples/run_urpo_{name}.sh")
+    check_step(tmp_path)
+
+
+@pytest.mark.slow
+def test_plain_torchrun_starts_the_other_ranks(tmp_path):
+    layout = ("--nproc-per-node=2", "--training.tensor_model_parallel_size=2")
+    said = run_example(tmp_path, "qwen2.5", "torchrun", "examples/run_urpo_qwen7b.sh", *layout)
+    assert "torchrun started 1 rank; starting all 2 of this machine" in said
+    check_step(tmp_path, ranks=2)

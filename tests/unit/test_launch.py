@@ -1,0 +1,96 @@
+"""Which part a process takes, and what a launcher that leaves machines idle is told."""
+
+import sys
+
+import pytest
+
+from megatron_urpo.config import Config, ConfigError, RolloutConfig, TrainingConfig
+from megatron_urpo.launch import (
+    LaunchError,
+    Part,
+    choose_part,
+    main,
+    refuse_misfit,
+    srun_command,
+)
+from megatron_urpo.launch_environment import SlurmJob, SlurmStep, TorchRank
+
+
+@pytest.fixture(autouse=True)
+def this_file(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["examples/run.sh"])
+
+
+def torchrun(nodes=1, ranks=1):
+    return TorchRank(0, nodes * ranks, ranks, "n0", 29500, restart=0)
+
+
+def slurm(nodes=1, tasks=None, step_nodes=None):
+    """tasks: of the step; None: the batch script."""
+    step = tasks and SlurmStep(step_nodes or min(tasks, nodes), tasks, 0, "n0")
+    return SlurmJob(70007, nodes, 8, 96, on_node=True, step=step)
+
+
+@pytest.mark.parametrize(
+    ("rank", "job", "ranks", "part"),
+    [
+        (None, None, 8, Part.MACHINE),  # bash
+        (torchrun(), None, 8, Part.LONE_RANK),  # plain torchrun
+        (torchrun(), None, 1, Part.RANK),  # the same where there is one GPU
+        (torchrun(ranks=8), None, 8, Part.RANK),
+        (torchrun(ranks=4), None, 8, Part.RANK),  # the user's own choice
+        (torchrun(nodes=4, ranks=8), None, 8, Part.RANK),
+        (None, slurm(nodes=4), 8, Part.SLURM_BATCH),  # sbatch
+        (None, slurm(nodes=4, tasks=4), 8, Part.SLURM_TASK),  # srun
+        (None, slurm(nodes=1, tasks=1), 8, Part.SLURM_TASK),
+        (None, slurm(nodes=4, tasks=1), 8, Part.SLURM_BATCH),  # in a shell of srun --pty
+        (torchrun(), slurm(nodes=1), 8, Part.LONE_RANK),  # torchrun in a script of the user's
+        (torchrun(nodes=2, ranks=8), slurm(nodes=2, tasks=2), 8, Part.RANK),
+    ],
+)
+def test_part_of_a_process(rank, job, ranks, part):
+    assert choose_part(rank, job, ranks) is part
+
+
+@pytest.mark.parametrize(
+    ("rank", "job", "command"),
+    [
+        (torchrun(), slurm(nodes=4), "bash examples/run.sh"),
+        (torchrun(nodes=2), None, "torchrun --nnodes=2 --nproc-per-node=8 ... examples/run.sh"),
+        (None, slurm(nodes=2, tasks=16), "srun --ntasks-per-node=1 examples/run.sh"),
+    ],
+)
+def test_idle_machines_are_refused_with_the_command_to_type(rank, job, command):
+    with pytest.raises(LaunchError, match="1 of the job's 4|1 rank on each|16 tasks") as error:
+        choose_part(rank, job, 8)
+    assert str(error.value).endswith(command)
+
+
+def test_layout_that_needs_more_nodes_names_their_number():
+    config = Config(
+        training=TrainingConfig(tensor_model_parallel_size=8, pipeline_model_parallel_size=4),
+        rollout=RolloutConfig(tensor_model_parallel_size=8),
+    )
+    refuse_misfit(config, nodes=4, ranks_per_node=8)
+    with pytest.raises(ConfigError, match="8 ranks cannot hold") as error:
+        refuse_misfit(config, nodes=1, ranks_per_node=8)
+    assert "sbatch --nodes=4 examples/run.sh" in str(error.value)
+    assert "torchrun --nnodes=4 --nproc-per-node=8 --rdzv-backend=c10d" in str(error.value)
+
+
+def test_srun_starts_one_task_a_node_with_all_of_it():
+    command = srun_command(slurm(nodes=4), ["train", "a.toml"], ranks=8)
+    assert command[:4] == ["srun", "--nodes=4", "--ntasks=4", "--ntasks-per-node=1"]
+    assert "--cpu-bind=none" in command
+    assert "--cpus-per-task=96" in command
+    assert command[-2:] == ["train", "a.toml"]
+    assert "--nproc-per-node=8" in command
+
+
+def test_misfit_is_one_line_before_anything_starts(tmp_path, capsys, monkeypatch):
+    for name in ("RANK", "SLURM_JOB_ID"):
+        monkeypatch.delenv(name, raising=False)
+    config = tmp_path / "run.toml"
+    config.write_text("[training]\ntensor_model_parallel_size = 4\n")
+    assert main(["--nproc-per-node=2", "train", str(config)]) == 2
+    assert "urpo launch: 2 ranks cannot hold" in capsys.readouterr().err
