@@ -9,33 +9,25 @@ import ast
 import dataclasses
 import re
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
+from megatron_urpo.cli import main
 from megatron_urpo.config import Config
 from megatron_urpo.load_config import load_config
-from megatron_urpo.planning.steps import check_world
+from megatron_urpo.planning.models import find_model
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 GPUS_PER_NODE = 8
 
 
-class Shape(NamedTuple):
-    """Of the published config.json."""
-
-    heads: int
-    key_value_heads: int
-    layers: int
-    positions: int
-
-
-SHAPES = {
-    "urpo_qwen7b": Shape(28, 4, 28, 131072),
-    "urpo_qwen72b": Shape(64, 8, 80, 131072),
-    "urpo_qwen3_8b": Shape(32, 8, 36, 32768),
-    "urpo_octothinker8b": Shape(32, 8, 32, 131072),  # of Llama-3.1-8B, which it comes from
-    "urpo_llama70b": Shape(64, 8, 80, 131072),
+# Names in the planner's table.
+MODELS = {
+    "urpo_qwen7b": "Qwen2.5-7B",
+    "urpo_qwen72b": "Qwen2.5-72B",
+    "urpo_qwen3_8b": "Qwen3-8B",
+    "urpo_octothinker8b": "OctoThinker-8B",
+    "urpo_llama70b": "Llama-3.1-70B",
 }
 # Section 4.1.4 and Table 4.
 PAPER = {
@@ -82,7 +74,7 @@ def values(config: object, prefix: str = "") -> dict[str, object]:
     return found
 
 
-@pytest.fixture(params=SHAPES)
+@pytest.fixture(params=MODELS)
 def name(request) -> str:
     return request.param
 
@@ -102,19 +94,16 @@ def test_hyperparameters_are_those_of_the_paper(config):
     assert {key: found[key] for key in PAPER} == PAPER
 
 
-def test_layout_fits_the_model_and_the_nodes(name, config, launch_file):
-    shape, training, rollout = SHAPES[name], config.training, config.rollout
-    for tensor_parallel in (
-        training.tensor_model_parallel_size,
-        rollout.tensor_model_parallel_size,
-    ):
-        assert shape.heads % tensor_parallel == 0
-        assert shape.key_value_heads % tensor_parallel == 0
-        assert tensor_parallel <= GPUS_PER_NODE  # beyond a node it is slow
-    assert shape.layers % training.pipeline_model_parallel_size == 0
-    assert rollout.max_model_len <= shape.positions
+def test_dry_run_finds_room_for_it(name, config, launch_file, capsys):
     (nodes,) = re.findall(r"^#SBATCH --nodes=(\d+)$", launch_file.read_text(), re.MULTILINE)
-    check_world(config, int(nodes) * GPUS_PER_NODE)
+    command = ["train", EXAMPLES / f"{name}.toml", "--dry-run", "--model-name", MODELS[name]]
+    command += ["--nodes", nodes, "--gpus", int(nodes) * GPUS_PER_NODE, "--gpu-memory", "80GB"]
+    assert main([str(part) for part in command]) == 0, capsys.readouterr().err
+    assert f"{MODELS[name]}: " in capsys.readouterr().out
+    assert config.rollout.max_model_len <= find_model(MODELS[name]).max_position_embeddings
+    # Beyond a node it is slow.
+    assert config.training.tensor_model_parallel_size <= GPUS_PER_NODE
+    assert config.rollout.tensor_model_parallel_size <= GPUS_PER_NODE
 
 
 def test_chat_template_is_there(config):
