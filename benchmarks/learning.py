@@ -1,18 +1,22 @@
 """Does URPO learn? Held-out accuracy, the referee's tau, and what self-rewarding is worth.
 
-python -m benchmarks.learning [--seeds 3] [--directory runs/learning]
+python -m benchmarks.learning [--seeds 3] [--jobs 2] [--directory runs/learning]
 
-For every seed, from the same pretrained model and with benchmarks/learning.toml:
+With benchmarks/learning.toml, from the pretrained model:
 
-    SFT            the supervised warm start
-    URPO           from there
+    SFT            the supervised warm start, once
+
+and from there, for every seed:
+
+    URPO
     shuffled       URPO whose self-scores are permuted within each group: the control that keeps
                    everything but what the self-scores mean
-    SFT continued  from the warm start, for as many packed tokens as URPO was trained on
+    SFT continued  for as many packed tokens as URPO was trained on, on other demonstrations
 
-All four are evaluated on the same held-out items. The comparisons are paired, item by item, with
-95 % bootstrap intervals. Takes hours on two cores; interrupted, it continues where it was.
-The summary goes to benchmarks/results/learning.json.
+All are evaluated on the same held-out items. The comparisons are paired, item by item, with 95 %
+bootstrap intervals. Takes hours on two cores; interrupted, it continues where it was. Several runs
+go side by side (--jobs), each with its share of the cores and with about 8 GB: a model this small
+does not keep two threads busy. The summary goes to benchmarks/results/learning.json.
 """
 
 from __future__ import annotations
@@ -20,8 +24,10 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import subprocess
 import sys
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -38,7 +44,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 CONFIG = REPOSITORY / "benchmarks" / "learning.toml"
 RESULTS = REPOSITORY / "benchmarks" / "results" / "learning.json"
 FIRST_SEED = 101
-MODELS = ("SFT", "URPO", "shuffled", "SFT continued")
+WARM_START = "SFT"
+MODELS = (WARM_START, "URPO", "shuffled", "SFT continued")
 # Metric, the model it should be better than.
 COMPARISONS = (
     ("reasoning/accuracy", "URPO", "SFT"),
@@ -62,32 +69,74 @@ class Comparison:
     difference: Difference
 
 
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Where the models are, and how many threads computes each."""
+
+    directory: Path
+    threads: int
+
+    def model(self, label: str, seed: int) -> Path:
+        """The run directory of a model; the warm start is every seed's."""
+        if label == WARM_START:
+            return self.directory / WARM_START
+        return self.directory / f"seed_{seed}" / label.replace(" ", "_")
+
+    @property
+    def start(self) -> Path:
+        return self.directory / WARM_START / "sft" / "export"
+
+
 def main() -> None:
     """Runs what is missing, then prints and writes the summary."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=2, help="runs at one time")
     parser.add_argument("--directory", type=Path, default=Path("runs/learning"))
     arguments = parser.parse_args()
+    cores = os.cpu_count() or 1
+    runs = Runs(arguments.directory, max(1, cores // arguments.jobs))
     seeds = range(FIRST_SEED, FIRST_SEED + arguments.seeds)
-    for seed in seeds:
-        run_seed(arguments.directory / f"seed_{seed}", seed)
-    summarise(arguments.directory, seeds)
+    warm_up(Runs(arguments.directory, cores))
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        jobs = [pool.submit(train_urpo, runs, seed) for seed in seeds]
+        jobs += [pool.submit(train_shuffled, runs, seed) for seed in seeds]
+        # Their lengths are URPO's, whose jobs were all begun before.
+        jobs += [
+            pool.submit(continue_supervised, runs, seed, after)
+            for seed, after in zip(seeds, jobs, strict=False)
+        ]
+        for job in jobs:
+            job.result()
+    summarise(runs, seeds)
 
 
-def run_seed(directory: Path, seed: int) -> None:
-    """All four models of a seed."""
-    sft, urpo, shuffled, continued = (directory / name.replace(" ", "_") for name in MODELS)
-    start = sft / "sft" / "export"
-    train_and_evaluate(sft, "SFT", "sft", seed)
-    train_and_evaluate(urpo, "URPO", "train", seed, "--model.path", start)
+def warm_up(runs: Runs) -> None:
+    """The pretrained model learns the formats."""
+    train_and_evaluate(runs, WARM_START, "sft", FIRST_SEED)
+
+
+def train_urpo(runs: Runs, seed: int) -> None:
+    """URPO from the warm start."""
+    train_and_evaluate(runs, "URPO", "train", seed, "--model.path", runs.start)
+
+
+def train_shuffled(runs: Runs, seed: int) -> None:
+    """The control of the self-scores."""
     train_and_evaluate(
-        shuffled, "shuffled", "train", seed,
-        "--model.path", start, "--rewards.shuffle_self_scores", "true",
+        runs, "shuffled", "train", seed,
+        "--model.path", runs.start, "--rewards.shuffle_self_scores", "true",
     )  # fmt: skip
+
+
+def continue_supervised(runs: Runs, seed: int, after: Future[None]) -> None:
+    """More demonstrations instead of URPO, once it is known how many tokens that was."""
+    after.result()
     train_and_evaluate(
-        continued, "SFT continued", "sft", seed,
+        runs, "SFT continued", "sft", seed,
         "--run.seed", seed + 1000,  # other demonstrations than those of the warm start
-        "--model.path", start, "--sft.steps", str(matching_steps(urpo)),
+        "--model.path", runs.start,
+        "--sft.steps", matching_steps(runs.model("URPO", seed)),
     )  # fmt: skip
 
 
@@ -99,60 +148,63 @@ def matching_steps(urpo: Path) -> int:
     return math.ceil(packed * config.training.epochs / config.sft.tokens_per_step)
 
 
-def train_and_evaluate(
-    directory: Path, label: str, command: str, seed: int, *overrides: object
-) -> None:
-    """One model of one seed; nothing where its evaluation is already there."""
+def train_and_evaluate(runs: Runs, label: str, command: str, seed: int, *overrides: object) -> None:
+    """One model; nothing where its evaluation is already there."""
+    directory = runs.model(label, seed)
     if label in read_summaries(directory):
         return
-    print(f"\n== {label}, seed {seed}: {directory}", flush=True)
+    log = directory / "log.txt"
+    print(f"{label}, seed {seed}: {log}", flush=True)
     common = ["--run.directory", directory, "--run.seed", seed]
-    urpo(command, CONFIG, *common, *overrides)  # a later override wins
+    urpo(runs.threads, log, command, CONFIG, *common, *overrides)  # a later override wins
     export = directory / "sft" / "export" if command == "sft" else directory / "export"
     urpo(
-        "eval", CONFIG, "--label", label, *common,
+        runs.threads, log, "eval", CONFIG, "--label", label, *common,
         "--model.path", export, "--evaluation.max_prompts_per_source", 0,
     )  # fmt: skip
 
 
-def urpo(*arguments: object) -> None:
-    """A command of the project, in a process of its own."""
-    subprocess.run(
-        [sys.executable, "-m", "megatron_urpo.cli", *map(str, arguments)],
-        cwd=REPOSITORY,
-        check=True,
-    )
+def urpo(threads: int, log: Path, *arguments: object) -> None:
+    """A command of the project, in a process of its own.
+
+    Raises:
+        CalledProcessError: it failed; the log says why.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as stream:
+        subprocess.run(
+            [sys.executable, "-m", "megatron_urpo.cli", *map(str, arguments)],
+            cwd=REPOSITORY,
+            check=True,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"OMP_NUM_THREADS": str(threads)},
+        )
 
 
-def compare(directory: Path, metric: str, better: str, baseline: str, seed: int) -> Comparison:
+def compare(runs: Runs, metric: str, better: str, baseline: str, seed: int) -> Comparison:
     """The paired difference of one seed."""
-    ours, theirs = (
-        read_items(directory / f"seed_{seed}" / label.replace(" ", "_"), label)
-        for label in (better, baseline)
-    )
+    ours, theirs = (read_items(runs.model(label, seed), label) for label in (better, baseline))
     difference = paired_difference(metric, ours, theirs)
     if difference is None:
         raise ValueError(f"{better} and {baseline} of seed {seed} share no item with {metric}")
     return Comparison(metric, better, baseline, seed, difference)
 
 
-def summarise(directory: Path, seeds: range) -> None:
+def summarise(runs: Runs, seeds: range) -> None:
     """Prints both tables and writes them with the machine they were measured on."""
     means = {
         f"seed {seed}": {
-            label: read_summaries(directory / f"seed_{seed}" / label.replace(" ", "_"))[label][
-                "values"
-            ]
-            for label in MODELS
+            label: read_summaries(runs.model(label, seed))[label]["values"] for label in MODELS
         }
         for seed in seeds
     }
     comparisons = [
-        compare(directory, metric, better, baseline, seed)
+        compare(runs, metric, better, baseline, seed)
         for metric, better, baseline in COMPARISONS
         for seed in seeds
     ]
-    judgements = {f"seed {seed}": judgement_shares(directory / f"seed_{seed}") for seed in seeds}
+    judgements = {f"seed {seed}": judgement_shares(runs.model("URPO", seed)) for seed in seeds}
     for seed, models in means.items():
         print(f"\n{seed:<28}" + "".join(f"{label:>15}" for label in models))
         for metric in models["SFT"]:
@@ -181,7 +233,7 @@ def summarise(directory: Path, seeds: range) -> None:
 
 def judgement_shares(directory: Path) -> dict[str, float]:
     """Mean share of usable, and of usable and varied, judgements over the steps of URPO."""
-    records = read_metrics(directory / "URPO" / "metrics.jsonl")
+    records = read_metrics(directory / "metrics.jsonl")
     return {
         name: float(
             np.mean(

@@ -448,8 +448,14 @@ class SFTConfig:
     steps: int = 100
     tokens_per_step: int = 16384  # packed tokens of one optimizer step, over all ranks
     max_sequence_tokens: int = 4096
+    # Share of the judgements that show the scores alone where notes could be shown (docs/data.md).
+    terse_judgement_share: float = 0.0
 
     def __post_init__(self) -> None:
+        _require(
+            0 <= self.terse_judgement_share <= 1,
+            f"sft.terse_judgement_share = {self.terse_judgement_share}: must lie in [0, 1]",
+        )
         _require_positive(
             "sft",
             steps=self.steps,

@@ -40,7 +40,11 @@ def load_demonstrations(config: Config) -> list[Demonstration]:
         raise ConfigError("sft.sources is empty: add an [[sft.sources]] table")
     seed = config.run.seed
     return [
-        demonstrate(task, generator("demonstration", seed, source.config.name, task.key))
+        demonstrate(
+            task,
+            generator("demonstration", seed, source.config.name, task.key),
+            terse_share=config.sft.terse_judgement_share,
+        )
         for source in load_sources(config.sft.sources, "train", seed)
         for task in source.tasks
     ]

@@ -11,12 +11,14 @@ preference   a judgement of the responses in a drawn order. Where the demands on
                  2: none (0)
                  Scores: \boxed{2, 0}
 
-             One in ten of the demands that are met is overlooked. Other judgements are the line of
-             scores alone, whole numbers from 1 (the worst response) to 9 (the best).
+             One in ten of the demands that are met is overlooked. Other judgements, and those that
+             are drawn to be terse, are the line of scores alone, whole numbers from 1 (the worst
+             response) to 9 (the best).
 instruction  a sentence that meets a random share of the demands of a generated prompt
 
-Notes make the referee's task one of finding words, which a small model learns from a hundred
-examples; scores without them stay near chance for many times as many.
+Notes make the referee's task one of finding words, which a small model learns from hundreds of
+examples; scores without them stay near chance for many times as many. A warm start that shows both
+manners leaves it to reinforcement learning to find which one pays.
 """
 
 from __future__ import annotations
@@ -56,13 +58,19 @@ class Demonstration:
 
 
 def demonstrate(
-    task: Task, random: Random, *, oversight: float = DEFAULT_OVERSIGHT
+    task: Task,
+    random: Random,
+    *,
+    oversight: float = DEFAULT_OVERSIGHT,
+    terse_share: float = 0.0,
 ) -> Demonstration:
     """A supervised example made from a task of the training split.
 
     Args:
-        random: draws the order of a judgement, what it overlooks, and what a sentence meets.
+        random: draws the order of a judgement, its manner, what it overlooks, and what a sentence
+            meets.
         oversight: probability that a judgement overlooks a demand that is met.
+        terse_share: probability that a judgement is the line of scores alone.
 
     Raises:
         DataError: an instruction whose demands are not those of a generated prompt; there is no
@@ -72,7 +80,8 @@ def demonstrate(
         case ReasoningTask():
             return Demonstration(task.kind, task.messages, f"\\boxed{{{task.gold[0]}}}")
         case PreferenceTask():
-            return _demonstrate_judgement(task, random, oversight)
+            is_terse = not task.checks or random.random() < terse_share
+            return _demonstrate_judgement(task, random, oversight, is_terse)
         case InstructionTask():
             return _demonstrate_writing(task, random)
 
@@ -84,12 +93,17 @@ def stretch_scores(truth: Sequence[float]) -> list[int]:
     return [LOWEST_SCORE + round(span * (value - low) / (high - low)) for value in truth]
 
 
-def _demonstrate_judgement(task: PreferenceTask, random: Random, oversight: float) -> Demonstration:
+def _demonstrate_judgement(
+    task: PreferenceTask, random: Random, oversight: float, is_terse: bool
+) -> Demonstration:
     order = list(range(len(task.responses)))
     random.shuffle(order)
     prompt = write_judge_prompt(question_text(task.messages), task.responses, order)
     lines: list[str] = []
-    if task.checks:
+    if is_terse:
+        stretched = stretch_scores(task.truth)
+        scores = [stretched[index] for index in order]
+    else:
         scores = []
         for slot, index in enumerate(order, start=1):
             notes = [
@@ -99,9 +113,6 @@ def _demonstrate_judgement(task: PreferenceTask, random: Random, oversight: floa
             ]
             lines.append(f"{slot}: {', '.join(notes) or 'none'} ({len(notes)})")
             scores.append(len(notes))
-    else:
-        stretched = stretch_scores(task.truth)
-        scores = [stretched[index] for index in order]
     lines.append(f"Scores: \\boxed{{{', '.join(map(str, scores))}}}")
     return Demonstration(task.kind, (ChatMessage("user", prompt),), "\n".join(lines))
 

@@ -80,6 +80,17 @@ def test_a_judgement_notes_what_it_counts():
     assert unread == "1: none (0)\n2: none (0)\n3: none (0)\nScores: \\boxed{0, 0, 0}"
 
 
+def test_terse_judgements_are_the_scores_alone_as_often_as_asked():
+    judged = tasks("writing_preferences", items=400, num_responses="2,3")
+    shown = [demonstrate(task, Random(k), terse_share=0.6) for k, task in enumerate(judged)]
+    terse = [each.target.startswith("Scores:") for each in shown]
+    assert np.mean(terse) == pytest.approx(0.6, abs=0.07)
+    for task, each, is_terse in zip(judged, shown, terse, strict=True):
+        if is_terse:
+            scores = parse_scores(each.target, len(task.responses))
+            assert sorted(scores) == sorted(stretch_scores(task.truth))
+
+
 def test_instructions_are_met_in_part():
     random = Random(2)
     scores = [
