@@ -297,6 +297,10 @@ class TrainingConfig:
     num_layers_at_start_in_bf16: int = 1  # with first_last_layers_bf16
     num_layers_at_end_in_bf16: int = 1  # with first_last_layers_bf16
     recompute_granularity: str = "none"  # none, selective or full
+    # Gradients are reduced over the data-parallel ranks while the last micro-batch of an update
+    # still runs backward, a bucket of so many parameters at a time (0: Megatron's choice).
+    overlap_grad_reduce: bool = False
+    ddp_bucket_size: int = 0
     logprob_chunk_tokens: int = 1024  # positions whose logits exist at one time
     max_skipped_steps: int = 3  # non-finite updates in a row before the run stops
 
@@ -313,7 +317,12 @@ class TrainingConfig:
             logprob_chunk_tokens=self.logprob_chunk_tokens,
             max_skipped_steps=self.max_skipped_steps,
         )
-        _require_not_negative("training", kl_beta=self.kl_beta, importance_cap=self.importance_cap)
+        _require_not_negative(
+            "training",
+            kl_beta=self.kl_beta,
+            importance_cap=self.importance_cap,
+            ddp_bucket_size=self.ddp_bucket_size,
+        )
         _require(
             self.importance_cap == 0 or self.importance_cap >= 1,
             f"training.importance_cap = {self.importance_cap}: 0 switches it off, else at least 1",

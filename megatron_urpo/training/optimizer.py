@@ -47,15 +47,25 @@ class StepOutcome:
 def wrap_model(
     chunks: Sequence[torch.nn.Module], transformer_config: Any, training: TrainingConfig
 ) -> list[DistributedDataParallel]:
-    """Gradient buffers in fp32, reduced once a step; summed, not averaged, over the ranks."""
+    """Gradient buffers in fp32, reduced once an update; summed, not averaged, over the ranks."""
     ddp_config = DistributedDataParallelConfig(
         grad_reduce_in_fp32=True,
         use_distributed_optimizer=True,
-        overlap_grad_reduce=False,
+        overlap_grad_reduce=training.overlap_grad_reduce,
         overlap_param_gather=False,
+        bucket_size=training.ddp_bucket_size or None,
         **fp8.ddp_arguments(training),
     )
-    return [DistributedDataParallel(transformer_config, ddp_config, chunk) for chunk in chunks]
+    wrapped = [
+        # As in Megatron: the gradients of later virtual stages are ready first, and are not cut.
+        DistributedDataParallel(transformer_config, ddp_config, chunk, disable_bucketing=number > 0)
+        for number, chunk in enumerate(chunks)
+    ]
+    if training.overlap_grad_reduce:
+        # What keeps the schedule from reducing before the last micro-batch.
+        functions = [chunk.no_sync for chunk in wrapped]
+        transformer_config.no_sync_func = functions if len(functions) > 1 else functions[0]
+    return wrapped
 
 
 class Optimizer:

@@ -36,11 +36,14 @@ SEQUENCE = TENSOR | {"sequence_parallel": True}
 PIPELINE = {"pipeline_model_parallel_size": 2}
 VIRTUAL = PIPELINE | {"virtual_pipeline_model_parallel_size": 2}
 CONTEXT = {"context_parallel_size": 2}
+# Several buckets even for a small model.
+OVERLAP = {"overlap_grad_reduce": True, "ddp_bucket_size": 3000}
 # By number of ranks, in the order in which they resume from one another.
 LAYOUTS: dict[int, dict[str, dict[str, Any]]] = {
     1: {"alone": {}},
     2: {
         "data": {},
+        "data_overlap": OVERLAP,
         "tensor": TENSOR,
         "sequence": SEQUENCE,
         "pipeline": PIPELINE,
@@ -54,6 +57,7 @@ LAYOUTS: dict[int, dict[str, dict[str, Any]]] = {
         "sequence_context": SEQUENCE | CONTEXT,
         "sequence_virtual": SEQUENCE | VIRTUAL,
         "context_pipeline": CONTEXT | PIPELINE,
+        "virtual_data_overlap": VIRTUAL | OVERLAP,
     },
 }
 ORDER = [(world, name) for world, layouts in LAYOUTS.items() for name in layouts]
