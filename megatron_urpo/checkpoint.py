@@ -18,6 +18,7 @@ import shutil
 import time
 import zlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -49,6 +50,9 @@ class Ranks(Protocol):
     def gather_objects(self, value: Any) -> list[Any]:
         """The values of all ranks, in rank order, on every rank."""
         ...
+
+    def on_main(self, action: Callable[[], None]) -> None:
+        """Does it on rank 0; where it fails there, every rank raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +87,32 @@ class SavedCheckpoint:
 class SaveStatistics:
     """What a checkpoint cost."""
 
-    seconds: float
+    step: int
+    seconds: float  # from its beginning until it is whole on the disk
     num_bytes: int  # of its files, the manifest left out
+
+
+class Writing(Protocol):
+    """A rank's part of a checkpoint that is written in the background."""
+
+    def done(self) -> bool:
+        """Whether the writing is over, well or badly."""
+        ...
+
+    def finish(self) -> None:
+        """Waits for it and completes it; a collective. Raises OSError where it failed."""
+        ...
+
+
+@dataclass(slots=True)
+class _Begun:
+    """A checkpoint between its beginning and its name."""
+
+    manifest: Manifest
+    temporary: Path
+    started: float
+    writing: Writing | None
+    checksums: Future[dict[str, tuple[int, int]]] | None = None  # once all is written
 
 
 class CheckpointStore:
@@ -98,9 +126,8 @@ class CheckpointStore:
         self._keep_last = config.keep_last
         self._keep_every = config.keep_every
         self._ranks = ranks
-        if ranks.rank == 0:
-            directory.mkdir(parents=True, exist_ok=True)
-        ranks.barrier()
+        self._begun: _Begun | None = None
+        ranks.on_main(lambda: directory.mkdir(parents=True, exist_ok=True))
 
     def save(
         self, manifest: Manifest, write_policy: Callable[[Path], None], expected_bytes: int = 0
@@ -116,9 +143,34 @@ class CheckpointStore:
             CheckpointError: the disk is full or not writable. The partial checkpoint is removed
                 and the previous ones stay.
         """
-        started = time.monotonic()
+        self.begin(manifest, write_policy, expected_bytes)
+        saved = self.finish()
+        assert saved is not None
+        return saved
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether a checkpoint has been begun and not finished."""
+        return self._begun is not None
+
+    def begin(
+        self,
+        manifest: Manifest,
+        begin_policy: Callable[[Path], Writing | None],
+        expected_bytes: int = 0,
+    ) -> None:
+        """Begins what `save` does. One checkpoint at a time.
+
+        Args:
+            begin_policy: begins to write this rank's part; returns None when it is written.
+
+        Raises:
+            CheckpointError: as for `save`.
+        """
+        assert self._begun is None
         final = self.directory / f"step_{manifest.step:06d}"
         temporary = self.directory / f".writing-{final.name}"
+        begun = _Begun(manifest, temporary, time.monotonic(), writing=None)
         failure = None
         if self._ranks.rank == 0:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -126,23 +178,55 @@ class CheckpointStore:
                 lambda: (temporary / "policy").mkdir(parents=True)
             )
         self._raise_jointly(failure, temporary)
-        failure = self._attempt(lambda: write_policy(temporary / "policy"))
-        self._raise_jointly(failure, temporary)
+
+        def write() -> None:
+            begun.writing = begin_policy(temporary / "policy")
+
+        self._raise_jointly(self._attempt(write), temporary)
+        self._begun = begun
+
+    def poll(self) -> SaveStatistics | None:
+        """Takes a checkpoint in the background as far as that goes without waiting for it.
+
+        A collective. Returns its cost when it is whole, else None. Raises as `save` does.
+        """
+        if self._begun is None:
+            return None
+        if self._begun.checksums is None:
+            if not self._all_done(self._begun.writing):
+                return None
+            self._complete_files(self._begun)
+        return self.finish() if self._all_done(self._begun.checksums) else None
+
+    def finish(self) -> SaveStatistics | None:
+        """Waits until what was begun is whole; None where nothing was. Raises as `save` does.
+
+        A collective.
+        """
+        begun = self._begun
+        if begun is None:
+            return None
+        if begun.checksums is None:
+            self._complete_files(begun)
+        self._begun = None
         checksums: dict[str, tuple[int, int]] = {}
-        failure = self._attempt(lambda: checksums.update(self._checksum_share(temporary)))
+
+        def wait() -> None:
+            if begun.checksums is not None:
+                checksums.update(begun.checksums.result())
+
+        failure = self._attempt(wait)
         gathered = self._ranks.gather_objects(checksums)
-        self._raise_jointly(failure, temporary)
+        self._raise_jointly(failure, begun.temporary)
         files = {name: entry for part in gathered for name, entry in part.items()}
+        final = self.directory / f"step_{begun.manifest.step:06d}"
         failure = None
         if self._ranks.rank == 0:
-            failure = self._attempt(lambda: _publish(temporary, final, manifest, files))
-        self._raise_jointly(failure, temporary)
-        if self._ranks.rank == 0:
-            for old in self._directories()[: -self._keep_last]:
-                if not (self._keep_every and _step_of(old) % self._keep_every == 0):
-                    shutil.rmtree(old)
+            failure = self._attempt(lambda: _publish(begun.temporary, final, begun.manifest, files))
+        self._raise_jointly(failure, begun.temporary)
+        self._ranks.on_main(self._delete_old)
         num_bytes = sum(size for size, _ in files.values())
-        return SaveStatistics(time.monotonic() - started, num_bytes)
+        return SaveStatistics(begun.manifest.step, time.monotonic() - begun.started, num_bytes)
 
     def newest_whole(self, model: dict[str, Any]) -> tuple[SavedCheckpoint | None, list[str]]:
         """Finds the newest checkpoint whose files are all there and unchanged.
@@ -190,7 +274,8 @@ class CheckpointStore:
     def clean_up(self, resumed: SavedCheckpoint | None) -> None:
         """Before a run continues: removes half-written checkpoints, and renames damaged ones that
         are newer than the resumed one, so that they are not counted among those to keep."""
-        if self._ranks.rank == 0:
+
+        def clean() -> None:
             for leftover in self.directory.glob(".writing-*"):
                 shutil.rmtree(leftover)
             for directory in self._directories():
@@ -198,7 +283,8 @@ class CheckpointStore:
                     aside = directory.with_name(f"damaged-{directory.name}")
                     shutil.rmtree(aside, ignore_errors=True)
                     directory.rename(aside)
-        self._ranks.barrier()
+
+        self._ranks.on_main(clean)
 
     def refuse_overwriting(self) -> None:
         """For a run that is not to be resumed: raises CheckpointError if there is one already."""
@@ -207,6 +293,24 @@ class CheckpointStore:
                 f"{self.directory} holds the checkpoints of an earlier run and checkpoint.resume = "
                 "false: choose another run.directory, or move them away"
             )
+
+    def _all_done(self, part: Writing | Future[dict[str, tuple[int, int]]] | None) -> bool:
+        return all(self._ranks.gather_objects(part is None or part.done()))
+
+    def _complete_files(self, begun: _Begun) -> None:
+        """After it all files of all ranks are there, and their checksums are being computed."""
+        self._begun = None  # until that has succeeded
+        if begun.writing is not None:
+            self._raise_jointly(self._attempt(begun.writing.finish), begun.temporary)
+        executor = ThreadPoolExecutor(1, "checksums")
+        begun.checksums = executor.submit(self._checksum_share, begun.temporary)
+        executor.shutdown(wait=False)
+        self._begun = begun
+
+    def _delete_old(self) -> None:
+        for old in self._directories()[: -self._keep_last]:
+            if not (self._keep_every and _step_of(old) % self._keep_every == 0):
+                shutil.rmtree(old)
 
     def _directories(self) -> list[Path]:
         return sorted(path for path in self.directory.glob("step_*") if path.is_dir())

@@ -7,7 +7,7 @@ items, and the items are kept, so that two models can be compared pair by pair.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -84,7 +84,7 @@ class HeldOut:
                 f"{skipped[0].key}: raise the limit or remove them"
             )
 
-    def evaluate(self, label: str, step: int) -> Evaluation:
+    def evaluate(self, label: str, step: int, tick: Callable[[], None] | None = None) -> Evaluation:
         """Answers and judges every task once. All ranks call it together and get the same result.
 
         Values: reasoning/accuracy (of the items whose verifier came to a result; the share of the
@@ -96,6 +96,7 @@ class HeldOut:
 
         Args:
             label: the model's name in the report, e.g. "base".
+            tick: called whenever a task has been answered.
         """
         config = self._config
         replica = this_replica(config.rollout.tensor_model_parallel_size)
@@ -109,6 +110,8 @@ class HeldOut:
             config.run.seed,
             temperature=config.evaluation.temperature,
         ):
+            if tick is not None:
+                tick()
             if isinstance(rollout.prompt.task, InstructionTask):
                 items.append((rollout.prompt.index, _measure_instruction(rollout)))
             else:

@@ -101,6 +101,11 @@ class Optimizer:
         (optimizer,) = self._chained.chained_optimizers
         return optimizer
 
+    def tensors(self) -> list[torch.Tensor]:
+        """Master weights, and the state of each."""
+        states = self.distributed.optimizer.state
+        return [*states, *(value for state in states.values() for value in state.values())]
+
     def zero_grad(self) -> None:
         for chunk in self._chunks:
             chunk.zero_grad_buffer()

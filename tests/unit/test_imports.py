@@ -20,6 +20,7 @@ LAYERS = (
     {"_core", "types"},
     {
         "config",
+        "disk",
         "environment",
         "finding",
         "judging",
@@ -40,6 +41,7 @@ LAYERS = (
         "step_statistics",
         "weight_sync",
     },
+    {"earlier_run"},
     {"doctor", "evaluation", "report_samples", "run_checkpoints"},
     {"report", "supervised", "trainer"},
     {"build"},
