@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from megatron_urpo.config import Config, ConfigError
 from megatron_urpo.data.checkers import check_score
 from megatron_urpo.data.prompts import PromptEncoder, build_prompts
 from megatron_urpo.evaluation.bootstrap import bootstrap_interval
+from megatron_urpo.evaluation.items import Evaluation, EvaluationItem
 from megatron_urpo.judging import parse_scores, undo_order
 from megatron_urpo.rewards.ranking import kendall_tau
 from megatron_urpo.rewards.score import RewardScorer
@@ -31,33 +31,6 @@ from megatron_urpo.types import (
     Task,
     VerifierStatus,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluationItem:
-    """One held-out task and how it went."""
-
-    source: str
-    key: str
-    values: dict[str, float]  # metric name -> value of this item
-    response: str
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """All items, and the means of their values by metric name."""
-
-    label: str
-    step: int
-    policy_version: int
-    values: dict[str, float] = field(default_factory=dict)
-    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)  # 95 % bootstrap
-    counts: dict[str, int] = field(default_factory=dict)  # items behind each value
-    items: tuple[EvaluationItem, ...] = ()
-
-    def summary(self) -> dict[str, object]:
-        """Everything but the items, for evaluations.jsonl."""
-        return {name: value for name, value in asdict(self).items() if name != "items"}
 
 
 class HeldOut:

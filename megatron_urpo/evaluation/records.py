@@ -12,7 +12,7 @@ from typing import Any
 from megatron_urpo.config import ConfigError
 from megatron_urpo.disk import naming
 from megatron_urpo.evaluation.comparison import paired_difference
-from megatron_urpo.evaluation.held_out import Evaluation, EvaluationItem
+from megatron_urpo.evaluation.items import Evaluation, EvaluationItem
 
 EVALUATIONS_FILE = "evaluations.jsonl"
 ITEMS_DIRECTORY = "evaluations"

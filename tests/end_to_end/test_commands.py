@@ -154,6 +154,27 @@ def test_bad_input_is_one_clear_line(arguments, message, tmp_path):
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--weight_sync.max_mismatch", "1e-9"], "engine and trainer log-probs differ by"),
+        (
+            ["--training.optimizer.lr", "1e30", "--training.max_skipped_steps", "1"],
+            "2 updates in a row had a gradient norm of nan (step 0, learning rate 1e+30). Lower",
+        ),
+    ],
+)
+def test_what_stops_a_run_is_one_clear_line(arguments, message, warm_model, tmp_path):
+    result = run_urpo(
+        "train", TINY_CONFIG, "--model.path", warm_model, "--run.directory", tmp_path,
+        *arguments, check=False,
+    )  # fmt: skip
+    assert result.returncode == 2
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("urpo train: ")]
+    assert message in line
+    assert "Traceback" not in result.stderr
+
+
 def test_context_too_small_for_the_referee_is_refused_at_the_start(warm_model, tmp_path):
     result = run_urpo(
         "train", TINY_CONFIG, "--model.path", warm_model, "--run.directory", tmp_path / "run",

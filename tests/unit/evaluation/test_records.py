@@ -1,7 +1,7 @@
 import pytest
 
 from megatron_urpo.config import ConfigError
-from megatron_urpo.evaluation.held_out import Evaluation, EvaluationItem
+from megatron_urpo.evaluation.items import Evaluation, EvaluationItem
 from megatron_urpo.evaluation.records import (
     print_evaluations,
     read_items,
