@@ -12,24 +12,28 @@ of a checkpoint's content: what it does not list is not part of it.
 from __future__ import annotations
 
 import errno
-import json
-import os
 import shutil
 import time
-import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from megatron_urpo.checkpoint_files import (
+    MANIFEST,
+    Manifest,
+    SavedCheckpoint,
+    compare,
+    flush_and_checksum,
+    publish,
+    read_manifest,
+    step_of,
+)
 from megatron_urpo.config import CheckpointConfig
 from megatron_urpo.types import RunError
 
-_MANIFEST = "manifest.json"
 _GIB = 1 << 30
-_READ_BLOCK = 1 << 22
-_FORMAT = 1
 
 
 class CheckpointError(RunError):
@@ -53,34 +57,6 @@ class Ranks(Protocol):
 
     def on_main(self, action: Callable[[], None]) -> None:
         """Does it on rank 0; where it fails there, every rank raises."""
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """Everything a resumed run needs besides tensors."""
-
-    step: int  # steps completed; the next one to run, counted from 0
-    policy_version: int  # updates applied to the policy
-    model: dict[str, Any]  # the model's identity: a checkpoint of another one is refused
-    data_state: dict[str, Any]  # position of the mixture
-    environment: dict[str, str]  # versions and git commit that wrote it
-    layout: dict[str, int]  # parallel sizes that wrote it
-    counters: dict[str, int] = field(default_factory=dict)  # skipped steps in a row, and the like
-    expected_tokens: dict[str, float] = field(default_factory=dict)  # mean length by kind of task
-    files: dict[str, tuple[int, int]] = field(default_factory=dict)  # path -> (bytes, crc32)
-    format: int = _FORMAT
-
-
-@dataclass(frozen=True, slots=True)
-class SavedCheckpoint:
-    """A whole checkpoint on disk."""
-
-    directory: Path
-    manifest: Manifest
-
-    @property
-    def policy_directory(self) -> Path:
-        return self.directory / "policy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +198,7 @@ class CheckpointStore:
         final = self.directory / f"step_{begun.manifest.step:06d}"
         failure = None
         if self._ranks.rank == 0:
-            failure = self._attempt(lambda: _publish(begun.temporary, final, begun.manifest, files))
+            failure = self._attempt(lambda: publish(begun.temporary, final, begun.manifest, files))
         self._raise_jointly(failure, begun.temporary)
         self._ranks.on_main(self._delete_old)
         num_bytes = sum(size for size, _ in files.values())
@@ -248,7 +224,7 @@ class CheckpointStore:
             if damage is not None:
                 passed_over.append(f"{directory} is damaged ({damage})")
                 continue
-            manifest = _read_manifest(directory)
+            manifest = read_manifest(directory)
             if manifest.model != model:
                 differing = sorted(
                     key
@@ -309,7 +285,7 @@ class CheckpointStore:
 
     def _delete_old(self) -> None:
         for old in self._directories()[: -self._keep_last]:
-            if not (self._keep_every and _step_of(old) % self._keep_every == 0):
+            if not (self._keep_every and step_of(old) % self._keep_every == 0):
                 shutil.rmtree(old)
 
     def _directories(self) -> list[Path]:
@@ -319,16 +295,16 @@ class CheckpointStore:
         """Checksums of every world_size-th file, so that large checkpoints are read in parallel."""
         paths = sorted(path for path in root.rglob("*") if path.is_file())
         mine = paths[self._ranks.rank :: self._ranks.world_size]
-        return {str(path.relative_to(root)): _flush_and_checksum(path) for path in mine}
+        return {str(path.relative_to(root)): flush_and_checksum(path) for path in mine}
 
     def _find_damage(self, directory: Path) -> str | None:
         """What is wrong with a checkpoint, agreed on by all ranks; None when it is whole."""
         try:
-            files = _read_manifest(directory).files
+            files = read_manifest(directory).files
             names = sorted(files)[self._ranks.rank :: self._ranks.world_size]
-            damage = next((d for n in names if (d := _compare(directory / n, files[n]))), None)
+            damage = next((d for n in names if (d := compare(directory / n, files[n]))), None)
         except (OSError, ValueError, TypeError, KeyError) as error:
-            damage = f"{_MANIFEST}: {error}"
+            damage = f"{MANIFEST}: {error}"
         found = self._ranks.gather_objects(damage)
         return next((entry for entry in found if entry is not None), None)
 
@@ -364,55 +340,3 @@ class CheckpointStore:
             f"no checkpoint was written to {self.directory}: {reason}. Earlier checkpoints are "
             "untouched"
         )
-
-
-def _publish(
-    temporary: Path, final: Path, manifest: Manifest, files: dict[str, tuple[int, int]]
-) -> None:
-    content = asdict(manifest) | {"files": files}
-    path = temporary / _MANIFEST
-    with path.open("w") as stream:
-        json.dump(content, stream, indent=1)
-        stream.flush()
-        os.fsync(stream.fileno())
-    if final.exists():  # a run resumed from an earlier step comes by here again
-        shutil.rmtree(final)
-    temporary.rename(final)
-    descriptor = os.open(final.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _step_of(directory: Path) -> int:
-    return int(directory.name.removeprefix("step_"))
-
-
-def _read_manifest(directory: Path) -> Manifest:
-    content = json.loads((directory / _MANIFEST).read_text())
-    content["files"] = {name: tuple(entry) for name, entry in content["files"].items()}
-    manifest = Manifest(**content)
-    if manifest.format != _FORMAT:
-        raise ValueError(f"format {manifest.format}, this version reads {_FORMAT}")
-    return manifest
-
-
-def _flush_and_checksum(path: Path) -> tuple[int, int]:
-    size, checksum = 0, 0
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())
-        while block := stream.read(_READ_BLOCK):
-            size += len(block)
-            checksum = zlib.crc32(block, checksum)
-    return size, checksum
-
-
-def _compare(path: Path, expected: tuple[int, int]) -> str | None:
-    if not path.is_file():
-        return f"{path.name} is missing"
-    if path.stat().st_size != expected[0]:
-        return f"{path.name} has {path.stat().st_size} bytes, {expected[0]} were written"
-    if _flush_and_checksum(path) != expected:
-        return f"{path.name} has changed since it was written"
-    return None

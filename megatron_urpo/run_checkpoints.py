@@ -6,13 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from megatron_urpo.checkpoint import (
-    CheckpointError,
-    CheckpointStore,
-    Manifest,
-    SavedCheckpoint,
-    SaveStatistics,
-)
+from megatron_urpo.checkpoint import CheckpointError, CheckpointStore, SaveStatistics
+from megatron_urpo.checkpoint_files import Manifest, SavedCheckpoint
 from megatron_urpo.config import Config
 from megatron_urpo.earlier_run import set_earlier_run_aside
 from megatron_urpo.environment import environment_record, save_environment

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -103,6 +104,17 @@ def test_eval_and_report(complete_run):
     assert summary["values"]["preference/tau"] == pytest.approx(sum(taus) / 8)
     run_urpo("report", complete_run)
     assert "<svg" in (complete_run / "report.html").read_text()
+
+
+def test_weights_that_are_cut_off_are_found_before_an_engine_starts(warm_model, tmp_path, capsys):
+    model = tmp_path / "model"
+    shutil.copytree(warm_model, model)
+    weights = model / "model.safetensors"
+    os.truncate(weights, weights.stat().st_size - 1)
+    arguments = ["--label", "x", "--model.path", model, "--run.directory", tmp_path / "run"]
+    assert main([str(part) for part in ("eval", TINY_CONFIG, *arguments)]) == 2
+    assert f"urpo eval: {weights} is damaged or cut off" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_finished_run_has_nothing_left_to_do(complete_run):

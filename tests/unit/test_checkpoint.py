@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from megatron_urpo.checkpoint import CheckpointError, CheckpointStore, Manifest
+from megatron_urpo.checkpoint import CheckpointError, CheckpointStore
+from megatron_urpo.checkpoint_files import Manifest
 from megatron_urpo.config import CheckpointConfig
 
 MODEL = {"hidden_size": 8}

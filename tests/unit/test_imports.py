@@ -27,6 +27,7 @@ LAYERS = (
         "launch_environment",
         "progress",
         "charts",
+        "checkpoint_files",
         "run_lock",
         "stop_request",
         "weight_digest",
