@@ -71,13 +71,21 @@ class SaveStatistics:
 class Writing(Protocol):
     """A rank's part of a checkpoint that is written in the background."""
 
-    def done(self) -> bool:
-        """Whether the writing is over, well or badly."""
+    @property
+    def paths(self) -> Sequence[Path]:
+        """The files this rank writes there."""
+        ...
+
+    def wait(self) -> None:
+        """Returns when the writing is over, well or badly."""
         ...
 
     def finish(self) -> None:
         """Waits for it and completes it; a collective. Raises OSError where it failed."""
         ...
+
+
+Checksums = dict[str, tuple[int, int]]
 
 
 @dataclass(slots=True)
@@ -87,8 +95,8 @@ class _Begun:
     manifest: Manifest
     temporary: Path
     started: float
-    writing: Writing | None
-    checksums: Future[dict[str, tuple[int, int]]] | None = None  # once all is written
+    writing: Writing | None = None  # None: this rank's part is written
+    checksums: Future[Checksums] | None = None  # of its files, when they are written
 
 
 class CheckpointStore:
@@ -146,7 +154,7 @@ class CheckpointStore:
         assert self._begun is None
         final = self.directory / f"step_{manifest.step:06d}"
         temporary = self.directory / f".writing-{final.name}"
-        begun = _Begun(manifest, temporary, time.monotonic(), writing=None)
+        begun = _Begun(manifest, temporary, time.monotonic())
         failure = None
         if self._ranks.rank == 0:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -159,42 +167,34 @@ class CheckpointStore:
             begun.writing = begin_policy(temporary / "policy")
 
         self._raise_jointly(self._attempt(write), temporary)
+        if begun.writing is not None:
+            executor = ThreadPoolExecutor(1, "checksums")
+            begun.checksums = executor.submit(_checksum_written, begun.writing, temporary)
+            executor.shutdown(wait=False)
         self._begun = begun
 
     def poll(self) -> SaveStatistics | None:
-        """Takes a checkpoint in the background as far as that goes without waiting for it.
+        """Completes what was begun if that takes no waiting for it. A collective.
 
-        A collective. Returns its cost when it is whole, else None. Raises as `save` does.
+        Returns its cost when it is whole, else None. Raises as `save` does.
         """
         if self._begun is None:
             return None
-        if self._begun.checksums is None:
-            if not self._all_done(self._begun.writing):
-                return None
-            self._complete_files(self._begun)
-        return self.finish() if self._all_done(self._begun.checksums) else None
+        part = self._begun.checksums
+        written = self._ranks.gather_objects(part is None or part.done())
+        return self.finish() if all(written) else None
 
     def finish(self) -> SaveStatistics | None:
         """Waits until what was begun is whole; None where nothing was. Raises as `save` does.
 
         A collective.
         """
-        begun = self._begun
+        begun, self._begun = self._begun, None
         if begun is None:
             return None
-        if begun.checksums is None:
-            self._complete_files(begun)
-        self._begun = None
-        checksums: dict[str, tuple[int, int]] = {}
-
-        def wait() -> None:
-            if begun.checksums is not None:
-                checksums.update(begun.checksums.result())
-
-        failure = self._attempt(wait)
-        gathered = self._ranks.gather_objects(checksums)
-        self._raise_jointly(failure, begun.temporary)
-        files = {name: entry for part in gathered for name, entry in part.items()}
+        if begun.writing is not None:
+            self._raise_jointly(self._attempt(begun.writing.finish), begun.temporary)
+        files = self._checksum(begun)
         final = self.directory / f"step_{begun.manifest.step:06d}"
         failure = None
         if self._ranks.rank == 0:
@@ -270,19 +270,6 @@ class CheckpointStore:
                 "false: choose another run.directory, or move them away"
             )
 
-    def _all_done(self, part: Writing | Future[dict[str, tuple[int, int]]] | None) -> bool:
-        return all(self._ranks.gather_objects(part is None or part.done()))
-
-    def _complete_files(self, begun: _Begun) -> None:
-        """After it all files of all ranks are there, and their checksums are being computed."""
-        self._begun = None  # until that has succeeded
-        if begun.writing is not None:
-            self._raise_jointly(self._attempt(begun.writing.finish), begun.temporary)
-        executor = ThreadPoolExecutor(1, "checksums")
-        begun.checksums = executor.submit(self._checksum_share, begun.temporary)
-        executor.shutdown(wait=False)
-        self._begun = begun
-
     def _delete_old(self) -> None:
         for old in self._directories()[: -self._keep_last]:
             if not (self._keep_every and step_of(old) % self._keep_every == 0):
@@ -291,11 +278,24 @@ class CheckpointStore:
     def _directories(self) -> list[Path]:
         return sorted(path for path in self.directory.glob("step_*") if path.is_dir())
 
-    def _checksum_share(self, root: Path) -> dict[str, tuple[int, int]]:
-        """Checksums of every world_size-th file, so that large checkpoints are read in parallel."""
-        paths = sorted(path for path in root.rglob("*") if path.is_file())
-        mine = paths[self._ranks.rank :: self._ranks.world_size]
-        return {str(path.relative_to(root)): flush_and_checksum(path) for path in mine}
+    def _checksum(self, begun: _Begun) -> Checksums:
+        """Checksums of all files: those that ranks have computed already, then the others."""
+        known: Checksums = {}
+        if begun.checksums is not None:
+            part = begun.checksums
+            self._raise_jointly(self._attempt(lambda: known.update(part.result())), begun.temporary)
+        known = _union(self._ranks.gather_objects(known))
+        share: Checksums = {}
+        failure = self._attempt(lambda: share.update(self._checksum_share(begun.temporary, known)))
+        self._raise_jointly(failure, begun.temporary)
+        return known | _union(self._ranks.gather_objects(share))
+
+    def _checksum_share(self, root: Path, known: Checksums) -> Checksums:
+        """Of every world_size-th unknown file, so that large checkpoints are read in parallel."""
+        names = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+        unknown = [name for name in names if name not in known]
+        mine = unknown[self._ranks.rank :: self._ranks.world_size]
+        return {name: flush_and_checksum(root / name) for name in mine}
 
     def _find_damage(self, directory: Path) -> str | None:
         """What is wrong with a checkpoint, agreed on by all ranks; None when it is whole."""
@@ -340,3 +340,14 @@ class CheckpointStore:
             f"no checkpoint was written to {self.directory}: {reason}. Earlier checkpoints are "
             "untouched"
         )
+
+
+def _checksum_written(writing: Writing, root: Path) -> Checksums:
+    """Of the files of a rank when it has written them; of those it has, where that failed."""
+    writing.wait()
+    written = [path for path in writing.paths if path.is_file()]
+    return {str(path.relative_to(root)): flush_and_checksum(path) for path in written}
+
+
+def _union(parts: Sequence[Checksums]) -> Checksums:
+    return {name: entry for part in parts for name, entry in part.items()}

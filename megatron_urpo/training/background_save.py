@@ -34,17 +34,20 @@ class BackgroundSave:
         self._directory = directory
         self._completions: list[Callable[[], None]] = request.finalize_fns
         self._written: Future[None] | None = None
+        self.paths: list[Path] = []
         if request.async_fn is not None:  # none where this rank has nothing to write
             rank, _, results = request.async_fn_args
             buckets = _detach(request.preload_fn(), storages(changing))
+            self.paths = [Path(path) for path, _, _ in buckets]
             write = partial(request.async_fn, rank, buckets, results, **request.async_fn_kwargs)
             executor = ThreadPoolExecutor(1, "checkpoint")
             self._written = executor.submit(_write, write, results)
             executor.shutdown(wait=False)
 
-    def done(self) -> bool:
-        """Whether this rank has written its files."""
-        return self._written is None or self._written.done()
+    def wait(self) -> None:
+        """Returns when this rank's files are written, well or badly."""
+        if self._written is not None:
+            self._written.result()
 
     def finish(self) -> None:
         """Waits for the files and completes the checkpoint; a collective.
@@ -53,8 +56,7 @@ class BackgroundSave:
             OSError: it could not be written, with ENOSPC when the disk is full.
         """
         with explained_failures(self._directory):
-            if self._written is not None:
-                self._written.result()
+            self.wait()
             for complete in self._completions:
                 complete()
 

@@ -1,5 +1,6 @@
 import errno
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -71,17 +72,25 @@ class Slow:
     """A part that is written when it is told to be."""
 
     def __init__(self, directory: Path, failure: OSError | None = None):
-        self.directory = directory
+        self.paths = [directory / "weights"]
         self.failure = failure
-        self.written = False
+        self.told = threading.Event()
 
-    def done(self):
-        return self.written
+    def wait(self):
+        self.told.wait()
+        if self.failure is None:
+            self.paths[0].write_text("slow")
 
     def finish(self):
         if self.failure is not None:
             raise self.failure
-        write_policy("slow")(self.directory)
+        (self.paths[0].parent / "metadata").write_text("complete")
+
+
+def begin_now(directory: Path) -> Slow:
+    part = Slow(directory)
+    part.told.set()
+    return part
 
 
 def wait_for(store):
@@ -97,9 +106,9 @@ def test_a_checkpoint_in_the_background_has_no_name_before_it_is_whole(store):
     for _ in range(3):
         assert store.poll() is None
     assert store.newest_whole(MODEL)[0].manifest.step == 1
-    parts[0].written = True
+    parts[0].told.set()
     saved = wait_for(store)
-    assert (saved.step, saved.num_bytes) == (2, 4)
+    assert (saved.step, saved.num_bytes) == (2, len("slow") + len("complete"))
     assert not store.is_writing
     assert store.poll() is None
     newest, passed_over = store.newest_whole(MODEL)
@@ -109,7 +118,7 @@ def test_a_checkpoint_in_the_background_has_no_name_before_it_is_whole(store):
 
 def test_a_checkpoint_in_the_background_can_be_waited_for(store):
     assert store.finish() is None
-    store.begin(manifest(1), Slow)
+    store.begin(manifest(1), begin_now)
     assert store.finish().step == 1
     assert [p.name for p in store.directory.iterdir()] == ["step_000001"]
 
@@ -121,7 +130,7 @@ def test_a_checkpoint_that_fails_in_the_background_leaves_nothing(store, waiting
 
     def begin(directory):
         part = Slow(directory, failure)
-        part.written = True
+        part.told.set()
         return part
 
     store.begin(manifest(2), begin)

@@ -23,8 +23,11 @@ def test_updates_made_meanwhile_are_not_in_it(make_policy, micro_batches, tmp_pa
     policy.update(micro_batches, old, 1e-2)
     started = policy.begin_save(tmp_path)
     expected = [policy.update(micro_batches, old, 1e-2) for _ in range(3)]
+    started.wait()
+    assert [path.name for path in started.paths] == ["__0_0.distcp", "__0_1.distcp"]
+    sizes = [path.stat().st_size for path in started.paths]
     started.finish()
-    assert started.done()
+    assert [path.stat().st_size for path in started.paths] == sizes
     resumed = make_policy(dtype=dtype)
     resumed.load(tmp_path)
     assert [resumed.update(micro_batches, old, 1e-2) for _ in range(3)] == expected
