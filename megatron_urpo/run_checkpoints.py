@@ -77,8 +77,8 @@ class RunCheckpoints:
     ) -> dict[str, float]:
         """Saves where it is time to, and looks after the checkpoint that is in the background.
 
-        A failure is shown and counted; training goes on. A run that stops
-        does not save in the background.
+        A failure is shown and counted; training goes on. A run that stops does not save in the
+        background.
 
         Args:
             step: steps completed.
