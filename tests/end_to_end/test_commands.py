@@ -197,6 +197,18 @@ def test_context_too_small_for_the_referee_is_refused_at_the_start(warm_model, t
     assert not (tmp_path / "run").exists()
 
 
+def test_a_cache_too_small_for_the_engine_is_one_clear_line(warm_model, tmp_path):
+    result = run_urpo(
+        "eval", TINY_CONFIG, "--model.path", warm_model, "--run.directory", tmp_path / "run",
+        "--label", "x", "--rollout.kv_cache_gib", "0.0001", check=False,
+    )  # fmt: skip
+    assert result.returncode == 2
+    assert "urpo eval: vLLM does not start with rollout.kv_cache_gib = 0.0001, max_model_len" in (
+        result.stderr
+    )
+    assert "Traceback" not in result.stderr
+
+
 def test_dry_run_prints_the_config_and_the_plan(warm_model, tmp_path):
     result = run_urpo(
         "train", TINY_CONFIG, "--dry-run", "--training.epochs", 3, "--model.path", warm_model,
