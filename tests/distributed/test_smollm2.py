@@ -27,7 +27,7 @@ def results(tmp_path_factory):
         subprocess.run(
             [sys.executable, *(launcher if world > 1 else ()), *worker],
             check=True,
-            timeout=580,
+            timeout=900,
             env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         )
     (directory / "alone.safetensors").unlink()
