@@ -78,6 +78,7 @@ def open_inference(config: Config) -> Iterator[tuple[HeldOut, bool]]:
     open_model_files(Path(config.model.path), read_model_shape(config.model.path))
     launch = read_launch()
     if launch.from_launcher:
+        check_world(config, launch.world_size)
         # The engines of several ranks find each other in the trainer's process groups.
         parallelism.initialize(config)
     with (

@@ -12,23 +12,28 @@ of a checkpoint's content: what it does not list is not part of it.
 from __future__ import annotations
 
 import errno
-import json
-import os
 import shutil
 import time
-import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from megatron_urpo.checkpoint_files import (
+    MANIFEST,
+    Manifest,
+    SavedCheckpoint,
+    compare,
+    flush_and_checksum,
+    publish,
+    read_manifest,
+    step_of,
+)
 from megatron_urpo.config import CheckpointConfig
 from megatron_urpo.types import RunError
 
-_MANIFEST = "manifest.json"
 _GIB = 1 << 30
-_READ_BLOCK = 1 << 22
-_FORMAT = 1
 
 
 class CheckpointError(RunError):
@@ -50,41 +55,48 @@ class Ranks(Protocol):
         """The values of all ranks, in rank order, on every rank."""
         ...
 
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """Everything a resumed run needs besides tensors."""
-
-    step: int  # steps completed; the next one to run, counted from 0
-    policy_version: int  # updates applied to the policy
-    model: dict[str, Any]  # the model's identity: a checkpoint of another one is refused
-    data_state: dict[str, Any]  # position of the mixture
-    environment: dict[str, str]  # versions and git commit that wrote it
-    layout: dict[str, int]  # parallel sizes that wrote it
-    counters: dict[str, int] = field(default_factory=dict)  # skipped steps in a row, and the like
-    expected_tokens: dict[str, float] = field(default_factory=dict)  # mean length by kind of task
-    files: dict[str, tuple[int, int]] = field(default_factory=dict)  # path -> (bytes, crc32)
-    format: int = _FORMAT
-
-
-@dataclass(frozen=True, slots=True)
-class SavedCheckpoint:
-    """A whole checkpoint on disk."""
-
-    directory: Path
-    manifest: Manifest
-
-    @property
-    def policy_directory(self) -> Path:
-        return self.directory / "policy"
+    def on_main(self, action: Callable[[], None]) -> None:
+        """Does it on rank 0; where it fails there, every rank raises."""
 
 
 @dataclass(frozen=True, slots=True)
 class SaveStatistics:
     """What a checkpoint cost."""
 
-    seconds: float
+    step: int
+    seconds: float  # from its beginning until it is whole on the disk
     num_bytes: int  # of its files, the manifest left out
+
+
+class Writing(Protocol):
+    """A rank's part of a checkpoint that is written in the background."""
+
+    @property
+    def paths(self) -> Sequence[Path]:
+        """The files this rank writes there."""
+        ...
+
+    def wait(self) -> None:
+        """Returns when the writing is over, well or badly."""
+        ...
+
+    def finish(self) -> None:
+        """Waits for it and completes it; a collective. Raises OSError where it failed."""
+        ...
+
+
+Checksums = dict[str, tuple[int, int]]
+
+
+@dataclass(slots=True)
+class _Begun:
+    """A checkpoint between its beginning and its name."""
+
+    manifest: Manifest
+    temporary: Path
+    started: float
+    writing: Writing | None = None  # None: this rank's part is written
+    checksums: Future[Checksums] | None = None  # of its files, when they are written
 
 
 class CheckpointStore:
@@ -98,9 +110,8 @@ class CheckpointStore:
         self._keep_last = config.keep_last
         self._keep_every = config.keep_every
         self._ranks = ranks
-        if ranks.rank == 0:
-            directory.mkdir(parents=True, exist_ok=True)
-        ranks.barrier()
+        self._begun: _Begun | None = None
+        ranks.on_main(lambda: directory.mkdir(parents=True, exist_ok=True))
 
     def save(
         self, manifest: Manifest, write_policy: Callable[[Path], None], expected_bytes: int = 0
@@ -116,9 +127,34 @@ class CheckpointStore:
             CheckpointError: the disk is full or not writable. The partial checkpoint is removed
                 and the previous ones stay.
         """
-        started = time.monotonic()
+        self.begin(manifest, write_policy, expected_bytes)
+        saved = self.finish()
+        assert saved is not None
+        return saved
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether a checkpoint has been begun and not finished."""
+        return self._begun is not None
+
+    def begin(
+        self,
+        manifest: Manifest,
+        begin_policy: Callable[[Path], Writing | None],
+        expected_bytes: int = 0,
+    ) -> None:
+        """Begins what `save` does. One checkpoint at a time.
+
+        Args:
+            begin_policy: begins to write this rank's part; returns None when it is written.
+
+        Raises:
+            CheckpointError: as for `save`.
+        """
+        assert self._begun is None
         final = self.directory / f"step_{manifest.step:06d}"
         temporary = self.directory / f".writing-{final.name}"
+        begun = _Begun(manifest, temporary, time.monotonic())
         failure = None
         if self._ranks.rank == 0:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -126,23 +162,47 @@ class CheckpointStore:
                 lambda: (temporary / "policy").mkdir(parents=True)
             )
         self._raise_jointly(failure, temporary)
-        failure = self._attempt(lambda: write_policy(temporary / "policy"))
-        self._raise_jointly(failure, temporary)
-        checksums: dict[str, tuple[int, int]] = {}
-        failure = self._attempt(lambda: checksums.update(self._checksum_share(temporary)))
-        gathered = self._ranks.gather_objects(checksums)
-        self._raise_jointly(failure, temporary)
-        files = {name: entry for part in gathered for name, entry in part.items()}
+
+        def write() -> None:
+            begun.writing = begin_policy(temporary / "policy")
+
+        self._raise_jointly(self._attempt(write), temporary)
+        if begun.writing is not None:
+            executor = ThreadPoolExecutor(1, "checksums")
+            begun.checksums = executor.submit(_checksum_written, begun.writing, temporary)
+            executor.shutdown(wait=False)
+        self._begun = begun
+
+    def poll(self) -> SaveStatistics | None:
+        """Completes what was begun if that takes no waiting for it. A collective.
+
+        Returns its cost when it is whole, else None. Raises as `save` does.
+        """
+        if self._begun is None:
+            return None
+        part = self._begun.checksums
+        written = self._ranks.gather_objects(part is None or part.done())
+        return self.finish() if all(written) else None
+
+    def finish(self) -> SaveStatistics | None:
+        """Waits until what was begun is whole; None where nothing was. Raises as `save` does.
+
+        A collective.
+        """
+        begun, self._begun = self._begun, None
+        if begun is None:
+            return None
+        if begun.writing is not None:
+            self._raise_jointly(self._attempt(begun.writing.finish), begun.temporary)
+        files = self._checksum(begun)
+        final = self.directory / f"step_{begun.manifest.step:06d}"
         failure = None
         if self._ranks.rank == 0:
-            failure = self._attempt(lambda: _publish(temporary, final, manifest, files))
-        self._raise_jointly(failure, temporary)
-        if self._ranks.rank == 0:
-            for old in self._directories()[: -self._keep_last]:
-                if not (self._keep_every and _step_of(old) % self._keep_every == 0):
-                    shutil.rmtree(old)
+            failure = self._attempt(lambda: publish(begun.temporary, final, begun.manifest, files))
+        self._raise_jointly(failure, begun.temporary)
+        self._ranks.on_main(self._delete_old)
         num_bytes = sum(size for size, _ in files.values())
-        return SaveStatistics(time.monotonic() - started, num_bytes)
+        return SaveStatistics(begun.manifest.step, time.monotonic() - begun.started, num_bytes)
 
     def newest_whole(self, model: dict[str, Any]) -> tuple[SavedCheckpoint | None, list[str]]:
         """Finds the newest checkpoint whose files are all there and unchanged.
@@ -164,7 +224,7 @@ class CheckpointStore:
             if damage is not None:
                 passed_over.append(f"{directory} is damaged ({damage})")
                 continue
-            manifest = _read_manifest(directory)
+            manifest = read_manifest(directory)
             if manifest.model != model:
                 differing = sorted(
                     key
@@ -190,7 +250,8 @@ class CheckpointStore:
     def clean_up(self, resumed: SavedCheckpoint | None) -> None:
         """Before a run continues: removes half-written checkpoints, and renames damaged ones that
         are newer than the resumed one, so that they are not counted among those to keep."""
-        if self._ranks.rank == 0:
+
+        def clean() -> None:
             for leftover in self.directory.glob(".writing-*"):
                 shutil.rmtree(leftover)
             for directory in self._directories():
@@ -198,7 +259,8 @@ class CheckpointStore:
                     aside = directory.with_name(f"damaged-{directory.name}")
                     shutil.rmtree(aside, ignore_errors=True)
                     directory.rename(aside)
-        self._ranks.barrier()
+
+        self._ranks.on_main(clean)
 
     def refuse_overwriting(self) -> None:
         """For a run that is not to be resumed: raises CheckpointError if there is one already."""
@@ -208,23 +270,41 @@ class CheckpointStore:
                 "false: choose another run.directory, or move them away"
             )
 
+    def _delete_old(self) -> None:
+        for old in self._directories()[: -self._keep_last]:
+            if not (self._keep_every and step_of(old) % self._keep_every == 0):
+                shutil.rmtree(old)
+
     def _directories(self) -> list[Path]:
         return sorted(path for path in self.directory.glob("step_*") if path.is_dir())
 
-    def _checksum_share(self, root: Path) -> dict[str, tuple[int, int]]:
-        """Checksums of every world_size-th file, so that large checkpoints are read in parallel."""
-        paths = sorted(path for path in root.rglob("*") if path.is_file())
-        mine = paths[self._ranks.rank :: self._ranks.world_size]
-        return {str(path.relative_to(root)): _flush_and_checksum(path) for path in mine}
+    def _checksum(self, begun: _Begun) -> Checksums:
+        """Checksums of all files: those that ranks have computed already, then the others."""
+        known: Checksums = {}
+        if begun.checksums is not None:
+            part = begun.checksums
+            self._raise_jointly(self._attempt(lambda: known.update(part.result())), begun.temporary)
+        known = _union(self._ranks.gather_objects(known))
+        share: Checksums = {}
+        failure = self._attempt(lambda: share.update(self._checksum_share(begun.temporary, known)))
+        self._raise_jointly(failure, begun.temporary)
+        return known | _union(self._ranks.gather_objects(share))
+
+    def _checksum_share(self, root: Path, known: Checksums) -> Checksums:
+        """Of every world_size-th unknown file, so that large checkpoints are read in parallel."""
+        names = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+        unknown = [name for name in names if name not in known]
+        mine = unknown[self._ranks.rank :: self._ranks.world_size]
+        return {name: flush_and_checksum(root / name) for name in mine}
 
     def _find_damage(self, directory: Path) -> str | None:
         """What is wrong with a checkpoint, agreed on by all ranks; None when it is whole."""
         try:
-            files = _read_manifest(directory).files
+            files = read_manifest(directory).files
             names = sorted(files)[self._ranks.rank :: self._ranks.world_size]
-            damage = next((d for n in names if (d := _compare(directory / n, files[n]))), None)
+            damage = next((d for n in names if (d := compare(directory / n, files[n]))), None)
         except (OSError, ValueError, TypeError, KeyError) as error:
-            damage = f"{_MANIFEST}: {error}"
+            damage = f"{MANIFEST}: {error}"
         found = self._ranks.gather_objects(damage)
         return next((entry for entry in found if entry is not None), None)
 
@@ -262,53 +342,12 @@ class CheckpointStore:
         )
 
 
-def _publish(
-    temporary: Path, final: Path, manifest: Manifest, files: dict[str, tuple[int, int]]
-) -> None:
-    content = asdict(manifest) | {"files": files}
-    path = temporary / _MANIFEST
-    with path.open("w") as stream:
-        json.dump(content, stream, indent=1)
-        stream.flush()
-        os.fsync(stream.fileno())
-    if final.exists():  # a run resumed from an earlier step comes by here again
-        shutil.rmtree(final)
-    temporary.rename(final)
-    descriptor = os.open(final.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _checksum_written(writing: Writing, root: Path) -> Checksums:
+    """Of the files of a rank when it has written them; of those it has, where that failed."""
+    writing.wait()
+    written = [path for path in writing.paths if path.is_file()]
+    return {str(path.relative_to(root)): flush_and_checksum(path) for path in written}
 
 
-def _step_of(directory: Path) -> int:
-    return int(directory.name.removeprefix("step_"))
-
-
-def _read_manifest(directory: Path) -> Manifest:
-    content = json.loads((directory / _MANIFEST).read_text())
-    content["files"] = {name: tuple(entry) for name, entry in content["files"].items()}
-    manifest = Manifest(**content)
-    if manifest.format != _FORMAT:
-        raise ValueError(f"format {manifest.format}, this version reads {_FORMAT}")
-    return manifest
-
-
-def _flush_and_checksum(path: Path) -> tuple[int, int]:
-    size, checksum = 0, 0
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())
-        while block := stream.read(_READ_BLOCK):
-            size += len(block)
-            checksum = zlib.crc32(block, checksum)
-    return size, checksum
-
-
-def _compare(path: Path, expected: tuple[int, int]) -> str | None:
-    if not path.is_file():
-        return f"{path.name} is missing"
-    if path.stat().st_size != expected[0]:
-        return f"{path.name} has {path.stat().st_size} bytes, {expected[0]} were written"
-    if _flush_and_checksum(path) != expected:
-        return f"{path.name} has changed since it was written"
-    return None
+def _union(parts: Sequence[Checksums]) -> Checksums:
+    return {name: entry for part in parts for name, entry in part.items()}

@@ -16,6 +16,7 @@ from megatron_urpo.config import Config, ConfigError
 from megatron_urpo.data.jsonl import DataError
 from megatron_urpo.launch_environment import read_torch_rank
 from megatron_urpo.load_config import format_config, load_config
+from megatron_urpo.metrics import Timers
 from megatron_urpo.types import RunError
 from megatron_urpo.watchdog import Watchdog
 
@@ -185,12 +186,23 @@ def _run_and_export(trainer: Trainer | SupervisedTrainer) -> int:
 def _evaluate(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     config = _load(arguments, overrides)
     from megatron_urpo.build import open_inference
-    from megatron_urpo.evaluation.records import print_evaluations, record_evaluation
+    from megatron_urpo.evaluation.records import (
+        check_label,
+        print_evaluations,
+        record_evaluation,
+    )
 
-    with open_inference(config) as (held_out, is_main):
-        evaluation = held_out.evaluate(arguments.label, arguments.step)
+    directory = Path(config.run.directory)
+    check_label(directory, arguments.label)
+    timers = Timers()
+    with (
+        Watchdog(config.run, read_torch_rank(os.environ)) as watchdog,
+        open_inference(config) as (held_out, is_main),
+        watchdog.follow(timers),
+        timers("evaluation"),
+    ):
+        evaluation = held_out.evaluate(arguments.label, arguments.step, timers.tick)
     if is_main:
-        directory = Path(config.run.directory)
         record_evaluation(directory, evaluation)
         print_evaluations(directory)
     return 0
@@ -203,7 +215,11 @@ def _export(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
 
     directory = Path(config.run.directory)
     output = Path(arguments.output) if arguments.output else directory / EXPORT_DIRECTORY
-    with open_policy(config, config.training.optimizer) as (parallel, policy):
+    with (
+        Watchdog(config.run, read_torch_rank(os.environ)) as watchdog,
+        open_policy(config, config.training.optimizer) as (parallel, policy),
+        watchdog.follow(Timers()),
+    ):
         saved = RunCheckpoints(directory, config, policy, parallel).load_newest()
         if saved is None:
             raise CheckpointError(

@@ -104,7 +104,8 @@ class DataConfig:
     instruction_ratio: float = 1.0
     phase1_steps: int = 100  # steps without instructions
     max_prompt_tokens: int = 2048
-    overlong_prompts: str = "skip"  # skip (counted) or error
+    # skip (counted) or error; an instruction group whose judge prompt does not fit is left out
+    overlong_prompts: str = "skip"
 
     def __post_init__(self) -> None:
         _require_positive(
@@ -411,6 +412,8 @@ class CheckpointConfig:
     every: int = 25  # steps; 0: only at the end
     keep_last: int = 2  # newest checkpoints kept
     keep_every: int = 0  # keep those whose step is a multiple of this too; 0: none
+    # Write the files while training goes on, from a copy of the rank's share in host memory.
+    async_save: bool = False
     resume: bool = True  # continue from the newest whole checkpoint of the run directory
 
     def __post_init__(self) -> None:

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from megatron_urpo.config import ConfigError, MetricsConfig
+from megatron_urpo.disk import naming
 from megatron_urpo.progress import ProgressLine
-from megatron_urpo.types import StepStatistics
+from megatron_urpo.types import RunError, StepStatistics
 
 METRICS_FILE = "metrics.jsonl"
 STAGES = (
@@ -37,6 +38,24 @@ STAGES = (
 )
 
 
+class DamagedMetricsError(RunError, ValueError):
+    """A line of a metrics.jsonl that is no record; names file and line."""
+
+
+class MainRank(Protocol):
+    """What writing asks of the process group."""
+
+    def on_main(self, action: Callable[[], None]) -> None:
+        """Does it on the main rank; where it fails there, every rank raises."""
+
+
+class _Alone:
+    """A process without others."""
+
+    def on_main(self, action: Callable[[], None]) -> None:
+        action()
+
+
 class Timers:
     """Seconds spent in each stage of a step.
 
@@ -49,7 +68,7 @@ class Timers:
         self._clock = clock
         self._seconds: dict[str, float] = {}
         self._running: list[str] = []
-        self.changes = 0  # stages begun and ended so far; it stands still where the run does
+        self.changes = 0  # stages begun and ended, and ticks; it stands still where the run does
 
     @property
     def stage(self) -> str | None:
@@ -69,6 +88,10 @@ class Timers:
             self._running.pop()
             self.changes += 1
             self._seconds[stage] = self._seconds.get(stage, 0.0) + self._clock() - start
+
+    def tick(self) -> None:
+        """Says that a stage without a limit of its own gets on: its time counts from here."""
+        self.changes += 1
 
     def seconds(self, stage: str) -> float:
         """Seconds of a stage since the last take(), 0 when it has not run."""
@@ -90,7 +113,10 @@ class _Sink(Protocol):
 
 
 class MetricsWriter:
-    """Writes the metrics of a run, on rank 0 only, and keeps the progress line."""
+    """Writes the metrics of a run, on the main rank only, and keeps the progress line.
+
+    Where the main rank cannot write, all ranks raise: every method but show_stage is a collective.
+    """
 
     def __init__(
         self,
@@ -99,7 +125,7 @@ class MetricsWriter:
         *,
         total_steps: int,
         next_step: int = 0,
-        is_writer: bool = True,
+        ranks: MainRank | None = None,
         progress: ProgressLine | None = None,
     ) -> None:
         """Opens metrics.jsonl in the run directory, which is made if absent.
@@ -108,54 +134,70 @@ class MetricsWriter:
             total_steps: of the run, for the time left.
             next_step: the step about to run, counted from 0. Records of it and of later steps are
                 cut off: they belong to a run that was killed after its last checkpoint.
-            is_writer: whether this is rank 0; all other ranks write nothing.
+            ranks: of the job, which all call this together; None: a process alone.
 
         Raises:
             ConfigError: TensorBoard or Weights & Biases is switched on but not installed.
-            ValueError: a line of an earlier metrics.jsonl is damaged; names file and line.
+            DamagedMetricsError: a line of an earlier metrics.jsonl; names file and line.
+            OSError: the file cannot be written. RunError on the other ranks, for all of these.
         """
         self.progress = progress or ProgressLine(total_steps, next_step=next_step)
-        self._is_writer = is_writer
+        self._ranks = ranks or _Alone()
         self._sinks: list[_Sink] = []
-        if not is_writer:
-            return
-        directory = Path(directory)
-        directory.mkdir(parents=True, exist_ok=True)
-        path = directory / METRICS_FILE
-        cut_off(path, next_step)
-        self._file = path.open("a", encoding="utf-8")
-        if config.tensorboard:
-            self._sinks.append(_TensorBoard(directory / "tensorboard", next_step))
-        if config.wandb_project:
-            self._sinks.append(_WandB(directory, config.wandb_project))
+
+        def open_all() -> None:
+            run = Path(directory)
+            run.mkdir(parents=True, exist_ok=True)
+            path = run / METRICS_FILE
+            cut_off(path, next_step)
+            self._path = path
+            # Unbuffered: what did not fit on the disk must not be tried again on closing.
+            self._file = path.open("ab", buffering=0)
+            if config.tensorboard:
+                self._sinks.append(_TensorBoard(run / "tensorboard", next_step))
+            if config.wandb_project:
+                self._sinks.append(_WandB(run, config.wandb_project))
+
+        self._ranks.on_main(open_all)
 
     def log(self, statistics: StepStatistics) -> None:
-        """Records a step. Raises ValueError for a name that is not stage/role/what."""
+        """Records a step.
+
+        Raises:
+            ValueError: a name is not stage/role/what.
+            OSError: the record cannot be written, e.g. on a full disk. RunError on other ranks.
+        """
         for name in statistics.values:
             _check_name(name)
-        if not self._is_writer:
-            return
-        self._file.write(_to_json(statistics) + "\n")
-        self._file.flush()
+        self._ranks.on_main(lambda: self._write(statistics))
+
+    def close(self) -> None:
+        """Closes all files."""
+
+        def close_all() -> None:
+            self.progress.close()
+            self._file.close()
+            for sink in self._sinks:
+                sink.close()
+
+        self._ranks.on_main(close_all)
+
+    def _write(self, statistics: StepStatistics) -> None:
+        rest = (_to_json(statistics) + "\n").encode()
+        with naming(self._path):
+            while rest:
+                rest = rest[self._file.write(rest) :]
         finite = {name: v for name, v in statistics.values.items() if math.isfinite(v)}
         for sink in self._sinks:
             sink.write(statistics.step, finite)
         self.progress.show_step(statistics)
 
-    def close(self) -> None:
-        """Closes all files."""
-        if not self._is_writer:
-            return
-        self.progress.close()
-        self._file.close()
-        for sink in self._sinks:
-            sink.close()
-
 
 def read_metrics(path: str | Path) -> list[StepStatistics]:
     """The records of a metrics.jsonl in order; null is NaN again.
 
-    A half-written last line, left by a kill, is ignored. Raises ValueError for any other damage.
+    A half-written last line, left by a kill or a full disk, is ignored. Raises DamagedMetricsError
+    for any other damage.
     """
     records = []
     lines = Path(path).read_text(encoding="utf-8").splitlines(keepends=True)
@@ -167,7 +209,7 @@ def read_metrics(path: str | Path) -> list[StepStatistics]:
             step = int(record.pop("step"))
             values = {name: math.nan if v is None else float(v) for name, v in record.items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(
+            raise DamagedMetricsError(
                 f"{path}:{number}: not a metrics record ({error}): remove the line"
             ) from error
         records.append(StepStatistics(step, values))
@@ -180,7 +222,8 @@ def cut_off(path: Path, next_step: int) -> None:
         return
     kept = [record for record in read_metrics(path) if record.step < next_step]
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text("".join(_to_json(record) + "\n" for record in kept), encoding="utf-8")
+    with naming(temporary):
+        temporary.write_text("".join(_to_json(record) + "\n" for record in kept), encoding="utf-8")
     os.replace(temporary, path)
 
 

@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from megatron_urpo.charts import Series, format_value, line_chart, sparkline, stacked_chart
+from megatron_urpo.evaluation.comparison import Difference, paired_difference
+from megatron_urpo.evaluation.records import items_path, read_items
 from megatron_urpo.metrics import METRICS_FILE, STAGES, read_metrics
 from megatron_urpo.progress import format_duration
 from megatron_urpo.report_samples import render_samples
@@ -89,7 +91,7 @@ def render_report(run_directory: str | Path) -> Path:
     body = "".join(
         (
             _summary(run),
-            _section("Evaluation", evaluation_table(run.evaluations)),
+            _section("Evaluation", evaluation_table(run.evaluations, _paired_changes(run))),
             _section("Training", _charts(run.steps)),
             _section("Supervised warm start", _charts(run.sft_steps)) if run.sft_steps else "",
             _section("Sampled answers and judgements", render_samples(RolloutLog(directory))),
@@ -128,10 +130,25 @@ def read_run(directory: Path) -> RunRecord:
     return run
 
 
-def evaluation_table(evaluations: Sequence[Mapping[str, Any]]) -> str:
+def _paired_changes(run: RunRecord) -> dict[str, Difference]:
+    """By metric, the change from the first model to the last one over the items of both."""
+    labels = list(dict.fromkeys(entry["label"] for entry in run.evaluations))
+    ends = labels[:1] + labels[-1:]
+    if len(labels) < 2 or not all(items_path(run.directory, label).is_file() for label in ends):
+        return {}
+    first, last = (read_items(run.directory, label) for label in ends)
+    names = {name for item in last for name in item.values}
+    changes = {name: paired_difference(name, last, first) for name in names}
+    return {name: change for name, change in changes.items() if change is not None}
+
+
+def evaluation_table(
+    evaluations: Sequence[Mapping[str, Any]], changes: Mapping[str, Difference] | None = None
+) -> str:
     """Models side by side: one column a label (its latest evaluation), one row a value.
 
-    The last column is the change from the first model to the last one.
+    The last column is the change from the first model to the last one, with the interval of its
+    paired difference where `changes` has it.
     """
     if not evaluations:
         return _note(f"No evaluation yet: {EVALUATIONS_FILE} is missing or empty.")
@@ -145,13 +162,20 @@ def evaluation_table(evaluations: Sequence[Mapping[str, Any]]) -> str:
         by_role[name.partition("/")[0]].append(name)
     for role, members in by_role.items():
         rows.append(f'<tr class="role"><td colspan="{len(columns) + 2}">{escape(role)}</td></tr>')
-        rows += [_evaluation_row(name, list(columns.values())) for name in members]
+        rows += [
+            _evaluation_row(name, list(columns.values()), (changes or {}).get(name))
+            for name in members
+        ]
     intervals = any(entry.get("intervals") for entry in columns.values())
     note = _note("Below each value: its 95 % interval.") if intervals else ""
+    if changes:
+        note += _note("Below each change: the 95 % interval of the difference item by item.")
     return f'<div class="table"><table>{"".join(rows)}</table></div>{note}'
 
 
-def _evaluation_row(name: str, entries: Sequence[Mapping[str, Any]]) -> str:
+def _evaluation_row(
+    name: str, entries: Sequence[Mapping[str, Any]], paired: Difference | None
+) -> str:
     values = [float(entry["values"].get(name, math.nan)) for entry in entries]
     cells = [f"<td>{escape(name.partition('/')[2].replace('_', ' '))}</td>"]
     for entry, value in zip(entries, values, strict=True):
@@ -164,12 +188,19 @@ def _evaluation_row(name: str, entries: Sequence[Mapping[str, Any]]) -> str:
             worse = name.endswith("truncated_share")
             direction = "up" if (difference > 0) != worse else "down"
             css_class = direction if round(difference, 6) else ""
-            shown = _score(name, difference).replace("%", "points")
-            sign = "+" if difference > 0 else ""
-            cells.append(f'<td class="{css_class}">{sign}{shown}</td>')
+            shown = _signed(name, difference)
+            if paired is not None:
+                bounds = (_signed(name, bound) for bound in (paired.low, paired.high))
+                shown += f"<small>{' to '.join(bounds)}</small>"
+            cells.append(f'<td class="{css_class}">{shown}</td>')
         else:
             cells.append("<td>–</td>")
     return f"<tr>{''.join(cells)}</tr>"
+
+
+def _signed(name: str, difference: float) -> str:
+    sign = "+" if difference > 0 else ""
+    return sign + _score(name, difference).replace("%", "points")
 
 
 def _score(name: str, value: float) -> str:

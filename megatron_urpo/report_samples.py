@@ -111,7 +111,7 @@ def _tone(group: Group, reward: float) -> str:
 
 def _judgement(group: Group) -> str:
     judgement: Judgement | None = group.rollout.judgement
-    if judgement is None:
+    if judgement is None or judgement.attempts == 0:
         return ""
     order = ", ".join(str(response + 1) for response in judgement.order)
     badges = _badge(f"shown in the order {order}") + _badge(f"{judgement.attempts} attempt(s)")

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from megatron_urpo.disk import naming
 from megatron_urpo.types import (
     ChatMessage,
     Check,
@@ -61,7 +62,7 @@ class RolloutLog:
         self._directory.mkdir(parents=True, exist_ok=True)
         path = self.path(step)
         temporary = path.with_name(path.name + ".tmp")
-        with temporary.open("w", encoding="utf-8") as file:
+        with naming(temporary), temporary.open("w", encoding="utf-8") as file:
             for group in groups:
                 record = group_to_record(group, self._decode)
                 file.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")

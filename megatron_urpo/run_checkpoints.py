@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from megatron_urpo.checkpoint import (
-    CheckpointError,
-    CheckpointStore,
-    Manifest,
-    SavedCheckpoint,
-    SaveStatistics,
-)
+from megatron_urpo.checkpoint import CheckpointError, CheckpointStore, SaveStatistics
+from megatron_urpo.checkpoint_files import Manifest, SavedCheckpoint
 from megatron_urpo.config import Config
+from megatron_urpo.earlier_run import set_earlier_run_aside
 from megatron_urpo.environment import environment_record, save_environment
 from megatron_urpo.load_config import save_config
+from megatron_urpo.metrics import Timers
 from megatron_urpo.run_lock import lock_run_directory
 from megatron_urpo.training.parallel import Parallel
 from megatron_urpo.training.policy import Policy
@@ -45,19 +43,18 @@ class RunCheckpoints:
             CheckpointError: it is of another run, or all are damaged, or there are some although
                 checkpoint.resume = false. Nothing in the directory is changed then.
         """
-        if self._parallel.is_main and self._lock is None:
-            self._lock = lock_run_directory(self._directory)
+        self._parallel.on_main(self._take_directory)
         saved = None
         if self._config.checkpoint.resume:
             saved = self.load_newest()
             self.store.clean_up(saved)
         else:
             self.store.refuse_overwriting()
-        if saved is not None:
+        if saved is None:
+            self._parallel.on_main(self._set_earlier_run_aside)
+        else:
             self._say(f"resuming from {saved.directory}")
-        if self._parallel.is_main:
-            save_config(self._config, self._directory / "config.toml")
-            save_environment(self._directory / "environment.json")
+        self._parallel.on_main(self._record_run)
         return saved
 
     def load_newest(self) -> SavedCheckpoint | None:
@@ -70,26 +67,48 @@ class RunCheckpoints:
             self.saved_step = saved.manifest.step
         return saved
 
-    def is_due(self, step: int) -> bool:
-        """Whether a periodic checkpoint follows this many completed steps."""
-        every = self._config.checkpoint.every
-        return every > 0 and step % every == 0
+    def after_step(
+        self,
+        step: int,
+        timers: Timers,
+        manifest: Callable[[], dict[str, Any]],
+        *,
+        stopping: bool,
+    ) -> dict[str, float]:
+        """Saves where it is time to, and looks after the checkpoint that is in the background.
 
-    def try_save(self, step: int, **manifest: Any) -> dict[str, float]:
-        """A periodic checkpoint. A failure is shown and counted; training goes on.
+        A failure is shown and counted; training goes on. A run that stops does not save in the
+        background.
+
+        Args:
+            step: steps completed.
+            manifest: gives the fields of Manifest that only the caller knows.
 
         Returns:
             metrics for the next record.
         """
-        try:
-            saved = self.save(step, **manifest)
-        except CheckpointError as error:
-            self._say(f"WARNING: {error}. Training goes on and tries again later")
-            return {"checkpoint/all/failed": 1}
-        return {
-            "checkpoint/all/seconds": saved.seconds,
-            "checkpoint/all/gib": saved.num_bytes / (1 << 30),
-        }
+        every = self._config.checkpoint.every
+        is_due = stopping or (every > 0 and step % every == 0)
+        if not is_due and not self.store.is_writing:
+            return {}
+        with timers("checkpoint"):
+            values = self._try(self.store.finish if is_due else self.store.poll)
+            if is_due:
+                in_background = self._config.checkpoint.async_save and not stopping
+                begin = self._begin if in_background else self.save
+                values |= self._try(lambda: begin(step, **manifest()))
+        return values
+
+    def at_end(self, step: int, timers: Timers, manifest: Callable[[], dict[str, Any]]) -> None:
+        """The checkpoint of the last step, unless it is there.
+
+        Raises:
+            CheckpointError: it cannot be written. A periodic save may be tried again, this may not.
+        """
+        with timers("checkpoint"):
+            self._try(self.store.finish)
+            if self.saved_step < step:
+                self.save(step, **manifest())
 
     def save(self, step: int, **manifest: Any) -> SaveStatistics:
         """Writes a checkpoint.
@@ -97,28 +116,67 @@ class RunCheckpoints:
         Args:
             manifest: the fields of Manifest that only the caller knows.
         """
-        training = self._config.training
         saved = self.store.save(
-            Manifest(
-                step=step,
-                model=self._identity,
-                environment=self._environment,
-                layout={
-                    "world_size": self._parallel.world_size,
-                    "tensor_model_parallel_size": training.tensor_model_parallel_size,
-                    "pipeline_model_parallel_size": training.pipeline_model_parallel_size,
-                    "virtual_pipeline_model_parallel_size": (
-                        training.virtual_pipeline_model_parallel_size
-                    ),
-                    "context_parallel_size": training.context_parallel_size,
-                },
-                **manifest,
-            ),
-            self._policy.save,
-            self._policy.state_bytes(),
+            self._manifest(step, manifest), self._policy.save, self._policy.state_bytes()
         )
         self.saved_step = step
         return saved
+
+    def _begin(self, step: int, **manifest: Any) -> None:
+        """Begins what `save` does; the store has the rest."""
+        self.store.begin(
+            self._manifest(step, manifest), self._policy.begin_save, self._policy.state_bytes()
+        )
+
+    def _try(self, action: Callable[[], SaveStatistics | None]) -> dict[str, float]:
+        """Does something with checkpoints that may fail; metrics of what came of it."""
+        try:
+            saved = action()
+        except CheckpointError as error:
+            self._say(f"WARNING: {error}. Training goes on and tries again later")
+            return {"checkpoint/all/failed": 1}
+        if saved is None:
+            return {}
+        self.saved_step = max(self.saved_step, saved.step)
+        return {
+            "checkpoint/all/save_seconds": saved.seconds,
+            "checkpoint/all/gib": saved.num_bytes / (1 << 30),
+        }
+
+    def _manifest(self, step: int, fields: dict[str, Any]) -> Manifest:
+        training = self._config.training
+        return Manifest(
+            step=step,
+            model=self._identity,
+            environment=self._environment,
+            layout={
+                "world_size": self._parallel.world_size,
+                "tensor_model_parallel_size": training.tensor_model_parallel_size,
+                "pipeline_model_parallel_size": training.pipeline_model_parallel_size,
+                "virtual_pipeline_model_parallel_size": (
+                    training.virtual_pipeline_model_parallel_size
+                ),
+                "context_parallel_size": training.context_parallel_size,
+            },
+            **fields,
+        )
+
+    def _take_directory(self) -> None:
+        if self._lock is None:
+            self._lock = lock_run_directory(self._directory)
+
+    def _set_earlier_run_aside(self) -> None:
+        moved = set_earlier_run_aside(self._directory)
+        if moved is not None:
+            print(
+                f"{self._directory} holds the records of an earlier run but no checkpoint: they "
+                f"are now in {moved}, and this run starts from the beginning",
+                flush=True,
+            )
+
+    def _record_run(self) -> None:
+        save_config(self._config, self._directory / "config.toml")
+        save_environment(self._directory / "environment.json")
 
     def _say(self, sentence: str) -> None:
         if self._parallel.is_main:

@@ -69,6 +69,7 @@ def rollout_metrics(replicas: Sequence[RolloutStatistics]) -> dict[str, float]:
         "rollout/all/judge_requests": requests,
         "rollout/all/judge_retries": sum(c.judge_retries for c in replicas),
         "rollout/all/unjudged_groups": sum(c.unjudged_groups for c in replicas),
+        "rollout/all/overlong_judge_prompts": sum(c.overlong_judge_prompts for c in replicas),
         "rollout/all/engine_seconds": max(c.engine_seconds for c in replicas),
         "rollout/all/judge_only_seconds": max(c.judge_only_seconds for c in replicas),
     }

@@ -8,6 +8,7 @@ branch tokens of the whole step.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,7 @@ class SupervisedTrainer:
             self.config.metrics,
             total_steps=sft.steps,
             next_step=step,
-            is_writer=self.parallel.is_main,
+            ranks=self.parallel,
             progress=ProgressLine(sft.steps, next_step=step, label="sft"),
         )
         batches = draw_batches(self.groups, sft.tokens_per_step, self.config.run.seed)
@@ -154,14 +155,13 @@ class SupervisedTrainer:
                 step += 1
                 metrics.log(StepStatistics(step - 1, values))
                 stopping = any(self.parallel.gather_objects(stop.requested is not None))
-                if stopping or self.checkpoints.is_due(step):
-                    with self.timers("checkpoint"):
-                        pending = self.checkpoints.try_save(step, **_manifest(step))
+                manifest = partial(_manifest, step)
+                pending = self.checkpoints.after_step(
+                    step, self.timers, manifest, stopping=stopping
+                )
                 if stopping:
                     break
-        if self.checkpoints.saved_step < step:
-            with self.timers("checkpoint"):
-                self.checkpoints.save(step, **_manifest(step))
+        self.checkpoints.at_end(step, self.timers, partial(_manifest, step))
         metrics.close()
         return step == sft.steps
 

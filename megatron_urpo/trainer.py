@@ -125,7 +125,7 @@ class Trainer:
             self.config.metrics,
             total_steps=self.config.run.steps,
             next_step=self.state.step,
-            is_writer=self.parallel.is_main,
+            ranks=self.parallel,
         )
         self._sync_weights()
         pending: dict[str, float] = {}
@@ -137,15 +137,12 @@ class Trainer:
                 # resuming, a checkpoint without its record could never be completed.
                 self.metrics.log(StepStatistics(self.state.step - 1, values))
                 stopping = any(self.parallel.gather_objects(stop.requested is not None))
-                if self.checkpoints.is_due(self.state.step) or stopping:
-                    with self.timers("checkpoint"):
-                        pending = self.checkpoints.try_save(self.state.step, **self._manifest())
+                pending = self.checkpoints.after_step(
+                    self.state.step, self.timers, self._manifest, stopping=stopping
+                )
                 if stopping:
                     break
-        if self.checkpoints.saved_step < self.state.step:
-            # A periodic save may fail and be tried again; the last one may not.
-            with self.timers("checkpoint"):
-                self.checkpoints.save(self.state.step, **self._manifest())
+        self.checkpoints.at_end(self.state.step, self.timers, self._manifest)
         self.metrics.close()
         return self.state.step == self.config.run.steps
 
@@ -225,8 +222,8 @@ class Trainer:
         mine = counters if self.replica.is_lead else None
         replicas = [found for found in self.parallel.gather_objects(mine) if found is not None]
         values |= rollout_metrics(replicas)
-        if self._is_due(self.config.metrics.rollout_every, step) and self.parallel.is_main:
-            self.rollout_log.write(step, groups)
+        if self._is_due(self.config.metrics.rollout_every, step):
+            self.parallel.on_main(lambda: self.rollout_log.write(step, groups))
         return groups
 
     def _pack(self, mini_batch: Sequence[TrainingGroup]) -> list[MicroBatch]:
@@ -290,9 +287,8 @@ class Trainer:
             return {}
         with self.timers("evaluation"):
             label = f"step {self.state.step}"
-            evaluation = self.held_out.evaluate(label, self.state.step)
-        if self.parallel.is_main:
-            record_evaluation(self.directory, evaluation)
+            evaluation = self.held_out.evaluate(label, self.state.step, self.timers.tick)
+        self.parallel.on_main(lambda: record_evaluation(self.directory, evaluation))
         return {f"evaluation/{name}": value for name, value in evaluation.values.items()}
 
     def _count_skipped(self, update: UpdateStatistics, step: int) -> None:
@@ -348,9 +344,7 @@ class Trainer:
                 manifest.counters["skipped_in_a_row"],
                 {TaskKind(kind): tokens for kind, tokens in manifest.expected_tokens.items()},
             )
-        if self.parallel.is_main:
-            self.rollout_log.cut_off(self.state.step)
-        self.parallel.barrier()
+        self.parallel.on_main(lambda: self.rollout_log.cut_off(self.state.step))
 
     def _show(self, text: str) -> None:
         if self.metrics is not None and self.parallel.is_main:

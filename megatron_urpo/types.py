@@ -66,6 +66,7 @@ class MaskReason(str, Enum):
     """Why a group takes no part in the update."""
 
     UNPARSEABLE_JUDGEMENT = "unparseable_judgement"
+    OVERLONG_JUDGE_PROMPT = "overlong_judge_prompt"
     VERIFIER_FAILURE = "verifier_failure"
 
 
@@ -158,10 +159,10 @@ class Response:
 class Judgement:
     """The referee's reading of one self-rewarded group. Its tokens are not trained on."""
 
-    text: str  # the last attempt
+    text: str  # the last attempt; empty where there was none
     scores: tuple[float, ...] | None  # G scores in the order of the responses; None: unparseable
     order: tuple[int, ...]  # slot k of the template showed response order[k]
-    attempts: int  # requests made, at least 1
+    attempts: int  # requests made; 0 where the judge prompt does not fit the context
     prompt_tokens: int  # of the last attempt
     response_tokens: int  # summed over the attempts
     finish_reason: FinishReason

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from megatron_urpo.evaluation.bootstrap import bootstrap_interval
-from megatron_urpo.evaluation.held_out import EvaluationItem
+from megatron_urpo.evaluation.items import EvaluationItem
 
 
 @dataclass(frozen=True, slots=True)

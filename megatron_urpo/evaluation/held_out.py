@@ -7,8 +7,7 @@ items, and the items are kept, so that two models can be compared pair by pair.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from megatron_urpo.config import Config, ConfigError
 from megatron_urpo.data.checkers import check_score
 from megatron_urpo.data.prompts import PromptEncoder, build_prompts
 from megatron_urpo.evaluation.bootstrap import bootstrap_interval
+from megatron_urpo.evaluation.items import Evaluation, EvaluationItem
 from megatron_urpo.judging import parse_scores, undo_order
 from megatron_urpo.rewards.ranking import kendall_tau
 from megatron_urpo.rewards.score import RewardScorer
@@ -31,33 +31,6 @@ from megatron_urpo.types import (
     Task,
     VerifierStatus,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluationItem:
-    """One held-out task and how it went."""
-
-    source: str
-    key: str
-    values: dict[str, float]  # metric name -> value of this item
-    response: str
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """All items, and the means of their values by metric name."""
-
-    label: str
-    step: int
-    policy_version: int
-    values: dict[str, float] = field(default_factory=dict)
-    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)  # 95 % bootstrap
-    counts: dict[str, int] = field(default_factory=dict)  # items behind each value
-    items: tuple[EvaluationItem, ...] = ()
-
-    def summary(self) -> dict[str, object]:
-        """Everything but the items, for evaluations.jsonl."""
-        return {name: value for name, value in asdict(self).items() if name != "items"}
 
 
 class HeldOut:
@@ -84,7 +57,7 @@ class HeldOut:
                 f"{skipped[0].key}: raise the limit or remove them"
             )
 
-    def evaluate(self, label: str, step: int) -> Evaluation:
+    def evaluate(self, label: str, step: int, tick: Callable[[], None] | None = None) -> Evaluation:
         """Answers and judges every task once. All ranks call it together and get the same result.
 
         Values: reasoning/accuracy (of the items whose verifier came to a result; the share of the
@@ -96,6 +69,7 @@ class HeldOut:
 
         Args:
             label: the model's name in the report, e.g. "base".
+            tick: called whenever a task has been answered.
         """
         config = self._config
         replica = this_replica(config.rollout.tensor_model_parallel_size)
@@ -109,6 +83,8 @@ class HeldOut:
             config.run.seed,
             temperature=config.evaluation.temperature,
         ):
+            if tick is not None:
+                tick()
             if isinstance(rollout.prompt.task, InstructionTask):
                 items.append((rollout.prompt.index, _measure_instruction(rollout)))
             else:

@@ -9,31 +9,50 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from megatron_urpo.config import ConfigError
+from megatron_urpo.disk import naming
 from megatron_urpo.evaluation.comparison import paired_difference
-from megatron_urpo.evaluation.held_out import Evaluation, EvaluationItem
+from megatron_urpo.evaluation.items import Evaluation, EvaluationItem
 
 EVALUATIONS_FILE = "evaluations.jsonl"
 ITEMS_DIRECTORY = "evaluations"
 
 
 def record_evaluation(directory: Path, evaluation: Evaluation) -> None:
-    """Adds an evaluation to a run directory, in place of an earlier one with the same label."""
+    """Adds an evaluation to a run directory, in place of an earlier one with the same label.
+
+    Raises ConfigError as `check_label` does.
+    """
+    check_label(directory, evaluation.label)
     items_directory = directory / ITEMS_DIRECTORY
     items_directory.mkdir(parents=True, exist_ok=True)
-    with items_path(directory, evaluation.label).open("w", encoding="utf-8") as stream:
+    path = items_path(directory, evaluation.label)
+    with naming(path), path.open("w", encoding="utf-8") as stream:
         for item in evaluation.items:
             stream.write(json.dumps(asdict(item)) + "\n")
     summaries = read_summaries(directory) | {evaluation.label: evaluation.summary()}
     temporary = directory / f"{EVALUATIONS_FILE}.tmp"
-    temporary.write_text(
-        "".join(json.dumps(summary) + "\n" for summary in summaries.values()), encoding="utf-8"
-    )
+    with naming(temporary):
+        temporary.write_text(
+            "".join(json.dumps(summary) + "\n" for summary in summaries.values()), encoding="utf-8"
+        )
     os.replace(temporary, directory / EVALUATIONS_FILE)
+
+
+def check_label(directory: Path, label: str) -> None:
+    """Raises ConfigError for a label whose items would take the place of another label's."""
+    path = items_path(directory, label)
+    for other in read_summaries(directory):
+        if other != label and items_path(directory, other) == path:
+            raise ConfigError(
+                f"--label {label!r}: {path} holds the items of {other!r}, which differs in "
+                "capitals or punctuation only; choose another label, or that one"
+            )
 
 
 def items_path(directory: Path, label: str) -> Path:
     """The items of the evaluation with this label, e.g. evaluations/after-sft.jsonl."""
-    name = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
+    name = re.sub(r"\W+", "-", label.lower()).strip("-")
     return directory / ITEMS_DIRECTORY / f"{name}.jsonl"
 
 

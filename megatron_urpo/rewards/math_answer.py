@@ -53,10 +53,6 @@ class Verification:
     status: VerifierStatus | None  # None: a worker decides
     job: Future[Any] | None = None  # set where status is None
 
-    def done(self) -> bool:
-        """Whether `outcome` would not wait."""
-        return self.job is None or self.job.done()
-
     def outcome(self) -> AnswerOutcome:
         """The outcome, waited for.
 

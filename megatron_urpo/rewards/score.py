@@ -43,15 +43,12 @@ class _Pending:
     rollout: Rollout
     verifications: tuple[math_answer.Verification, ...]  # G
 
-    def done(self) -> bool:
-        return all(verification.done() for verification in self.verifications)
-
 
 class RewardScorer:
     """Scores rollouts while others are still being generated.
 
-    `submit` as they finish, collect with `finished` in between and with `drain` at the end. One
-    scorer serves a whole run; its verifier processes start when the first answer needs one.
+    `submit` as they finish, `drain` at the end. One scorer serves a whole run; its verifier
+    processes start when the first answer needs one.
     """
 
     def __init__(self, config: RewardsConfig, seed: int) -> None:
@@ -84,22 +81,8 @@ class RewardScorer:
             case InstructionTask():
                 self._submitted.append(self._instruction_group(rollout))
 
-    def finished(self) -> list[Group]:
-        """The groups that are ready and were not returned before, in the order of submission."""
-        ready: list[Group] = []
-        waiting: list[Group | _Pending] = []
-        for entry in self._submitted:
-            if isinstance(entry, Group):
-                ready.append(entry)
-            elif entry.done():
-                ready.append(_reasoning_group(entry))
-            else:
-                waiting.append(entry)
-        self._submitted = waiting
-        return ready
-
     def drain(self) -> list[Group]:
-        """All groups not returned before, in the order of submission; waits for the verifiers.
+        """The groups of all that was submitted since the last call; waits for the verifiers.
 
         Raises:
             WorkerStartError: the verifier's workers cannot be started.
@@ -148,7 +131,11 @@ class RewardScorer:
                 rollout,
                 rewards=np.full(count, np.nan),
                 parsed=np.zeros(count, dtype=np.bool_),
-                mask_reason=MaskReason.UNPARSEABLE_JUDGEMENT,
+                mask_reason=(
+                    MaskReason.UNPARSEABLE_JUDGEMENT
+                    if judgement.attempts
+                    else MaskReason.OVERLONG_JUDGE_PROMPT
+                ),
             )
         if len(judgement.scores) != count:
             raise ValueError(f"{where} has {len(judgement.scores)} scores for {count} responses")

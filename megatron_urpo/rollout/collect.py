@@ -16,9 +16,10 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from megatron_urpo.config import Config
+from megatron_urpo.data.jsonl import DataError
+from megatron_urpo.data.prompts import PromptEncoder, PromptTooLongError
 from megatron_urpo.rollout.interface import (
     Completion,
     Generation,
@@ -26,10 +27,14 @@ from megatron_urpo.rollout.interface import (
     RolloutEngine,
 )
 from megatron_urpo.rollout.referee import GenerativeReferee, JudgeRequest, Referee
-from megatron_urpo.types import Judgement, Prompt, Response, Rollout, TaskKind
-
-if TYPE_CHECKING:
-    from megatron_urpo.data.prompts import PromptEncoder
+from megatron_urpo.types import (
+    FinishReason,
+    Judgement,
+    Prompt,
+    Response,
+    Rollout,
+    TaskKind,
+)
 
 
 @dataclass(slots=True)
@@ -45,6 +50,7 @@ class RolloutStatistics:
     judge_response_tokens: int = 0
     judge_requests_overlapped: int = 0  # joined while answers were still being written
     unjudged_groups: int = 0  # no usable judgement after all attempts
+    overlong_judge_prompts: int = 0  # of them, those whose judge prompt does not fit the context
     engine_seconds: float = 0.0
     judge_only_seconds: float = 0.0  # of them, while no answer was left to write
 
@@ -64,7 +70,8 @@ def collect(
 
     The result is a function of weights, prompts, config and seed: the prefix cache is reset and
     the engine seeded first. A group whose judgement cannot be read after all attempts is yielded
-    with scores None.
+    with scores None; so is, after none, one whose answers do not fit the referee's context
+    (data.overlong_prompts = "skip").
 
     Args:
         prompts: with distinct `index`; admitted in this order.
@@ -75,6 +82,7 @@ def collect(
     Raises:
         RuntimeError: the engine still has unfinished requests.
         ValueError: a repeated prompt index, a negative seed, a prompt that exceeds the context.
+        DataError: a judge prompt does not fit and data.overlong_prompts = "error".
     """
     rollout = config.rollout
     batch = _Batch(
@@ -121,8 +129,7 @@ class _PendingJudgement:
     responses: tuple[Response, ...]
     referee: Referee
     request: JudgeRequest
-    attempts: int = 1
-    response_tokens: int = 0
+    judgement: Judgement  # of the attempts before
 
 
 class _Batch:
@@ -141,6 +148,7 @@ class _Batch:
         self._engine = engine
         self._encoder = encoder
         self._config = config.rollout
+        self._overlong_prompts = config.data.overlong_prompts
         self._group_size = group_size
         self._temperature = temperature
         self._referee = referee
@@ -226,9 +234,17 @@ class _Batch:
         self._statistics.response_tokens += sum(len(r.token_ids) for r in responses)
         if self._referee is None or prompt.task.kind is not TaskKind.INSTRUCTION:
             return Rollout(prompt, responses, judgement=None)
-        request = self._referee.request(prompt, [response.text for response in responses], 0)
-        self._ask(_PendingJudgement(prompt, responses, self._referee, request))
-        return None
+        none_yet = Judgement(
+            text="",
+            scores=None,
+            order=(),
+            attempts=0,
+            prompt_tokens=0,
+            response_tokens=0,
+            finish_reason=FinishReason.LENGTH,
+            policy_version=responses[0].policy_version,
+        )
+        return self._ask(self._referee, prompt, responses, none_yet)
 
     def _response(self, completion: Completion) -> Response:
         return Response(
@@ -239,38 +255,62 @@ class _Batch:
             policy_version=completion.policy_version,
         )
 
-    def _ask(self, pending: _PendingJudgement) -> None:
-        generation = pending.request.generation
-        pending.referee.engine.add_request(generation)
-        self._judging[generation.key] = pending
+    def _ask(
+        self,
+        referee: Referee,
+        prompt: Prompt,
+        responses: tuple[Response, ...],
+        judgement: Judgement,
+    ) -> Rollout | None:
+        """Has a group judged, once more after `judgement`; gives it up where that cannot be."""
+        answers = [response.text for response in responses]
+        try:
+            request = referee.request(prompt, answers, judgement.attempts)
+        except PromptTooLongError as error:
+            if self._overlong_prompts == "error":
+                task = prompt.task
+                raise DataError(
+                    f"source {task.source!r}, item {task.key!r}: {error}; or set "
+                    'data.overlong_prompts = "skip"'
+                ) from error
+            self._statistics.overlong_judge_prompts += 1
+            return self._give_up(prompt, responses, judgement)
+        generation = request.generation
+        referee.engine.add_request(generation)
+        self._judging[generation.key] = _PendingJudgement(
+            prompt, responses, referee, request, judgement
+        )
         self._statistics.judge_requests += 1
-        self._statistics.judge_retries += pending.attempts > 1
+        self._statistics.judge_retries += judgement.attempts > 0
         self._statistics.judge_requests_overlapped += bool(self._answering)
         self._statistics.judge_prompt_tokens += len(generation.prompt_ids)
+        return None
 
     def _finish_judgement(
         self, pending: _PendingJudgement, completion: Completion
     ) -> Rollout | None:
-        referee = pending.referee
-        pending.response_tokens += len(completion.token_ids)
+        referee, before = pending.referee, pending.judgement
         self._statistics.judge_response_tokens += len(completion.token_ids)
         text, scores = referee.read(completion, pending.request)
-        if scores is None and pending.attempts < referee.max_attempts:
-            answers = [response.text for response in pending.responses]
-            pending.request = referee.request(pending.prompt, answers, pending.attempts)
-            pending.attempts += 1
-            self._ask(pending)
-            return None
-        self._statistics.unjudged_groups += scores is None
         judgement = Judgement(
             text=text,
             scores=scores,
             order=pending.request.order,
-            attempts=pending.attempts,
+            attempts=before.attempts + 1,
             prompt_tokens=len(pending.request.generation.prompt_ids),
-            response_tokens=pending.response_tokens,
+            response_tokens=before.response_tokens + len(completion.token_ids),
             finish_reason=completion.finish_reason,
             policy_version=completion.policy_version,
             shortened=pending.request.shortened,
         )
-        return Rollout(pending.prompt, pending.responses, judgement)
+        if scores is not None:
+            return Rollout(pending.prompt, pending.responses, judgement)
+        if judgement.attempts < referee.max_attempts:
+            return self._ask(referee, pending.prompt, pending.responses, judgement)
+        return self._give_up(pending.prompt, pending.responses, judgement)
+
+    def _give_up(
+        self, prompt: Prompt, responses: tuple[Response, ...], judgement: Judgement
+    ) -> Rollout:
+        self._statistics.unjudged_groups += 1
+        return Rollout(prompt, responses, judgement)

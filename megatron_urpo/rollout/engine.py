@@ -20,7 +20,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from megatron_urpo.config import Config
+from megatron_urpo.config import Config, ConfigError
 from megatron_urpo.rollout.engine_weights import differing_tensors, piece_digests
 from megatron_urpo.rollout.gather import this_replica
 from megatron_urpo.rollout.interface import Completion, Generation, GenerationRequest
@@ -55,6 +55,10 @@ class EngineVersionError(RunError):
     """The installed vLLM is outside the tested range."""
 
 
+class EngineStartError(RunError):
+    """vLLM refuses the configuration; its own message follows our names of its settings."""
+
+
 def check_version(version: str) -> None:
     """Raise EngineVersionError unless a vLLM version such as "0.32.0+cpu" was tested."""
     release = tuple(int(part) for part in version.split("+")[0].split(".")[:2])
@@ -74,14 +78,15 @@ class VLLMEngine:
     torch.distributed initialised and more than one rank, all ranks must construct their engines
     together; consecutive ranks form one engine of rollout.tensor_model_parallel_size.
 
-    Raises EngineVersionError, and ValueError when the layout or the model directory cannot work.
+    Raises EngineVersionError, EngineStartError when vLLM refuses the configuration, and ConfigError
+    or ValueError when the model directory or the layout cannot work.
     """
 
     def __init__(self, config: Config, end_token_ids: Collection[int]) -> None:
         self._max_model_len = config.rollout.max_model_len
         self._end_token_ids = sorted({*end_token_ids, *_declared_end_tokens(config.model.path)})
         if not self._end_token_ids:
-            raise ValueError(
+            raise ConfigError(
                 f"no end token is known for {config.model.path}: name eos_token_id in its "
                 "generation_config.json"
             )
@@ -275,27 +280,35 @@ def _build(config: Config) -> LLM:
     rollout = config.rollout
     if current_platform.is_cpu():
         memory: dict[str, Any] = {"kv_cache_memory_bytes": int(rollout.kv_cache_gib * _GIB)}
+        setting = f"kv_cache_gib = {rollout.kv_cache_gib:g}"
     else:
+        setting = f"gpu_memory_utilization = {rollout.gpu_memory_utilization:g}"
         memory = {
             "gpu_memory_utilization": rollout.gpu_memory_utilization,
             "enable_sleep_mode": True,
         }
-    return vllm.LLM(
-        model=config.model.path,
-        skip_tokenizer_init=True,
-        generation_config="vllm",  # nothing but our own sampling parameters
-        dtype=config.model.params_dtype if rollout.dtype == "auto" else rollout.dtype,
-        quantization=_QUANTIZATION[rollout.quantization],
-        seed=config.run.seed,
-        max_model_len=rollout.max_model_len,
-        max_num_seqs=rollout.max_num_seqs,
-        # Compiling for the CPU takes a minute at every start and gains 5 %.
-        enforce_eager=rollout.enforce_eager or bool(current_platform.is_cpu()),
-        logprobs_mode="processed_logprobs",
-        use_tqdm_on_load=False,
-        **_layout(rollout.tensor_model_parallel_size),
-        **memory,
-    )
+    try:
+        return vllm.LLM(
+            model=config.model.path,
+            skip_tokenizer_init=True,
+            generation_config="vllm",  # nothing but our own sampling parameters
+            dtype=config.model.params_dtype if rollout.dtype == "auto" else rollout.dtype,
+            quantization=_QUANTIZATION[rollout.quantization],
+            seed=config.run.seed,
+            max_model_len=rollout.max_model_len,
+            max_num_seqs=rollout.max_num_seqs,
+            # Compiling for the CPU takes a minute at every start and gains 5 %.
+            enforce_eager=rollout.enforce_eager or bool(current_platform.is_cpu()),
+            logprobs_mode="processed_logprobs",
+            use_tqdm_on_load=False,
+            **_layout(rollout.tensor_model_parallel_size),
+            **memory,
+        )
+    except ValueError as error:
+        raise EngineStartError(
+            f"vLLM does not start with rollout.{setting}, max_model_len = "
+            f"{rollout.max_model_len}, max_num_seqs = {rollout.max_num_seqs}: {error}"
+        ) from error
 
 
 def _layout(tensor_parallel_size: int) -> dict[str, Any]:
@@ -366,7 +379,10 @@ def _declared_end_tokens(directory: str) -> list[int]:
     path = Path(directory) / "generation_config.json"
     if not path.is_file():
         return []
-    declared = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
+    try:
+        declared = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
+    except ValueError as error:
+        raise ConfigError(f"{path} is damaged or cut off ({error}): download it again") from error
     if declared is None:
         return []
     return [declared] if isinstance(declared, int) else list(declared)

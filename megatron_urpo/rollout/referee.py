@@ -38,7 +38,11 @@ class Referee(Protocol):
         """Requests made for a group before it is given up, at least 1."""
 
     def request(self, prompt: Prompt, answers: Sequence[str], attempt: int) -> JudgeRequest:
-        """The request of an attempt, counted from 0. A pure function of its arguments."""
+        """The request of an attempt, counted from 0. A pure function of its arguments.
+
+        Raises PromptTooLongError where the answers cannot be shown within the referee's context,
+        however they are shortened.
+        """
 
     def read(
         self, completion: Completion, request: JudgeRequest

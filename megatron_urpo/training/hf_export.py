@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from megatron_urpo.training.parallel import Parallel
 
 # Larger models are cut into files of at most this size; a larger tensor gets a file of its own.
 SHARD_BYTES = 4 << 30
+_PART = "model.safetensors.part"  # a file of weights that is not in its place yet
 _WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".index.json")
 
 
@@ -40,12 +42,20 @@ def export_hf_directory(
     A collective: all ranks take part in the stream of weights, the main rank writes.
 
     Args: as for `write_hf_directory`.
+
+    Raises:
+        OSError: it cannot be written; RunError on the other ranks.
     """
+
+    def write() -> None:
+        try:
+            write_hf_directory(weights, source, target, chat_template)
+        finally:
+            _exhaust(weights)  # the others are in the stream too
+
     if not parallel.is_main:
-        for _ in weights:
-            pass
-        return
-    write_hf_directory(weights, source, target, chat_template)
+        _exhaust(weights)
+    parallel.on_main(write)
 
 
 def write_hf_directory(
@@ -58,7 +68,8 @@ def write_hf_directory(
     """Writes the weights, and everything else that `source` holds beside its own weights.
 
     One file's worth of weights is in memory at a time. config.json comes last, so that a directory
-    without it is known to be unfinished.
+    without it is known to be unfinished. An earlier export stays whole until all weights of the new
+    one are on the disk.
 
     Args:
         weights: (HF name, full tensor), the whole model.
@@ -66,9 +77,11 @@ def write_hf_directory(
         target: made if absent; files of the same name are replaced.
         chat_template: a Jinja file that the model was trained with instead of the source's own.
         shard_bytes: size of the files the weights are cut into, at most.
+
+    Raises:
+        OSError: a file cannot be written.
     """
     target.mkdir(parents=True, exist_ok=True)
-    (target / "config.json").unlink(missing_ok=True)
     dtype = _write_weights(weights, target, shard_bytes)
     copy_companions(source, target)
     if chat_template is not None:
@@ -99,9 +112,12 @@ def write_hf_config(source: Path, target: Path, dtype: str) -> None:
 
 
 def _write_weights(weights: Iterator[tuple[str, Tensor]], target: Path, shard_bytes: int) -> str:
-    """Writes the shards and, if there are several, their index; returns the weights' dtype."""
-    for stale in target.glob("model*.safetensors*"):
-        stale.unlink()
+    """Writes the shards and, if there are several, their index; returns the weights' dtype.
+
+    What an earlier export left is deleted in between, config.json first.
+    """
+    for leftover in target.glob(f"{_PART}*"):
+        leftover.unlink()
     shard: dict[str, Tensor] = {}
     written: list[list[str]] = []
     held_bytes = total_bytes = 0
@@ -117,6 +133,10 @@ def _write_weights(weights: Iterator[tuple[str, Tensor]], target: Path, shard_by
         total_bytes += size
         dtype = str(tensor.dtype).removeprefix("torch.")
     written.append(_write_shard(shard, target, len(written)))
+    (target / "config.json").unlink(missing_ok=True)
+    for stale in target.glob("model*.safetensors*"):
+        if not stale.name.startswith(_PART):
+            stale.unlink()
     if len(written) == 1:
         os.replace(target / _temporary_name(0), target / "model.safetensors")
         return dtype
@@ -131,9 +151,19 @@ def _write_weights(weights: Iterator[tuple[str, Tensor]], target: Path, shard_by
 
 
 def _write_shard(shard: dict[str, Tensor], target: Path, number: int) -> list[str]:
-    save_file(shard, target / _temporary_name(number), metadata={"format": "pt"})
+    path = target / _temporary_name(number)
+    try:
+        save_file(shard, path, metadata={"format": "pt"})
+    except SafetensorError as error:  # whatever the system refused
+        path.unlink(missing_ok=True)
+        raise OSError(f"{path} cannot be written: {error}") from error
     return list(shard)
 
 
 def _temporary_name(number: int) -> str:
-    return f"model.safetensors.part{number}"
+    return f"{_PART}{number}"
+
+
+def _exhaust(weights: Iterator[tuple[str, Tensor]]) -> None:
+    for _ in weights:
+        pass

@@ -25,8 +25,7 @@ class SafetensorsDirectory:
         index = directory / "model.safetensors.index.json"
         single = directory / "model.safetensors"
         if index.is_file():
-            files = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-            self._file_of = {name: directory / file for name, file in files.items()}
+            self._file_of = _read_index(index)
         elif single.is_file():
             with self._open(single) as reader:
                 self._file_of = dict.fromkeys(reader.keys(), single)
@@ -102,3 +101,14 @@ class SafetensorsDirectory:
             raise ModelFilesError(
                 f"{file} is damaged or cut off ({error}): download it again"
             ) from error
+
+
+def _read_index(index: Path) -> dict[str, Path]:
+    """The file of each tensor."""
+    try:
+        files = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        return {str(name): index.parent / file for name, file in files.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelFilesError(
+            f"{index} is damaged or cut off ({error!r}): download it again"
+        ) from error

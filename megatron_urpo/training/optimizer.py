@@ -11,12 +11,17 @@ import torch
 from megatron.core.distributed import DistributedDataParallel, DistributedDataParallelConfig
 from megatron.core.optimizer import OptimizerConfig as MegatronOptimizerConfig
 from megatron.core.optimizer import get_megatron_optimizer
-from megatron.core.optimizer.clip_grads import clip_grad_by_total_norm_fp32
+from megatron.core.optimizer.clip_grads import (
+    clip_grad_by_total_norm_fp32,
+    get_grad_norm_fp32,
+)
 from megatron.core.optimizer.distrib_optimizer import DistributedOptimizer
 
 from megatron_urpo.config import OptimizerConfig, TrainingConfig
 from megatron_urpo.training import fp8
 from megatron_urpo.training.platform import Platform, cuda_type_names
+
+_NORM_ELEMENTS = 1 << 16
 
 
 def learning_rate(config: OptimizerConfig, step: int, total_steps: int) -> float:
@@ -111,6 +116,11 @@ class Optimizer:
         (optimizer,) = self._chained.chained_optimizers
         return optimizer
 
+    def tensors(self) -> list[torch.Tensor]:
+        """Master weights, and the state of each."""
+        states = self.distributed.optimizer.state
+        return [*states, *(value for state in states.values() for value in state.values())]
+
     def zero_grad(self) -> None:
         for chunk in self._chunks:
             chunk.zero_grad_buffer()
@@ -125,7 +135,7 @@ class Optimizer:
             group["weight_decay"] = self._config.weight_decay * group["wd_mult"]
         with cuda_type_names(self._platform):
             self._chained.prepare_grads()
-            grad_norm = float(self._chained.get_grad_norm())
+            grad_norm = self._grad_norm()
             if not math.isfinite(grad_norm):
                 return StepOutcome(grad_norm, skipped=True)
             if self._config.clip_grad > 0:
@@ -136,3 +146,21 @@ class Optimizer:
                 )
             self._chained.step_with_ready_grads()
         return StepOutcome(grad_norm, skipped=False)
+
+    def _grad_norm(self) -> float:
+        """Norm of the gradients of the whole model, on every rank."""
+        if self._platform.is_cuda:
+            return float(self._chained.get_grad_norm())
+        # Torch's norm on the CPU adds a whole tensor up in float32. For an embedding of 28 million
+        # values that is wrong by 4e-5, and by something else when it is cut over several ranks.
+        distributed = self.distributed
+        pieces = [
+            piece
+            for gradient in distributed.get_main_grads_for_grad_norm()
+            for piece in gradient.view(-1).split(_NORM_ELEMENTS)
+        ]
+        return float(
+            get_grad_norm_fp32(
+                pieces, grad_stats_parallel_group=distributed.get_grad_stats_parallel_group()
+            )
+        )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -21,6 +22,7 @@ from megatron_urpo.config import Config, ConfigError, TrainingConfig
 from megatron_urpo.training import platform as platforms
 from megatron_urpo.training.fp8 import row_multiple
 from megatron_urpo.training.platform import Launch, Platform
+from megatron_urpo.types import RunError
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,27 @@ class Parallel:
             values = [None] * self.world_size
             dist.all_gather_object(values, value)
         return values
+
+    def on_main(self, action: Callable[[], None]) -> None:
+        """Does on the main rank what is its alone, and fails on every rank where it fails there.
+
+        A collective. Without it the others would wait in their next one for a rank that has left.
+
+        Raises:
+            OSError, ConfigError, RunError: the main rank's own.
+            RunError: on the others, with the main rank's reason.
+        """
+        failure: Exception | None = None
+        if self.is_main:
+            try:
+                action()
+            except (OSError, ConfigError, RunError) as error:
+                failure = error
+        reason = self.gather_objects(None if failure is None else str(failure))[0]
+        if failure is not None:
+            raise failure
+        if reason is not None:
+            raise RunError(f"rank 0: {reason}")
 
 
 def initialize(config: Config, platform: Platform | None = None) -> Parallel:

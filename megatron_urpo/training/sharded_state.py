@@ -24,6 +24,7 @@ from typing import Any
 import torch
 from megatron.core import dist_checkpointing
 from megatron.core.dist_checkpointing.strategies import filesystem_async
+from megatron.core.dist_checkpointing.strategies.async_utils import AsyncRequest
 from megatron.core.distributed import DistributedDataParallel
 from megatron.core.optimizer.distrib_optimizer import DistributedOptimizer
 from torch.distributed.checkpoint import CheckpointException
@@ -47,6 +48,34 @@ def save_sharded_state(
     Raises:
         OSError: it could not be written, with ENOSPC when the disk is full.
     """
+    state = _state(chunks, optimizer, shape)
+    with explained_failures(directory):
+        dist_checkpointing.save(state, str(directory), content_metadata=checkpoint_metadata())
+
+
+def plan_sharded_save(
+    directory: Path,
+    chunks: Sequence[DistributedDataParallel],
+    optimizer: Optimizer,
+    shape: ModelShape,
+) -> AsyncRequest:
+    """Everything of `save_sharded_state` but the writing of tensors and what follows it."""
+    state = _state(chunks, optimizer, shape)
+    with explained_failures(directory):
+        request = dist_checkpointing.save(
+            state,
+            str(directory),
+            async_sharded_save=True,
+            content_metadata=checkpoint_metadata(),
+        )
+    assert request is not None
+    return request
+
+
+def _state(
+    chunks: Sequence[DistributedDataParallel], optimizer: Optimizer, shape: ModelShape
+) -> dict[str, Any]:
+    """What is saved, and a place for the writers' results."""
     distributed = optimizer.distributed
     _ensure_adam_state(distributed)
     model_state = sharded_model_state([chunk.module for chunk in chunks])
@@ -54,10 +83,8 @@ def save_sharded_state(
         optimizer_state = distributed.sharded_state_dict(
             model_state, metadata=checkpoint_metadata()
         )
-    state = {**model_state, "optimizer": optimizer_state, SHAPE_KEY: asdict(shape)}
     filesystem_async._results_queue = queue.SimpleQueue()
-    with explained_failures(directory):
-        dist_checkpointing.save(state, str(directory), content_metadata=checkpoint_metadata())
+    return {**model_state, "optimizer": optimizer_state, SHAPE_KEY: asdict(shape)}
 
 
 @contextmanager

@@ -9,24 +9,39 @@ import numpy as np
 import pytest
 import torch
 
+from megatron_urpo.batching import PackingLayout, pack_mini_batch
+from megatron_urpo.config import BatchingConfig
+from megatron_urpo.types import TaskKind
 from tests.distributed import training_worker
 from tests.distributed.training_worker import LAYOUTS, ORDER
+from tests.recorded_rollouts import recorded_groups, recorded_mini_batches, renumbered
 from tests.small_models import write_small_model
 
 ROOT = Path(__file__).parents[2]
 
 
-# By family, the tokens of a micro-batch.
-BUDGETS = {"llama_tied": (50, 200), "qwen2": (50,), "qwen3": (50,)}
+# By model and groups, the tokens of a micro-batch.
+BUDGETS = {
+    ("llama_tied", "random"): (50, 200),
+    ("qwen2", "random"): (50,),
+    ("qwen3", "random"): (50,),
+    ("qwen2", "recorded"): (700,),
+}
 
 
-@pytest.fixture(scope="module", params=BUDGETS)
+@pytest.fixture(scope="module", params=BUDGETS, ids=" ".join)
 def results(request, tmp_path_factory):
     """Results by layout, budget and rank."""
     directory = tmp_path_factory.mktemp("parallel")
-    model = write_small_model(request.param, directory / "model", num_hidden_layers=4)
+    family, groups = request.param
+    changes = {"num_hidden_layers": 4}
+    if groups == "recorded":
+        _, vocabulary = renumbered(recorded_mini_batches())
+        # Odd, so that it needs padding under tensor parallelism.
+        changes |= {"vocab_size": vocabulary | 1, "max_position_embeddings": 1024}
+    model = write_small_model(family, directory / "model", **changes)
     budgets = BUDGETS[request.param]
-    worker = [training_worker.__file__, str(model), str(directory), *map(str, budgets)]
+    worker = [training_worker.__file__, str(model), str(directory), groups, *map(str, budgets)]
     for world in LAYOUTS:
         launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={world}"]
         subprocess.run(
@@ -54,7 +69,7 @@ def layout(request, results):
 @pytest.fixture
 def alone(results):
     """What one rank recorded with the smallest budget."""
-    return results["alone", 50][0]
+    return next(ranks[0] for (name, _), ranks in results.items() if name == "alone")
 
 
 @pytest.mark.parametrize("prefix", ["", "resumed_"])
@@ -117,9 +132,26 @@ def test_resuming_on_the_same_layout_is_bitwise(layout):
             assert torch.equal(mine["repeated_weights"][name], tensor), name
 
 
-def test_the_layout_of_data_parallelism_is_the_hard_one(results):
-    ranks = [mine["micro_batches"] for mine in results["data", 50]]
-    assert sorted(sum(counts) for counts, _ in ranks) == [0, 15]  # one rank has a filler only
-    (_, one), (_, other) = ranks
+def test_the_layout_of_data_parallelism_is_the_hard_one():
+    layout = PackingLayout(data_parallel_size=2)
+    ranks = [
+        [pack_mini_batch(groups, BatchingConfig(micro_batch_tokens=50), layout, rank)
+         for groups in training_worker.MINI_BATCHES]
+        for rank in range(2)
+    ]  # fmt: skip
+    counts = [[[b.num_loss_tokens for b in batches] for batches in mine] for mine in ranks]
+    assert sorted(sum(first) for first, _ in counts) == [0, 15]  # one rank has a filler only
+    (_, one), (_, other) = counts
     assert len(one) == len(other)
     assert sum(one) != sum(other)
+
+
+def test_the_recorded_groups_have_what_a_step_has():
+    groups = recorded_groups()
+    assert {group.kind for group in groups} == set(TaskKind)
+    lengths = {len(r.token_ids) for group in groups for r in group.rollout.responses}
+    assert len(lengths) > 5
+    mini_batches = recorded_mini_batches()
+    assert len(mini_batches) == 2
+    varied = {g.kind for mini_batch in mini_batches for g in mini_batch if g.advantages.any()}
+    assert len(varied) > 1

@@ -3,12 +3,13 @@
 Every layout begins with the pretrained weights, and later resumes from the checkpoint that the
 layout before it wrote; the first checkpoint is that of one rank alone.
 
-training_worker.py MODEL_DIRECTORY DIRECTORY TOKENS_OF_A_MICRO_BATCH...
+training_worker.py MODEL_DIRECTORY DIRECTORY {random,recorded} TOKENS_OF_A_MICRO_BATCH...
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ from megatron_urpo.config import (
 from megatron_urpo.training import parallel as parallelism
 from megatron_urpo.training.platform import read_launch
 from megatron_urpo.training.policy import Policy
-from megatron_urpo.types import Float32Array, MicroBatch, TaskKind
+from megatron_urpo.types import Float32Array, MicroBatch, TaskKind, TrainingGroup
+from tests.recorded_rollouts import recorded_mini_batches, renumbered
 from tests.small_models import random_group
 
 TENSOR = {"tensor_model_parallel_size": 2}
@@ -61,8 +63,8 @@ LAYOUTS: dict[int, dict[str, dict[str, Any]]] = {
     },
 }
 ORDER = [(world, name) for world, layouts in LAYOUTS.items() for name in layouts]
-# Under data parallelism the first mini-batch leaves one rank with a filler only, and the second
-# gives the ranks unequal numbers of tokens and of micro-batches.
+# Of random tokens. Under data parallelism the first mini-batch leaves one rank with a filler only,
+# and the second gives the ranks unequal numbers of tokens and of micro-batches.
 MINI_BATCHES = (
     [random_group(0, 7, (5, 1, 9), TaskKind.PREFERENCE)],
     [
@@ -75,9 +77,15 @@ OPTIMIZER = OptimizerConfig(lr=2e-3, adam_eps=1e-4, clip_grad=0.3, weight_decay=
 
 
 class Run:
-    """One layout, one budget of tokens."""
+    """One layout, one budget of tokens, the mini-batches of one step."""
 
-    def __init__(self, model: Path, layout: dict[str, Any], budget: int) -> None:
+    def __init__(
+        self,
+        model: Path,
+        layout: dict[str, Any],
+        budget: int,
+        mini_batches: Sequence[list[TrainingGroup]],
+    ) -> None:
         self.config = Config(
             model=ModelConfig(path=str(model), params_dtype="float32"),
             training=TrainingConfig(logprob_chunk_tokens=7, kl_beta=0.3, **layout),
@@ -90,7 +98,7 @@ class Run:
             pack_mini_batch(
                 groups, self.config.batching, self.policy.packing, parallel.data_parallel_rank
             )
-            for groups in MINI_BATCHES
+            for groups in mini_batches
         ]
         self.scores = [self.policy.logprobs(batches) for batches in self.packed]
         self.references = [self.policy.reference_logprobs(batches) for batches in self.packed]
@@ -124,22 +132,22 @@ def branches_of(batch: MicroBatch) -> list[tuple[int, int]]:
     return [(int(group), int(branch)) for group, branch in np.unique(pairs, axis=0)]
 
 
-def train(model: Path, layout: dict[str, Any], budget: int, before: Path, own: Path) -> dict:
-    """Two epochs from the pretrained weights; then one more from each of the two checkpoints."""
-    run = Run(model, layout, budget)
+def train(run: Run, before: Path, own: Path) -> dict:
+    """Two epochs from the pretrained weights, with a checkpoint of the moment between them that is
+    written during the second; then one more epoch from each of the two checkpoints."""
     pretrained = run.weights()
     first = run.epoch()
     if parallelism.dist.get_rank() == 0:
         own.mkdir()
     parallelism.dist.barrier()
-    run.policy.save(own)
-    second = run.epoch()
+    started = run.policy.begin_save(own)
+    second = run.epoch()  # must not be in it
+    started.finish()
     result = {
         "pretrained": pretrained,
         "statistics": first + second,
         "weights": run.weights(),
         "scores": run.by_branch(),
-        "micro_batches": [[batch.num_loss_tokens for batch in batches] for batches in run.packed],
     }
     for name, checkpoint in (("repeated", own), ("resumed", before)):
         run.policy.load(checkpoint)
@@ -152,7 +160,10 @@ def train(model: Path, layout: dict[str, Any], budget: int, before: Path, own: P
 
 def main() -> None:
     model, directory = (Path(argument) for argument in sys.argv[1:3])
-    budgets = [int(argument) for argument in sys.argv[3:]]
+    mini_batches: Sequence[list[TrainingGroup]] = MINI_BATCHES
+    if sys.argv[3] == "recorded":
+        mini_batches, _ = renumbered(recorded_mini_batches())
+    budgets = [int(argument) for argument in sys.argv[4:]]
     torch.set_num_threads(1)
     launch = read_launch()
     for position, (world, name) in enumerate(ORDER):
@@ -163,7 +174,8 @@ def main() -> None:
             before = own
             if position:
                 before = directory / f"checkpoint-{ORDER[position - 1][1]}-{budget}"
-            result = train(model, LAYOUTS[world][name], budget, before, own)
+            run = Run(model, LAYOUTS[world][name], budget, mini_batches)
+            result = train(run, before, own)
             torch.save(result, directory / f"{name}-{budget}-{launch.rank}.pt")
     parallelism.shutdown()
 

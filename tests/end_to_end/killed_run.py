@@ -29,8 +29,8 @@ POINTS: dict[str, tuple[Any, str]] = {
     "update": (Optimizer, "step"),
     "sync": (VLLMEngine, "reset_prefix_cache"),  # weights loaded, cache not reset
     "before save": (policy, "save_sharded_state"),
-    "checksums": (checkpoint, "_flush_and_checksum"),  # tensors written, no manifest
-    "publish": (checkpoint, "_publish"),
+    "checksums": (checkpoint, "flush_and_checksum"),  # tensors written, no manifest
+    "publish": (checkpoint, "publish"),
     "metrics": (MetricsWriter, "log"),
     "learn": (trainer.Trainer, "learn"),
 }

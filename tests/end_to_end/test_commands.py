@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -105,6 +106,17 @@ def test_eval_and_report(complete_run):
     assert "<svg" in (complete_run / "report.html").read_text()
 
 
+def test_weights_that_are_cut_off_are_found_before_an_engine_starts(warm_model, tmp_path, capsys):
+    model = tmp_path / "model"
+    shutil.copytree(warm_model, model)
+    weights = model / "model.safetensors"
+    os.truncate(weights, weights.stat().st_size - 1)
+    arguments = ["--label", "x", "--model.path", model, "--run.directory", tmp_path / "run"]
+    assert main([str(part) for part in ("eval", TINY_CONFIG, *arguments)]) == 2
+    assert f"urpo eval: {weights} is damaged or cut off" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_finished_run_has_nothing_left_to_do(complete_run):
     before = (complete_run / "metrics.jsonl").read_bytes()
     run_urpo("train", complete_run / "config.toml")
@@ -154,6 +166,35 @@ def test_bad_input_is_one_clear_line(arguments, message, tmp_path):
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--weight_sync.max_mismatch", "1e-9"], "engine and trainer log-probs differ by"),
+        (
+            # The first of a mini-batch's four updates puts the weights out of range.
+            [
+                "--training.optimizer.lr",
+                "1e30",
+                "--training.max_skipped_steps",
+                "1",
+                "--training.epochs",
+                "4",
+            ],
+            "2 updates in a row had a gradient norm of",
+        ),
+    ],
+)
+def test_what_stops_a_run_is_one_clear_line(arguments, message, warm_model, tmp_path):
+    result = run_urpo(
+        "train", TINY_CONFIG, "--model.path", warm_model, "--run.directory", tmp_path,
+        *arguments, check=False,
+    )  # fmt: skip
+    assert result.returncode == 2
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("urpo train: ")]
+    assert message in line
+    assert "Traceback" not in result.stderr
+
+
 def test_context_too_small_for_the_referee_is_refused_at_the_start(warm_model, tmp_path):
     result = run_urpo(
         "train", TINY_CONFIG, "--model.path", warm_model, "--run.directory", tmp_path / "run",
@@ -162,6 +203,18 @@ def test_context_too_small_for_the_referee_is_refused_at_the_start(warm_model, t
     assert result.returncode == 2
     assert "leaves 568 tokens for the judge prompt of rollout.group_size = 32" in result.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_a_cache_too_small_for_the_engine_is_one_clear_line(warm_model, tmp_path):
+    result = run_urpo(
+        "eval", TINY_CONFIG, "--model.path", warm_model, "--run.directory", tmp_path / "run",
+        "--label", "x", "--rollout.kv_cache_gib", "0.0001", check=False,
+    )  # fmt: skip
+    assert result.returncode == 2
+    assert "urpo eval: vLLM does not start with rollout.kv_cache_gib = 0.0001, max_model_len" in (
+        result.stderr
+    )
+    assert "Traceback" not in result.stderr
 
 
 def test_dry_run_prints_the_config_and_the_plan(warm_model, tmp_path):

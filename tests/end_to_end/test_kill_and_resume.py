@@ -16,19 +16,22 @@ from tests.end_to_end.killed_run import POINTS
 
 
 def timeless(directory: Path) -> list[dict[str, float]]:
-    """The metrics of a run without what depends on the clock."""
+    """The metrics of a run without what depends on the clock: when a checkpoint was whole, too."""
     return [
         {
             name: value
             for name, value in record.values.items()
-            if not name.endswith(("seconds", "per_second"))
+            if not name.endswith(("seconds", "per_second")) and name != "checkpoint/all/gib"
         }
         for record in read_metrics(directory / "metrics.jsonl")
     ]
 
 
-def train(directory: Path, model: Path, kill: tuple[str, int] | None = None) -> int:
+def train(
+    directory: Path, model: Path, kill: tuple[str, int] | None = None, *overrides: object
+) -> int:
     arguments = ["train", TINY_CONFIG, "--model.path", model, "--run.directory", directory]
+    arguments += overrides
     if kill is None:
         return run_urpo(*arguments).returncode
     point, nth = kill
@@ -64,6 +67,15 @@ def test_kills_during_judgement_sync_and_save(complete_run, warm_model, tmp_path
     for kill in (("judgement", 3), ("sync", 3), ("publish", 2)):
         assert train(tmp_path, warm_model, kill) == -signal.SIGKILL
     assert train(tmp_path, warm_model) == 0
+    assert_same_run(tmp_path, complete_run)
+
+
+def test_a_checkpoint_written_in_the_background_resumes_exactly(complete_run, warm_model, tmp_path):
+    """It is begun after the second step and whole after the third; the fourth is killed."""
+    background = ("--checkpoint.async_save", "true")
+    assert train(tmp_path, warm_model, ("learn", 4), *background) == -signal.SIGKILL
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step_000002"]
+    assert train(tmp_path, warm_model, None, *background) == 0
     assert_same_run(tmp_path, complete_run)
 
 

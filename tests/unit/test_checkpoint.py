@@ -1,10 +1,12 @@
 import errno
 import json
+import threading
 from pathlib import Path
 
 import pytest
 
-from megatron_urpo.checkpoint import CheckpointError, CheckpointStore, Manifest
+from megatron_urpo.checkpoint import CheckpointError, CheckpointStore
+from megatron_urpo.checkpoint_files import Manifest
 from megatron_urpo.config import CheckpointConfig
 
 MODEL = {"hidden_size": 8}
@@ -19,6 +21,9 @@ class OneRank:
 
     def gather_objects(self, value):
         return [value]
+
+    def on_main(self, action):
+        action()
 
 
 def manifest(step: int) -> Manifest:
@@ -61,6 +66,79 @@ def test_every_fifth_is_kept_too(store):
         store.save(manifest(step), write_policy("x"))
     kept = sorted(int(p.name.removeprefix("step_")) for p in store.directory.iterdir())
     assert kept == [5, 10, 11, 12]
+
+
+class Slow:
+    """A part that is written when it is told to be."""
+
+    def __init__(self, directory: Path, failure: OSError | None = None):
+        self.paths = [directory / "weights"]
+        self.failure = failure
+        self.told = threading.Event()
+
+    def wait(self):
+        self.told.wait()
+        if self.failure is None:
+            self.paths[0].write_text("slow")
+
+    def finish(self):
+        if self.failure is not None:
+            raise self.failure
+        (self.paths[0].parent / "metadata").write_text("complete")
+
+
+def begin_now(directory: Path) -> Slow:
+    part = Slow(directory)
+    part.told.set()
+    return part
+
+
+def wait_for(store):
+    while (saved := store.poll()) is None:
+        assert store.is_writing
+    return saved
+
+
+def test_a_checkpoint_in_the_background_has_no_name_before_it_is_whole(store):
+    store.save(manifest(1), write_policy("good"))
+    parts = []
+    store.begin(manifest(2), lambda directory: parts.append(Slow(directory)) or parts[0])
+    for _ in range(3):
+        assert store.poll() is None
+    assert store.newest_whole(MODEL)[0].manifest.step == 1
+    parts[0].told.set()
+    saved = wait_for(store)
+    assert (saved.step, saved.num_bytes) == (2, len("slow") + len("complete"))
+    assert not store.is_writing
+    assert store.poll() is None
+    newest, passed_over = store.newest_whole(MODEL)
+    assert (newest.manifest.step, passed_over) == (2, [])
+    assert (newest.policy_directory / "weights").read_text() == "slow"
+
+
+def test_a_checkpoint_in_the_background_can_be_waited_for(store):
+    assert store.finish() is None
+    store.begin(manifest(1), begin_now)
+    assert store.finish().step == 1
+    assert [p.name for p in store.directory.iterdir()] == ["step_000001"]
+
+
+@pytest.mark.parametrize("waiting", [False, True])
+def test_a_checkpoint_that_fails_in_the_background_leaves_nothing(store, waiting):
+    store.save(manifest(1), write_policy("good"))
+    failure = OSError(errno.ENOSPC, "No space left on device")
+
+    def begin(directory):
+        part = Slow(directory, failure)
+        part.told.set()
+        return part
+
+    store.begin(manifest(2), begin)
+    with pytest.raises(CheckpointError, match=r"No space left.*Earlier checkpoints are untouched"):
+        store.finish() if waiting else wait_for(store)
+    assert not store.is_writing
+    assert [p.name for p in store.directory.iterdir()] == ["step_000001"]
+    store.save(manifest(3), write_policy("later"))
 
 
 def test_the_cost_of_a_checkpoint_is_reported(store):

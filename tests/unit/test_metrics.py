@@ -60,8 +60,15 @@ def test_names_are_stage_role_what(tmp_path, name):
     writer.close()
 
 
+class OtherRank:
+    """Not the main one, which does its part elsewhere."""
+
+    def on_main(self, action):
+        pass
+
+
 def test_other_ranks_write_nothing(tmp_path, capsys):
-    log_steps(tmp_path, [0], MetricsConfig(tensorboard=True), is_writer=False)
+    log_steps(tmp_path, [0], MetricsConfig(tensorboard=True), ranks=OtherRank())
     assert list(tmp_path.iterdir()) == []
     assert capsys.readouterr() == ("", "")
 

@@ -9,6 +9,8 @@ import pytest
 
 from megatron_urpo.config import Config, MetricsConfig
 from megatron_urpo.environment import save_environment
+from megatron_urpo.evaluation.items import Evaluation, EvaluationItem
+from megatron_urpo.evaluation.records import record_evaluation
 from megatron_urpo.load_config import save_config
 from megatron_urpo.metrics import MetricsWriter
 from megatron_urpo.report import EVALUATIONS_FILE, evaluation_table, render_report
@@ -182,6 +184,24 @@ def test_evaluations_side_by_side(run):
         "2.0 %1.0 % to 3.0 %40.0 %39.0 % to 41.0 %60.0 %59.0 % to 61.0 %+58.0 points" in page.text
     )
     assert "tau0.0000.2000.150+0.150" in page.text
+
+
+def test_the_change_has_the_interval_of_the_paired_difference(tmp_path):
+    """Item by item +1, +1 and -1: resampled, the mean is anything from -1 to 1."""
+    for label, values in (
+        ("base", (0.0, 0.0, 1.0)),
+        ("SFT", (0.5,) * 3),
+        ("URPO", (1.0, 1.0, 0.0)),
+    ):
+        items = tuple(
+            EvaluationItem("sums", str(key), {"reasoning/accuracy": value}, "")
+            for key, value in enumerate(values)
+        )
+        mean = {"reasoning/accuracy": sum(values) / 3}
+        record_evaluation(tmp_path, Evaluation(label, 0, 1, mean, items=items))
+    page = render(tmp_path)
+    assert "+33.3 points-100.0 points to +100.0 points" in page.text
+    assert "Below each change: the 95 % interval of the difference item by item." in page.text
 
 
 def test_latest_evaluation_of_a_label_counts():

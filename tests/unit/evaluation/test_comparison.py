@@ -1,7 +1,7 @@
 import pytest
 
 from megatron_urpo.evaluation.comparison import paired_difference
-from megatron_urpo.evaluation.held_out import EvaluationItem
+from megatron_urpo.evaluation.items import EvaluationItem
 
 
 def items(**values):

@@ -1,6 +1,7 @@
 import pytest
 
-from megatron_urpo.evaluation.held_out import Evaluation, EvaluationItem
+from megatron_urpo.config import ConfigError
+from megatron_urpo.evaluation.items import Evaluation, EvaluationItem
 from megatron_urpo.evaluation.records import (
     print_evaluations,
     read_items,
@@ -37,6 +38,14 @@ def test_the_latest_evaluation_of_a_label_counts(tmp_path, capsys):
         "0.200",
         "0.500",
     ]
+
+
+def test_labels_do_not_share_a_file_of_items(tmp_path):
+    for label in ("after SFT", "基线", "основа"):  # letters of any alphabet
+        record_evaluation(tmp_path, evaluation(label, 0.5))
+    with pytest.raises(ConfigError, match="--label 'After-SFT': .* holds the items of 'after SFT'"):
+        record_evaluation(tmp_path, evaluation("After-SFT", 0.1))
+    assert list(read_summaries(tmp_path)) == ["after SFT", "基线", "основа"]
 
 
 def test_the_last_two_evaluations_are_compared_item_by_item(tmp_path, capsys):

@@ -1,5 +1,7 @@
 """Rewards, parse flags and masks of whole groups of the three kinds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -123,16 +125,22 @@ def test_a_verifier_timeout_masks_its_group_and_no_other(scorer_of):
     assert whole.mask_reason is None
 
 
-def test_groups_come_out_once_each_as_they_become_ready(scorer_of):
+def test_groups_come_out_once_each_in_the_order_of_submission(scorer_of):
     scorer = scorer_of(verifier_timeout_seconds=2.0, verifier_workers=1)
     hanging = rollout(PROBLEM, ["\\boxed{9^{9^{9}}}"], index=0)
     quick = rollout(PROBLEM, ["\\boxed{5}"], index=1)
     judged = rollout(INSTRUCTION, "ab", index=2, scores=(1.0, 2.0))
     for each in (hanging, quick, judged):
         scorer.submit(each)
-    assert [group.rollout for group in scorer.finished()] == [quick, judged]
-    assert [group.rollout for group in scorer.drain()] == [hanging]
-    assert scorer.finished() == scorer.drain() == []
+    assert [group.rollout for group in scorer.drain()] == [hanging, quick, judged]
+    assert scorer.drain() == []
+
+
+def test_a_judge_prompt_that_did_not_fit_is_a_reason_of_its_own(scorer_of):
+    asked = rollout(INSTRUCTION, "ab", judged=True)
+    never = replace(asked, judgement=replace(asked.judgement, attempts=0, order=()))
+    reasons = [group.mask_reason for group in scored(scorer_of(), asked, never)]
+    assert reasons == [MaskReason.UNPARSEABLE_JUDGEMENT, MaskReason.OVERLONG_JUDGE_PROMPT]
 
 
 def shuffled_rewards(scorer, step, index):

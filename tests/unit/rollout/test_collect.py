@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import pytest
 
+from megatron_urpo.data.jsonl import DataError
 from megatron_urpo.data.prompts import PromptEncoder, load_encoder
 from megatron_urpo.judging import undo_order
 from megatron_urpo.rollout.collect import RolloutStatistics, collect, sample
 from megatron_urpo.rollout.engine import VLLMEngine
 from megatron_urpo.rollout.interface import GenerationRequest
-from megatron_urpo.rollout.referee import JudgeRequest
+from megatron_urpo.rollout.referee import GenerativeReferee, JudgeRequest
 from megatron_urpo.types import (
     ChatMessage,
     FinishReason,
@@ -146,6 +147,27 @@ def test_an_unreadable_judgement_is_retried_and_then_given_up(engine, encoder, c
     assert judgement.response_tokens == statistics.judge_response_tokens == 12
     assert judgement.finish_reason is FinishReason.LENGTH
     assert (statistics.judge_retries, statistics.unjudged_groups) == (2, 1)
+
+
+def test_a_judge_prompt_that_cannot_fit_costs_its_group_only(engine, encoder, config):
+    """Of three answers the template alone takes more than 100 tokens."""
+    statistics = RolloutStatistics()
+    prompts = [prompt(encoder, 0, "instruction"), prompt(encoder, 1, "reasoning")]
+    small = replace(config.rollout, max_model_len=100 + LONG)
+    referee = GenerativeReferee(engine, encoder, small, SEED)
+    judged, other = sorted(
+        collect(engine, prompts, encoder, config, SEED, referee=referee, statistics=statistics),
+        key=lambda rollout: rollout.prompt.index,
+    )
+    assert len(judged.responses) == len(other.responses) == GROUP_SIZE
+    assert (judged.judgement.scores, judged.judgement.attempts) == (None, 0)
+    assert judged.judgement.policy_version == engine.policy_version
+    assert (statistics.overlong_judge_prompts, statistics.unjudged_groups) == (1, 1)
+    assert statistics.judge_requests == 0
+    refusing = replace(config, data=replace(config.data, overlong_prompts="error"))
+    with pytest.raises(DataError, match=r"source 's', item '0': a judge prompt of 3 responses"):
+        list(collect(engine, prompts, encoder, refusing, SEED, referee=referee))
+    assert engine.num_unfinished == 0
 
 
 def test_scores_are_put_back_into_the_order_of_the_answers(engine, config, encoder):

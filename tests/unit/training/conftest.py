@@ -9,12 +9,20 @@ from typing import Any
 import pytest
 import torch
 
-from megatron_urpo.config import Config, ModelConfig, OptimizerConfig, TrainingConfig
+from megatron_urpo.batching import PackingLayout, pack_mini_batch
+from megatron_urpo.config import (
+    BatchingConfig,
+    Config,
+    ModelConfig,
+    OptimizerConfig,
+    TrainingConfig,
+)
 from megatron_urpo.training import parallel as parallelism
 from megatron_urpo.training.parallel import Parallel
 from megatron_urpo.training.policy import Policy
+from megatron_urpo.types import MicroBatch
 from tests.model_configs import ON_DISK, WRITTEN_OUT, config_on_disk
-from tests.small_models import write_small_model
+from tests.small_models import random_group, write_small_model
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -70,6 +78,13 @@ def make_policy(
         return make_policy_at(model_directory(family), *args, **kwargs)
 
     return make
+
+
+@pytest.fixture
+def micro_batches() -> list[MicroBatch]:
+    """Two groups of unequal lengths, packed."""
+    groups = [random_group(0, 7, (5, 1, 9)), random_group(1, 20, (3, 18))]
+    return pack_mini_batch(groups, BatchingConfig(micro_batch_tokens=60), PackingLayout())
 
 
 @pytest.fixture(params=[*(f"written:{name}" for name in WRITTEN_OUT), *ON_DISK])

@@ -143,6 +143,14 @@ def test_missing_shard(make_policy_at, damaged):
         make_policy_at(damaged)
 
 
+@pytest.mark.parametrize("text", ['{"weight_map": {"model.norm.wei', "{}", "[]"])
+def test_an_index_that_was_cut_off(make_policy_at, damaged, text):
+    split_into_shards(damaged)
+    (damaged / "model.safetensors.index.json").write_text(text)
+    with pytest.raises(ModelFilesError, match=r"index.json is damaged or cut off.*download"):
+        make_policy_at(damaged)
+
+
 def test_a_shard_that_was_cut_off_is_found_before_anything_is_loaded(damaged):
     split_into_shards(damaged)
     shard = damaged / "model-00002-of-00002.safetensors"

@@ -5,6 +5,7 @@ import torch
 
 from megatron_urpo.config import OptimizerConfig
 from megatron_urpo.training.optimizer import learning_rate
+from tests.small_models import write_small_model
 
 
 def test_cosine_from_lr_to_min_lr():
@@ -58,3 +59,16 @@ def test_first_adam_step_is_the_learning_rate_and_decay_spares_norms(make_policy
     for name, tensor in policy.hf_weights():
         decayed = before[name] * (1 - 0.01 * 0.5) if tensor.ndim > 1 else before[name]
         torch.testing.assert_close(tensor, decayed - 0.01, rtol=0, atol=1e-5)
+
+
+def test_the_norm_of_many_gradients_keeps_its_digits(make_policy_at, tmp_path):
+    """Added up in float32 at one go, six million values lose them."""
+    policy = make_policy_at(write_small_model("llama_tied", tmp_path, vocab_size=200_000))
+    policy._optimizer.zero_grad()
+    generator = torch.Generator().manual_seed(0)
+    squares = 0.0
+    for parameter in policy._chunks[0].parameters():
+        parameter.main_grad.normal_(generator=generator)
+        squares += float(parameter.main_grad.double().square().sum())
+    outcome = policy._optimizer.step(0.0)
+    assert outcome.grad_norm == pytest.approx(math.sqrt(squares), rel=5e-7)

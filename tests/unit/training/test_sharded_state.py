@@ -1,15 +1,7 @@
 import pytest
 import torch
 
-from megatron_urpo.batching import PackingLayout, pack_mini_batch
-from megatron_urpo.config import BatchingConfig, ConfigError
-from tests.small_models import random_group
-
-
-@pytest.fixture
-def micro_batches():
-    groups = [random_group(0, 7, (5, 1, 9)), random_group(1, 20, (3, 18))]
-    return pack_mini_batch(groups, BatchingConfig(micro_batch_tokens=60), PackingLayout())
+from megatron_urpo.config import ConfigError
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

@@ -1,0 +1,107 @@
+"""The files of one checkpoint: the manifest, the checksums it holds, and the name they all get."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zlib
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+MANIFEST = "manifest.json"
+_READ_BLOCK = 1 << 22
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Everything a resumed run needs besides tensors."""
+
+    step: int  # steps completed; the next one to run, counted from 0
+    policy_version: int  # updates applied to the policy
+    model: dict[str, Any]  # the model's identity: a checkpoint of another one is refused
+    data_state: dict[str, Any]  # position of the mixture
+    environment: dict[str, str]  # versions and git commit that wrote it
+    layout: dict[str, int]  # parallel sizes that wrote it
+    counters: dict[str, int] = field(default_factory=dict)  # skipped steps in a row, and the like
+    expected_tokens: dict[str, float] = field(default_factory=dict)  # mean length by kind of task
+    files: dict[str, tuple[int, int]] = field(default_factory=dict)  # path -> (bytes, crc32)
+    format: int = _FORMAT
+
+
+@dataclass(frozen=True, slots=True)
+class SavedCheckpoint:
+    """A whole checkpoint on disk."""
+
+    directory: Path
+    manifest: Manifest
+
+    @property
+    def policy_directory(self) -> Path:
+        return self.directory / "policy"
+
+
+def publish(
+    temporary: Path, final: Path, manifest: Manifest, files: dict[str, tuple[int, int]]
+) -> None:
+    """Writes the manifest and gives a directory whose files are all there its name.
+
+    Args:
+        files: (bytes, crc32) by path within the directory.
+
+    Raises:
+        OSError: one of that is refused; the directory keeps its temporary name.
+    """
+    content = asdict(manifest) | {"files": files}
+    path = temporary / MANIFEST
+    with path.open("w") as stream:
+        json.dump(content, stream, indent=1)
+        stream.flush()
+        os.fsync(stream.fileno())
+    if final.exists():  # a run resumed from an earlier step comes by here again
+        shutil.rmtree(final)
+    temporary.rename(final)
+    descriptor = os.open(final.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def step_of(directory: Path) -> int:
+    """The step in the name of a checkpoint's directory."""
+    return int(directory.name.removeprefix("step_"))
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """Raises OSError, ValueError, KeyError or TypeError where it is missing or damaged."""
+    content = json.loads((directory / MANIFEST).read_text())
+    content["files"] = {name: tuple(entry) for name, entry in content["files"].items()}
+    manifest = Manifest(**content)
+    if manifest.format != _FORMAT:
+        raise ValueError(f"format {manifest.format}, this version reads {_FORMAT}")
+    return manifest
+
+
+def flush_and_checksum(path: Path) -> tuple[int, int]:
+    """Bytes and crc32 of a file that is on the disk by then."""
+    size, checksum = 0, 0
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+        while block := stream.read(_READ_BLOCK):
+            size += len(block)
+            checksum = zlib.crc32(block, checksum)
+    return size, checksum
+
+
+def compare(path: Path, expected: tuple[int, int]) -> str | None:
+    """How a file differs from its (bytes, crc32); None when it does not."""
+    if not path.is_file():
+        return f"{path.name} is missing"
+    if path.stat().st_size != expected[0]:
+        return f"{path.name} has {path.stat().st_size} bytes, {expected[0]} were written"
+    if flush_and_checksum(path) != expected:
+        return f"{path.name} has changed since it was written"
+    return None

@@ -1,0 +1,40 @@
+"""What an earlier run left in a run directory that a new one starts in.
+
+A run without a checkpoint starts from the beginning. Its records may be those of minutes, when it
+was killed before its first checkpoint, or of weeks, when somebody deleted the checkpoints: nobody
+here can tell, so that they are moved aside, never deleted.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from megatron_urpo.metrics import METRICS_FILE
+from megatron_urpo.rollout_log import ROLLOUTS_DIRECTORY
+
+# Evaluations are not among them: those of the model that a run starts from come before it.
+_RECORDS = (METRICS_FILE, ROLLOUTS_DIRECTORY, "tensorboard", "wandb_id", "export", "report.html")
+
+
+def set_earlier_run_aside(directory: Path) -> Path | None:
+    """Moves the records of an earlier run into <directory>/earlier-<number>.
+
+    Returns:
+        where they are now; None when there are none.
+
+    Raises:
+        OSError: they cannot be moved.
+    """
+    metrics = directory / METRICS_FILE
+    rollouts = directory / ROLLOUTS_DIRECTORY
+    has_records = metrics.is_file() and metrics.stat().st_size > 0
+    if not has_records and not (rollouts.is_dir() and any(rollouts.iterdir())):
+        return None
+    number = 1
+    while (aside := directory / f"earlier-{number}").exists():
+        number += 1
+    aside.mkdir()
+    for name in _RECORDS:
+        if (directory / name).exists():
+            (directory / name).rename(aside / name)
+    return aside

@@ -1,0 +1,91 @@
+"""What the main rank alone does fails on all ranks: the supervised run, as a user starts it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from megatron_urpo.metrics import read_metrics
+from tests.distributed import main_rank_worker
+from tools.make_small_model import write_small_model
+
+ROOT = Path(__file__).parents[2]
+CONFIG = """
+[model]
+path = "model"
+params_dtype = "float32"
+chat_template = "{root}/examples/user_assistant.jinja"
+
+[checkpoint]
+every = 0
+
+[sft]
+steps = 400
+tokens_per_step = 256
+max_sequence_tokens = 256
+
+[[sft.sources]]
+name = "sums"
+kind = "reasoning"
+path = "embedded:chain_sum"
+options = {{ items = 20, max_terms = 2 }}
+"""
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    """Where the command is given: a configuration and a small model."""
+    directory = tmp_path_factory.mktemp("main_rank")
+    write_small_model("llama3.1", directory / "model")
+    (directory / "config.toml").write_text(CONFIG.format(root=ROOT))
+    return directory
+
+
+def run_sft(directory: Path, file_size: int, *overrides: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    worker = [main_rank_worker.__file__, str(file_size), "sft", "config.toml", *overrides]
+    return subprocess.run(
+        [*command, *worker],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )
+
+
+def assert_said_by_both(result: subprocess.CompletedProcess[str], reason: str) -> None:
+    for speaker in ("", "rank 0: "):
+        assert re.search(rf"^urpo sft: {speaker}{reason}", result.stderr, re.MULTILINE), (
+            result.stderr
+        )
+    assert "WATCHDOG" not in result.stderr
+    assert "[rank" not in result.stderr  # no traceback of a rank
+    assert re.search(r"exitcode\s*: 2 ", result.stderr)
+
+
+def test_metrics_that_cannot_be_written(directory):
+    result = run_sft(directory, 16_000, "--run.directory", "limited")
+    metrics = directory / "limited" / "sft" / "metrics.jsonl"
+    assert_said_by_both(result, rf"\[Errno 27\] File too large: '{metrics.relative_to(directory)}'")
+    steps = [record.step for record in read_metrics(metrics)]  # but for what was cut off
+    assert steps == list(range(len(steps)))
+    assert len(steps) > 10
+
+
+def test_an_export_that_cannot_be_written(directory):
+    """Of a run that is complete; its first export stays as it is."""
+    arguments = ("--run.directory", "exported", "--sft.steps", "1")
+    assert run_sft(directory, 1 << 30, *arguments).returncode == 0
+    export = directory / "exported" / "sft" / "export"
+    before = {file.name: file.read_bytes() for file in export.iterdir()}
+    assert len(before["model.safetensors"]) > 1 << 20
+    result = run_sft(directory, 1 << 20, *arguments)
+    assert_said_by_both(result, r"\S+model.safetensors.part0 cannot be written: .*File too large")
+    assert {file.name: file.read_bytes() for file in export.iterdir()} == before
