@@ -1,0 +1,49 @@
+// Final answers as text: one spelling for what Unicode and LaTeX spell in many ways, and the
+// comparison of answers that are words, letters of a choice, or dates.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace urpo::answers {
+
+enum class Verdict { kNo, kYes, kUndecided };
+
+// In normalized text: a comma that groups digits for sure ("{,}", ",\!"), and a thin space.
+inline constexpr char kGroupComma = '\x01';
+inline constexpr char kThinSpace = '\x02';
+
+// The same answer with Unicode operators, superscripts, fractions and full-width or mathematical
+// letters as LaTeX or ASCII, spacing commands as spaces, math delimiters and outer punctuation
+// removed. Other text stays as UTF-8.
+std::string normalized(std::string_view utf8);
+
+// Without the white space that separates nothing, and without \left and \right.
+std::string squeezed(std::string_view normalized_text);
+
+// Words only: at least one of three letters that no function is called, and no digits or operators.
+bool is_words(std::string_view normalized_text);
+
+// Contains a phrase, whatever else: two words of three letters that are no units or functions.
+bool has_prose(std::string_view normalized_text);
+
+// Lower case, single spaces, without text commands, quotes, articles and full stop.
+std::string folded_words(std::string_view normalized_text);
+
+// "2024-05-06", "5/6/2024", "6.5.24"
+bool is_date(std::string_view normalized_text);
+
+// The letter of "B", "(B)", "\text{(b)}", "B." or "option B", upper case.
+struct Choice {
+  char letter = 0;
+  bool marked = false;       // in parentheses or in a text command: surely not a variable
+  bool lower_case = false;
+  std::string_view content;  // what follows the letter, as in "(B) 12"
+};
+std::optional<Choice> read_choice(std::string_view normalized_text);
+
+// [+-] digits, without leading zeros and plus sign.
+std::optional<std::string> plain_integer(std::string_view text);
+
+}  // namespace urpo::answers

@@ -1,0 +1,22 @@
+// The final answer of a response. Time is linear in the text, whatever the text: it is written by a
+// model that may be rewarded for breaking this.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace urpo::answers {
+
+// What a response gives as its answer, in UTF-8: the content of its last box (\boxed, \fbox, with
+// or without braces), together with the boxes that "and", "or" or a comma join to it; without any
+// box, what follows the last "####" or "answer is", "answer:" and the like, up to the end of the
+// sentence; else all of a response of one short line. None when the last box is never closed, and
+// none when the answer is denied ("the answer is not 5").
+std::optional<std::string> final_answer(std::string_view response);
+
+// The accepted answer in a gold: the content of its last box, else all of it, without white space
+// around. Empty if there is none.
+std::string_view gold_answer(std::string_view gold);
+
+}  // namespace urpo::answers

@@ -1,0 +1,59 @@
+#include "judge.hpp"
+
+#include <atomic>
+#include <exception>
+#include <stdexcept>
+#include <thread>
+
+#include "equivalence.hpp"
+#include "final_answer.hpp"
+
+namespace urpo::answers {
+
+Judgement judge(std::string_view response, const std::vector<std::string>& golds) {
+  if (golds.empty()) throw std::invalid_argument("no gold answer to compare with: give at least one");
+  for (const std::string& gold : golds) {
+    if (gold_answer(gold).empty()) throw std::invalid_argument("gold answer '" + gold + "' is empty");
+  }
+  Judgement judgement;
+  judgement.answer = final_answer(response);
+  if (!judgement.answer) return judgement;
+  for (const std::string& gold : golds) {
+    const std::string_view accepted = gold_answer(gold);
+    const Verdict verdict = equivalent(*judgement.answer, accepted);
+    if (verdict == Verdict::kYes) {
+      judgement.verdict = verdict;
+      judgement.undecided.clear();
+      return judgement;
+    }
+    if (verdict == Verdict::kUndecided) judgement.undecided.emplace_back(accepted);
+  }
+  if (!judgement.undecided.empty()) judgement.verdict = Verdict::kUndecided;
+  return judgement;
+}
+
+std::vector<Judgement> judge_all(const std::vector<std::string>& responses,
+                                 const std::vector<std::vector<std::string>>& golds, std::size_t threads) {
+  std::vector<Judgement> judgements(responses.size());
+  std::vector<std::exception_ptr> failures(responses.size());
+  std::atomic<std::size_t> next{0};
+  const auto work = [&] {
+    for (std::size_t i = next++; i < responses.size(); i = next++) {
+      try {
+        judgements[i] = judge(responses[i], golds[i]);
+      } catch (const std::exception&) {
+        failures[i] = std::current_exception();
+      }
+    }
+  };
+  std::vector<std::thread> helpers;
+  for (std::size_t i = 1; i < threads; ++i) helpers.emplace_back(work);
+  work();
+  for (std::thread& helper : helpers) helper.join();
+  for (const std::exception_ptr& failure : failures) {
+    if (failure) std::rethrow_exception(failure);
+  }
+  return judgements;
+}
+
+}  // namespace urpo::answers

@@ -1,0 +1,499 @@
+#include "shapes.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "evaluate.hpp"
+#include "real_set.hpp"
+#include "scalars.hpp"
+#include "tokens.hpp"
+
+namespace urpo::answers {
+namespace {
+
+constexpr std::size_t kMaxElements = 40;
+
+bool is_equation(const Node& node) {
+  return node.kind == Kind::kRelation && std::all_of(node.relations.begin(), node.relations.end(), [](Relation relation) {
+           return relation == Relation::kEqual;
+         });
+}
+
+bool is_membership(const Node& node) {
+  return node.kind == Kind::kRelation && node.relations.size() == 1 && node.relations[0] == Relation::kElement;
+}
+
+// Names ------------------------------------------------------------------------------------------
+
+void collect_names(const Node& node, std::set<std::string>& names, int& numbers) {
+  if (node.kind == Kind::kSymbol || node.kind == Kind::kApply) names.insert(node.text);
+  if (node.kind == Kind::kNumber || node.kind == Kind::kMixed) ++numbers;
+  if (node.kind == Kind::kApply) return;
+  for (const NodePtr& arg : node.args) collect_names(*arg, names, numbers);
+}
+
+// What a value may be called: x, f(2), AB, |AB|, NO / BO, S_1 : S_2, (p, q), sin A.
+bool is_name(const Node& node) {
+  switch (node.kind) {
+    case Kind::kSymbol:
+    case Kind::kApply:
+    case Kind::kEuler:
+    case Kind::kImaginary:
+      return true;
+    case Kind::kMultiply:
+      return std::all_of(node.args.begin(), node.args.end(), [](const NodePtr& arg) {
+        return arg->kind == Kind::kSymbol && arg->text[0] >= 'A' && arg->text[0] <= 'Z';
+      }) || (node.args.size() == 2 && node.args[0]->kind == Kind::kSymbol && node.args[0]->text[0] >= 'A' &&
+             node.args[0]->text[0] <= 'Z' && node.args[1]->kind == Kind::kSymbol);
+    case Kind::kDivide:
+    case Kind::kRatio:
+    case Kind::kAbsolute:
+    case Kind::kFunction:
+    case Kind::kBracketed:
+      return std::all_of(node.args.begin(), node.args.end(), [](const NodePtr& arg) { return is_name(*arg); });
+    default:
+      return false;
+  }
+}
+
+// "a + b", "x^2 + y^2", "xy": what a problem may ask for, several letters and no numbers between.
+bool is_asked_for(const Node& node) {
+  if (is_name(node)) return true;
+  std::set<std::string> names;
+  int numbers = 0;
+  const auto bare = [&](const Node& term) {
+    if (term.kind == Kind::kPower) {
+      collect_names(*term.args[0], names, numbers);
+    } else {
+      collect_names(term, names, numbers);
+    }
+  };
+  if (node.kind != Kind::kAdd && node.kind != Kind::kMultiply) return false;
+  for (const NodePtr& term : node.args) bare(term->kind == Kind::kNegate ? *term->args[0] : *term);
+  return names.size() >= 2 && numbers == 0;
+}
+
+struct Named {
+  NodePtr name;  // null without one
+  NodePtr value;
+};
+
+// "x = 5", "x = 2 + 3 = 5" and "5" as a name and a value.
+Named named(const NodePtr& node) {
+  if (!is_equation(*node) || !is_name(*node->args.front())) return {nullptr, node};
+  return {node->args.front(), node->args.back()};
+}
+
+// What stands before an approximation, unless that is only a name.
+NodePtr without_approximation(const NodePtr& node) {
+  if (node->kind != Kind::kRelation) return node;
+  const auto found = std::find(node->relations.begin(), node->relations.end(), Relation::kApproximate);
+  if (found == node->relations.end()) return node;
+  const auto count = static_cast<std::size_t>(found - node->relations.begin());
+  Node copy = *node;
+  if (count == 0 && is_name(*node->args[0])) {
+    copy.relations[0] = Relation::kEqual;
+    return without_approximation(std::make_shared<const Node>(std::move(copy)));
+  }
+  if (count == 0) return node->args[0];
+  copy.args.resize(count + 1);
+  copy.relations.resize(count);
+  return std::make_shared<const Node>(std::move(copy));
+}
+
+// Signs ------------------------------------------------------------------------------------------
+
+bool has_sign_choice(const Node& node) { return contains(node, Kind::kPlusMinus); }
+
+NodePtr with_sign(const NodePtr& node, bool upper) {
+  if (node->args.empty()) return node;
+  std::vector<NodePtr> args;
+  for (const NodePtr& arg : node->args) args.push_back(with_sign(arg, upper));
+  if (node->kind == Kind::kPlusMinus) {
+    const bool plus = (node->text == "pm") == upper;
+    NodePtr last = plus ? args.back() : make_node(Kind::kNegate, {args.back()});
+    return args.size() == 1 ? last : make_node(Kind::kAdd, {args.front(), last});
+  }
+  Node copy = *node;
+  copy.args = std::move(args);
+  return std::make_shared<const Node>(std::move(copy));
+}
+
+// Elements ---------------------------------------------------------------------------------------
+
+void add_elements(const NodePtr& node, std::vector<NodePtr>& out) {
+  if (out.size() > kMaxElements) throw LimitExceeded("a list of too many elements");
+  if (node->kind == Kind::kList || node->kind == Kind::kBraces) {
+    for (const NodePtr& arg : node->args) add_elements(without_approximation(arg), out);
+  } else if (has_sign_choice(*node)) {
+    if (node->kind == Kind::kBracketed) throw Unsupported("signs that may be chosen one by one");
+    out.push_back(with_sign(node, true));
+    out.push_back(with_sign(node, false));
+  } else if (is_membership(*node) && node->args[1]->kind == Kind::kBraces) {
+    add_elements(node->args[1], out);
+  } else if (is_equation(*node) && node->args.back()->kind == Kind::kBraces) {
+    add_elements(node->args.back(), out);
+  } else {
+    out.push_back(node);
+  }
+}
+
+std::vector<NodePtr> elements(const NodePtr& node) {
+  std::vector<NodePtr> out;
+  add_elements(node, out);
+  return out;
+}
+
+class Comparison {
+ public:
+  explicit Comparison(Budget& budget) : budget_(budget) {}
+
+  Verdict compare(const NodePtr& raw_answer, const NodePtr& raw_gold) {
+    const NodePtr answer = simplified(raw_answer);
+    const NodePtr gold = simplified(raw_gold);
+    if (is_surely_set(*answer) || is_surely_set(*gold)) return compare_as_sets(answer, gold);
+    if (is_several(*answer) || is_several(*gold)) return compare_several(answer, gold);
+    if (answer->kind == Kind::kRelation || gold->kind == Kind::kRelation) return compare_relations(answer, gold);
+    return compare_single(answer, gold);
+  }
+
+ private:
+  static bool is_several(const Node& node) {
+    return node.kind == Kind::kList || node.kind == Kind::kBraces || has_sign_choice(node);
+  }
+
+  static NodePtr simplified(const NodePtr& node) {
+    NodePtr out = without_approximation(node);
+    // {5} is 5, and x in S is S.
+    while (true) {
+      if (out->kind == Kind::kBraces && out->args.size() == 1) {
+        out = out->args.front();
+      } else if (is_membership(*out) && is_name(*out->args[0])) {
+        out = out->args[1];
+      } else if (is_equation(*out) && is_name(*out->args[0]) && is_surely_set(*out->args.back())) {
+        out = out->args.back();
+      } else {
+        return out;
+      }
+    }
+  }
+
+  // Sets ------------------------------------------------------------------------------------------
+
+  Verdict compare_as_sets(const NodePtr& answer, const NodePtr& gold) {
+    if (is_inequality(*answer) && is_inequality(*gold)) {
+      const Verdict chains = compare_chains(*answer, *gold);
+      if (chains == Verdict::kYes) return chains;
+    }
+    const Verdict sets = compare_sets(answer, gold, budget_);
+    if (sets != Verdict::kUndecided) return sets;
+    const bool one_is_inequality = is_inequality(*answer) || is_inequality(*gold);
+    if (one_is_inequality && !is_surely_set(*answer)) return is_plain(*answer) ? Verdict::kNo : sets;
+    if (one_is_inequality && !is_surely_set(*gold)) return is_plain(*gold) ? Verdict::kNo : sets;
+    if (answer->kind == Kind::kBracketed && gold->kind == Kind::kBracketed) return compare_points(*answer, *gold);
+    return sets;
+  }
+
+  // f(2) < f(1) < f(4), side by side, in this direction or the other.
+  Verdict compare_chains(const Node& answer, const Node& gold) {
+    if (answer.args.size() != gold.args.size()) return Verdict::kUndecided;
+    const auto mirror = [](Relation relation) {
+      switch (relation) {
+        case Relation::kLess: return Relation::kGreater;
+        case Relation::kGreater: return Relation::kLess;
+        case Relation::kLessEqual: return Relation::kGreaterEqual;
+        case Relation::kGreaterEqual: return Relation::kLessEqual;
+        default: return relation;
+      }
+    };
+    for (const bool reversed : {false, true}) {
+      bool same = true;
+      for (std::size_t i = 0; same && i < gold.relations.size(); ++i) {
+        const Relation relation = reversed ? mirror(answer.relations[answer.relations.size() - 1 - i]) : answer.relations[i];
+        same = relation == gold.relations[i];
+      }
+      for (std::size_t i = 0; same && i < gold.args.size(); ++i) {
+        const NodePtr& side = reversed ? answer.args[answer.args.size() - 1 - i] : answer.args[i];
+        same = compare_scalars(*side, *gold.args[i], budget_) == Verdict::kYes;
+      }
+      if (same) return Verdict::kYes;
+    }
+    if (gold.relations.size() != 1) return Verdict::kUndecided;
+    return compare_half_planes(answer, gold, mirror);
+  }
+
+  // a < b and k b > k a: the same up to the side and a positive factor.
+  template <typename Mirror>
+  Verdict compare_half_planes(const Node& answer, const Node& gold, Mirror mirror) {
+    Forms forms(budget_);
+    const Polynomial x = forms.difference(forms.of(*answer.args[0]), forms.of(*answer.args[1]));
+    const Polynomial y = forms.difference(forms.of(*gold.args[0]), forms.of(*gold.args[1]));
+    Rational ratio;
+    if (forms.degree(x) < 0 || forms.degree(y) < 0 || x.empty() || y.empty() || !forms.proportional(x, y, ratio)) {
+      return Verdict::kUndecided;
+    }
+    const Relation relation = ratio.negative() ? mirror(answer.relations[0]) : answer.relations[0];
+    return relation == gold.relations[0] ? Verdict::kYes : Verdict::kNo;
+  }
+
+  static bool is_plain(const Node& node) {
+    return is_plain_number(node) || node.kind == Kind::kQuantity || node.kind == Kind::kMatrix;
+  }
+
+  // Lists -----------------------------------------------------------------------------------------
+
+  Verdict compare_several(const NodePtr& answer, const NodePtr& gold) {
+    if (gold->kind == Kind::kBracketed) return compare_with_point(answer, *gold);
+    if (answer->kind == Kind::kBracketed) return compare_point_with_list(*answer, gold);
+    std::vector<NodePtr> answers = elements(answer);
+    std::vector<NodePtr> golds = elements(gold);
+    if (answers.size() == 1 && golds.size() == 1) return compare(answers[0], golds[0]);
+    if (has_several_names(golds)) return compare_assignments(answers, golds);
+    if (has_several_names(answers)) return ordered(answers, golds);
+    strip_common_name(answers);
+    strip_common_name(golds);
+    const bool repeats = has_repeats(golds);
+    if (repeats && gold->kind == Kind::kList) return ordered(answers, golds);
+    return unordered(without_repeats(answers), repeats ? without_repeats(golds) : golds);
+  }
+
+  // "x = 1, y = 2", unlike "x = 1, x = 2" and "x = 1, 2".
+  static bool has_several_names(const std::vector<NodePtr>& list) {
+    std::set<std::string> names;
+    std::size_t count = 0;
+    for (const NodePtr& each : list) {
+      const Named part = named(each);
+      if (!part.name) continue;
+      ++count;
+      int numbers = 0;
+      std::set<std::string> letters;
+      collect_names(*part.name, letters, numbers);
+      std::string key;
+      for (const std::string& letter : letters) key += letter + " ";
+      if (part.name->kind == Kind::kApply) key += "(";
+      names.insert(key);
+    }
+    return names.size() > 1 && count == list.size();
+  }
+
+  static void strip_common_name(std::vector<NodePtr>& list) {
+    for (NodePtr& each : list) each = named(each).value;
+  }
+
+  bool same_name(const Node& a, const Node& b) {
+    Forms forms(budget_);
+    if (a.kind == Kind::kBracketed || b.kind == Kind::kBracketed || a.kind == Kind::kRatio || b.kind == Kind::kRatio) return false;
+    return forms.difference(forms.of(a), forms.of(b)).empty();
+  }
+
+  Verdict compare_assignments(const std::vector<NodePtr>& answers, const std::vector<NodePtr>& golds) {
+    if (answers.size() != golds.size()) return Verdict::kNo;
+    const bool all_named = std::all_of(answers.begin(), answers.end(), [](const NodePtr& each) { return named(each).name != nullptr; });
+    if (!all_named) return ordered(answers, golds);
+    Verdict total = Verdict::kYes;
+    for (const NodePtr& gold : golds) {
+      const Named wanted = named(gold);
+      const auto found = std::find_if(answers.begin(), answers.end(), [&](const NodePtr& each) {
+        return wanted.name && same_name(*named(each).name, *wanted.name);
+      });
+      if (found == answers.end()) return Verdict::kUndecided;
+      const Verdict each = compare(named(*found).value, wanted.value);
+      if (each == Verdict::kNo) return each;
+      if (each == Verdict::kUndecided) total = each;
+    }
+    return total;
+  }
+
+  Verdict ordered(const std::vector<NodePtr>& answers, const std::vector<NodePtr>& golds) {
+    if (answers.size() != golds.size()) return Verdict::kNo;
+    Verdict total = Verdict::kYes;
+    for (std::size_t i = 0; i < golds.size(); ++i) {
+      const Verdict each = compare(named(answers[i]).value, named(golds[i]).value);
+      if (each == Verdict::kNo) return each;
+      if (each == Verdict::kUndecided) total = each;
+    }
+    return total;
+  }
+
+  bool has_repeats(const std::vector<NodePtr>& list) { return without_repeats(list).size() != list.size(); }
+
+  std::vector<NodePtr> without_repeats(const std::vector<NodePtr>& list) {
+    std::vector<NodePtr> out;
+    for (const NodePtr& each : list) {
+      const bool repeated = std::any_of(out.begin(), out.end(), [&](const NodePtr& other) {
+        return compare(each, other) == Verdict::kYes;
+      });
+      if (!repeated) out.push_back(each);
+    }
+    return out;
+  }
+
+  Verdict unordered(const std::vector<NodePtr>& answers, const std::vector<NodePtr>& golds) {
+    if (answers.size() != golds.size()) return Verdict::kNo;
+    std::vector<bool> used(answers.size());
+    Verdict total = Verdict::kYes;
+    for (const NodePtr& gold : golds) {
+      bool matched = false;
+      bool unsure = false;
+      for (std::size_t i = 0; i < answers.size() && !matched; ++i) {
+        if (used[i]) continue;
+        const Verdict each = compare(answers[i], gold);
+        matched = each == Verdict::kYes;
+        used[i] = matched;
+        unsure = unsure || each == Verdict::kUndecided;
+      }
+      if (!matched && !unsure) return Verdict::kNo;
+      if (!matched) total = Verdict::kUndecided;
+    }
+    return total;
+  }
+
+  // Points ----------------------------------------------------------------------------------------
+
+  // A gold in parentheses is ordered: "1, 3" is (1, 3), "3, 1" is not.
+  Verdict compare_with_point(const NodePtr& answer, const Node& gold) {
+    const std::vector<NodePtr> answers = elements(answer);
+    if (answers.size() == 1) return compare_points(*answers[0], gold);
+    if (gold.text != "()") return Verdict::kNo;
+    const Verdict verdict = ordered(answers, gold.args);
+    return verdict == Verdict::kYes && answer->kind == Kind::kBraces ? Verdict::kUndecided : verdict;
+  }
+
+  // A gold list without parentheses is a set: its elements in another order may be meant by a point.
+  Verdict compare_point_with_list(const Node& answer, const NodePtr& gold) {
+    if (answer.text != "()") return Verdict::kNo;
+    const std::vector<NodePtr> golds = elements(gold);
+    const Verdict in_order = ordered(answer.args, golds);
+    if (in_order == Verdict::kYes) return gold->kind == Kind::kBraces ? Verdict::kUndecided : in_order;
+    std::vector<NodePtr> values = golds;
+    strip_common_name(values);
+    return unordered(answer.args, values) == Verdict::kNo ? Verdict::kNo : Verdict::kUndecided;
+  }
+
+  Verdict compare_points(const Node& answer, const Node& gold) {
+    if (answer.kind != Kind::kBracketed || gold.kind != Kind::kBracketed) return Verdict::kNo;
+    const Verdict values = ordered(answer.args, gold.args);
+    if (values == Verdict::kNo || answer.text == gold.text) return values;
+    // Two ends in other brackets are another interval; more of them are a vector.
+    return gold.args.size() == 2 ? Verdict::kNo : Verdict::kUndecided;
+  }
+
+  // Relations -------------------------------------------------------------------------------------
+
+  Verdict compare_relations(const NodePtr& answer, const NodePtr& gold) {
+    if (is_equation(*answer) && is_equation(*gold)) return compare_equations(answer, gold);
+    if (is_equation(*answer)) return compare_equation_with_value(*answer, gold);
+    if (is_equation(*gold)) {
+      const Named wanted = named(gold);
+      if (wanted.name) return compare(answer, wanted.value);
+      return answer->kind == Kind::kRelation ? Verdict::kUndecided : Verdict::kNo;
+    }
+    return Verdict::kUndecided;
+  }
+
+  // "x = 5" for 5, "2 + 3 = 5" for 5, but neither "x + 3 = 5" nor "3 = 5".
+  Verdict compare_equation_with_value(const Node& answer, const NodePtr& gold) {
+    if (is_asked_for(*answer.args.front())) return compare(answer.args.back(), gold);
+    std::map<std::string, Rational> symbols;
+    collect_symbols(*answer.args.front(), symbols);
+    if (!symbols.empty()) return Verdict::kNo;
+    Forms forms(budget_);
+    const Form last = forms.of(*answer.args.back());
+    for (const NodePtr& side : answer.args) {
+      if (!forms.difference(forms.of(*side), last).empty()) return Verdict::kNo;
+    }
+    return compare(answer.args.back(), gold);
+  }
+
+  Verdict compare_equations(const NodePtr& answer, const NodePtr& gold) {
+    const Named given = named(answer);
+    const Named wanted = named(gold);
+    const bool points = (given.name && given.name->kind == Kind::kBracketed) || (wanted.name && wanted.name->kind == Kind::kBracketed);
+    if (points) return given.name && wanted.name ? compare(given.value, wanted.value) : Verdict::kUndecided;
+    if (given.name && wanted.name) {
+      const bool ratio = given.name->kind == Kind::kRatio || wanted.name->kind == Kind::kRatio;
+      if (ratio || same_name(*given.name, *wanted.name)) return compare(given.value, wanted.value);
+      const bool values = is_plain_number(*given.value) && is_plain_number(*wanted.value);
+      const bool letters = given.name->kind == Kind::kSymbol && wanted.name->kind == Kind::kSymbol;
+      if (values && letters && given.name->text.size() == 1 && wanted.name->text.size() == 1) return Verdict::kNo;
+    }
+    return compare_zero_sets(*answer, *gold);
+  }
+
+  // Equations up to sides and a factor.
+  Verdict compare_zero_sets(const Node& answer, const Node& gold) {
+    if (answer.args.size() != 2 || gold.args.size() != 2) return Verdict::kUndecided;
+    Forms forms(budget_);
+    const Polynomial x = forms.difference(forms.of(*answer.args[0]), forms.of(*answer.args[1]));
+    const Polynomial y = forms.difference(forms.of(*gold.args[0]), forms.of(*gold.args[1]));
+    Rational ratio;
+    if (x.empty() || y.empty()) return x.empty() == y.empty() ? Verdict::kUndecided : Verdict::kNo;
+    const int x_degree = forms.degree(x);
+    const int y_degree = forms.degree(y);
+    if (forms.proportional(x, y, ratio)) return x_degree > 0 ? Verdict::kYes : Verdict::kUndecided;
+    const bool rational = std::all_of(x.begin(), x.end(), [&](const auto& term) { return term.first.size() <= 1; }) &&
+                          std::all_of(y.begin(), y.end(), [&](const auto& term) { return term.first.size() <= 1; });
+    return rational && x_degree == 1 && y_degree == 1 ? Verdict::kNo : Verdict::kUndecided;
+  }
+
+  // Single values ---------------------------------------------------------------------------------
+
+  Verdict compare_single(const NodePtr& answer, const NodePtr& gold) {
+    const NodePtr x = scaled_matrix(answer);
+    const NodePtr y = scaled_matrix(gold);
+    if (x->kind == Kind::kMatrix || y->kind == Kind::kMatrix) return compare_matrices(*x, *y);
+    const bool point = answer->kind == Kind::kBracketed;
+    if (point != (gold->kind == Kind::kBracketed)) return Verdict::kNo;
+    if (point) return compare_points(*answer, *gold);
+    return compare_scalars(*answer, *gold, budget_);
+  }
+
+  // k M with the factor multiplied in.
+  static NodePtr scaled_matrix(const NodePtr& node) {
+    if (node->kind == Kind::kNegate && node->args[0]->kind == Kind::kMatrix) {
+      return scaled_matrix(make_node(Kind::kMultiply, {make_number(-1), node->args[0]}));
+    }
+    if (node->kind != Kind::kMultiply || node->args.size() != 2 || node->args[1]->kind != Kind::kMatrix) return node;
+    if (node->args[0]->kind == Kind::kMatrix) return node;
+    Node copy = *node->args[1];
+    for (NodePtr& entry : copy.args) entry = make_node(Kind::kMultiply, {node->args[0], entry});
+    copy.text = "scaled";
+    return std::make_shared<const Node>(std::move(copy));
+  }
+
+  Verdict compare_matrices(const Node& answer, const Node& gold) {
+    if (answer.kind != gold.kind) {
+      const Node& other = answer.kind == Kind::kMatrix ? gold : answer;
+      if (is_plain_number(other)) return Verdict::kNo;
+      return Verdict::kUndecided;
+    }
+    if (answer.columns != gold.columns || answer.args.size() != gold.args.size()) return Verdict::kNo;
+    Verdict total = Verdict::kYes;
+    for (std::size_t i = 0; i < gold.args.size(); ++i) {
+      const Verdict each = answer.text == "scaled" ? same_form(*answer.args[i], *gold.args[i])
+                                                   : compare(answer.args[i], gold.args[i]);
+      if (each == Verdict::kNo) return each;
+      if (each == Verdict::kUndecided) total = each;
+    }
+    return total;
+  }
+
+  // Without the rule against restatements: the factor before a matrix is notation.
+  Verdict same_form(const Node& answer, const Node& gold) {
+    Forms forms(budget_);
+    const Polynomial difference = forms.difference(forms.of(answer), forms.of(gold));
+    if (difference.empty()) return Verdict::kYes;
+    return forms.surely_not_zero(difference) ? Verdict::kNo : Verdict::kUndecided;
+  }
+
+  Budget& budget_;
+};
+
+}  // namespace
+
+Verdict compare_answers(const NodePtr& answer, const NodePtr& gold, Budget& budget) {
+  return Comparison(budget).compare(answer, gold);
+}
+
+}  // namespace urpo::answers
