@@ -156,14 +156,28 @@ std::size_t after_spaces(std::string_view text, std::size_t at) {
   return at;
 }
 
+// The end of "{,}" at `at`, with spaces anywhere; `at` itself if there is none.
+std::size_t end_of_braced_comma(std::string_view text, std::size_t at) {
+  if (text[at] != '{') return at;
+  const std::size_t comma = after_spaces(text, at + 1);
+  if (comma >= text.size() || text[comma] != ',') return at;
+  const std::size_t close = after_spaces(text, comma + 1);
+  return close < text.size() && text[close] == '}' ? close + 1 : at;
+}
+
 // Spacing commands become spaces, "{,}" and ",\!" the comma that groups digits.
 std::string without_latex_spacing(std::string_view text) {
   std::string out;
   out.reserve(text.size());
+  // Text that was escaped twice; a line break stands in an environment.
+  const bool line_breaks = text.find("\\begin") != std::string_view::npos;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (starts_with(text, i, "{,}")) {
+    if (const std::size_t end = end_of_braced_comma(text, i); end != i) {
+      while (!out.empty() && is_space(out.back())) out.pop_back();
       out += kGroupComma;
-      i = after_spaces(text, i + 3) - 1;
+      i = after_spaces(text, end) - 1;
+    } else if (!line_breaks && text[i] == '\\' && i + 2 < text.size() && text[i + 1] == '\\' && is_ascii_letter(text[i + 2])) {
+      continue;
     } else if (starts_with(text, i, ",\\!")) {
       out += kGroupComma;
       i = after_spaces(text, i + 3) - 1;
@@ -318,7 +332,10 @@ std::string squeezed(std::string_view text) {
 }
 
 bool is_words(std::string_view text) {
-  text = unwrapped(text);
+  const std::string_view inner = unwrapped(text);
+  // Two letters are a product of variables, unless they are set as text.
+  const std::size_t least = inner.data() != trimmed(text).data() || inner == "no" || inner == "No" ? 2 : 3;
+  text = inner;
   bool word = false;
   for (const char c : text) {
     if (!is_letter(c) && !is_space(c) && c != '\'' && c != '.' && c != ',' && c != '-') return false;
@@ -329,7 +346,7 @@ bool is_words(std::string_view text) {
       word = false;
       return false;
     }
-    word = word || run.size() >= 3;
+    word = word || run.size() >= least;
     return true;
   });
   return word;
@@ -376,6 +393,13 @@ std::string folded_words(std::string_view text) {
   }
   while (!folded.empty() && (folded.back() == '.' || folded.back() == ' ')) folded.pop_back();
   return folded;
+}
+
+bool is_denial(std::string_view text) {
+  for (const std::string_view denial : {"\\neq", "\\ne ", "!=", "\\not", "not ", "Not ", "never "}) {
+    if (starts_with(text, 0, denial)) return true;
+  }
+  return false;
 }
 
 bool is_date(std::string_view text) {

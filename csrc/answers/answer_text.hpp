@@ -31,6 +31,9 @@ bool has_prose(std::string_view normalized_text);
 // Lower case, single spaces, without text commands, quotes, articles and full stop.
 std::string folded_words(std::string_view normalized_text);
 
+// "not 5", "\ne 5": says only what the answer is not.
+bool is_denial(std::string_view normalized_text);
+
 // "2024-05-06", "5/6/2024", "6.5.24"
 bool is_date(std::string_view normalized_text);
 

@@ -728,7 +728,7 @@ Form Forms::factorial(const Node& argument) {
   const Rational* number = as_rational(inside);
   if (number == nullptr) return of_atom(opaque("!", {inside}));
   if (!number->is_integer() || number->negative()) throw Unsupported("a factorial of what is no natural number");
-  if (number->numerator().bits() > 10) return of_atom(opaque("!", {inside}));
+  if (number->numerator().bits() > 11) return of_atom(opaque("!", {inside}));
   BigInt product = 1;
   for (std::int64_t n = 2; n <= number->numerator().to_int64(); ++n) {
     spend(1 + product.words());

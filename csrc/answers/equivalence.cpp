@@ -15,7 +15,7 @@ namespace {
 // Decided by text alone, if at all.
 std::optional<Verdict> compare_words(const std::string& answer, const std::string& gold) {
   if (is_words(gold)) return folded_words(answer) == folded_words(gold) ? Verdict::kYes : Verdict::kNo;
-  if (is_words(answer)) return Verdict::kNo;
+  if (is_words(answer) || (is_denial(answer) && !is_denial(gold))) return Verdict::kNo;
   if (has_prose(gold)) return folded_words(answer) == folded_words(gold) ? Verdict::kYes : Verdict::kNo;
   if (is_date(gold)) return Verdict::kNo;
   return std::nullopt;

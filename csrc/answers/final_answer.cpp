@@ -175,9 +175,8 @@ std::size_t end_of_sentence(std::string_view text) {
   return std::min(text.size(), kMaxSentence);
 }
 
-std::optional<std::string> boxed_answer(std::string_view text, const Box& last) {
-  if (!last.closed) return std::nullopt;
-  if (denied_before(text.substr(0, last.begin)) || denied_after(text.substr(last.end))) return std::nullopt;
+// The content of a box and of those before it that are joined to it.
+std::string joined_boxes(std::string_view text, const Box& last) {
   std::vector<std::string> parts = {std::string(last.content)};
   std::vector<const char*> joints;
   for (Box box = last; parts.size() < kMaxJoinedBoxes;) {
@@ -192,6 +191,13 @@ std::optional<std::string> boxed_answer(std::string_view text, const Box& last) 
   const bool same = std::all_of(parts.begin(), parts.end(), [&](const std::string& part) { return part == parts.front(); });
   std::string answer = same ? parts.front() : parts.back();
   for (std::size_t i = parts.size() - 1; !same && i-- > 0;) answer += joints[i] + parts[i];
+  return answer;
+}
+
+std::optional<std::string> boxed_answer(std::string_view text, const Box& last) {
+  if (!last.closed) return std::nullopt;
+  if (denied_before(text.substr(0, last.begin)) || denied_after(text.substr(last.end))) return std::nullopt;
+  std::string answer = joined_boxes(text, last);
   // "\boxed{5} or 6" is two answers.
   const std::string_view after = without_math_ends(text.substr(last.end, kMaxSentence));
   if (starts_with_word(after, "or") && after.size() > 2) {
@@ -269,6 +275,9 @@ std::optional<std::string> stated_answer(std::string_view rest) {
     if (answer.back() == '!' && answer.size() > 1 && (is_digit(answer[answer.size() - 2]) || answer[answer.size() - 2] == ')')) break;
     answer = trimmed(answer.substr(0, answer.size() - 1));
   }
+  // "Final answer: the largest n is 34"
+  const std::size_t verb = std::max(answer.rfind(" is ") + 1, answer.rfind(" are ") + 1);
+  if (verb != 0 && answer.find("not") == std::string_view::npos) answer = trimmed(answer.substr(answer.find(' ', verb) + 1));
   for (const std::string_view denial : {"not", "never", "unknown", "unclear", "wrong", "incorrect"}) {
     if (starts_with_word(answer, denial)) return std::nullopt;
   }
@@ -306,9 +315,9 @@ std::optional<std::string> final_answer(std::string_view response) {
   return std::string(line);
 }
 
-std::string_view gold_answer(std::string_view gold) {
+std::string gold_answer(std::string_view gold) {
   const auto box = last_box(gold, gold.size());
-  return trimmed(box && box->closed ? box->content : gold);
+  return std::string(trimmed(box && box->closed ? joined_boxes(gold, *box) : std::string(gold)));
 }
 
 }  // namespace urpo::answers

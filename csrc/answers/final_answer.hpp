@@ -15,8 +15,8 @@ namespace urpo::answers {
 // none when the answer is denied ("the answer is not 5").
 std::optional<std::string> final_answer(std::string_view response);
 
-// The accepted answer in a gold: the content of its last box, else all of it, without white space
-// around. Empty if there is none.
-std::string_view gold_answer(std::string_view gold);
+// The accepted answer in a gold: the content of its last box and those joined to it, else all of it,
+// without white space around. Empty if there is none.
+std::string gold_answer(std::string_view gold);
 
 }  // namespace urpo::answers

@@ -4,6 +4,7 @@
 #include <exception>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 
 #include "equivalence.hpp"
 #include "final_answer.hpp"
@@ -12,21 +13,22 @@ namespace urpo::answers {
 
 Judgement judge(std::string_view response, const std::vector<std::string>& golds) {
   if (golds.empty()) throw std::invalid_argument("no gold answer to compare with: give at least one");
+  std::vector<std::string> accepted;
   for (const std::string& gold : golds) {
-    if (gold_answer(gold).empty()) throw std::invalid_argument("gold answer '" + gold + "' is empty");
+    accepted.push_back(gold_answer(gold));
+    if (accepted.back().empty()) throw std::invalid_argument("gold answer '" + gold + "' is empty");
   }
   Judgement judgement;
   judgement.answer = final_answer(response);
   if (!judgement.answer) return judgement;
-  for (const std::string& gold : golds) {
-    const std::string_view accepted = gold_answer(gold);
-    const Verdict verdict = equivalent(*judgement.answer, accepted);
+  for (std::string& gold : accepted) {
+    const Verdict verdict = equivalent(*judgement.answer, gold);
     if (verdict == Verdict::kYes) {
       judgement.verdict = verdict;
       judgement.undecided.clear();
       return judgement;
     }
-    if (verdict == Verdict::kUndecided) judgement.undecided.emplace_back(accepted);
+    if (verdict == Verdict::kUndecided) judgement.undecided.push_back(std::move(gold));
   }
   if (!judgement.undecided.empty()) judgement.verdict = Verdict::kUndecided;
   return judgement;

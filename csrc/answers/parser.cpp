@@ -70,28 +70,42 @@ class Parser {
            (token.type == Token::Type::kCommand && token.text.compare(0, 4, "end ") == 0);
   }
 
-  bool take_separator(bool& alternative) {
-    bool found = false;
+  // What separates two items: 0 for nothing, ',' binds before ';'.
+  char take_separator(bool& alternative) {
+    char found = 0;
     while (true) {
-      if (peek().is(',') || peek().is(';') || peek().is_word("and") || peek().is_command("newline")) {
-        next();
-      } else if (peek().is_word("or")) {
-        alternative = true;
-        next();
+      if (peek().is(';') || peek().is_command("newline")) {
+        found = ';';
+      } else if (peek().is(',') || peek().is_word("and") || peek().is_word("or")) {
+        alternative = alternative || peek().is_word("or");
+        if (found == 0) found = ',';
       } else {
         return found;
       }
-      found = true;
+      next();
     }
   }
 
   NodePtr list() {
     const Nested nested(*this);
-    std::vector<NodePtr> items = {item()};
+    std::vector<std::vector<NodePtr>> groups = {{item()}};
     bool alternative = false;
-    while (take_separator(alternative)) {
+    bool commas = false;
+    while (const char separator = take_separator(alternative)) {
       if (at_list_end()) break;
-      items.push_back(item());
+      if (separator == ';') groups.emplace_back();
+      commas = commas || separator == ',';
+      groups.back().push_back(item());
+    }
+    std::vector<NodePtr> items;
+    for (std::vector<NodePtr>& group : groups) {
+      // "p = 5, q = 2; p = 7, q = 2" are two points.
+      const bool point = groups.size() > 1 && commas && group.size() > 1;
+      if (point) {
+        items.push_back(make_node(Kind::kBracketed, std::move(group), "()"));
+      } else {
+        items.insert(items.end(), group.begin(), group.end());
+      }
     }
     if (items.size() == 1) return items.front();
     return make_node(Kind::kList, std::move(items), alternative ? "or" : ",");
@@ -489,7 +503,12 @@ class Parser {
     switch (token.type) {
       case Token::Type::kNumber: {
         next();
-        return make_number(token.value, token.decimals);
+        Node number{};
+        number.kind = Kind::kNumber;
+        number.text = token.text;
+        number.value = token.value;
+        number.decimals = token.decimals;
+        return std::make_shared<const Node>(std::move(number));
       }
       case Token::Type::kLetter:
         return symbol();

@@ -210,16 +210,32 @@ Verdict compare_percentage(const Node& percent, const Node& other, bool answer_i
   return whole ? compare_with(*number) : share;
 }
 
+// "10:30", which is no ratio when the other side is a time as well.
+bool is_time(const Node& ratio) {
+  return std::all_of(ratio.args.begin() + 1, ratio.args.end(), [](const NodePtr& part) {
+    return part->kind == Kind::kNumber && part->text.size() == 2;
+  });
+}
+
 Verdict compare_ratios(const Node& answer, const Node& gold, Budget& budget) {
   if (answer.args.size() != gold.args.size()) return Verdict::kNo;
-  for (std::size_t i = 1; i < gold.args.size(); ++i) {
+  Forms forms(budget);
+  bool same = true;
+  bool proportional = !(is_time(answer) && is_time(gold));
+  for (std::size_t i = 0; i < gold.args.size(); ++i) {
+    const Form x = forms.of(*answer.args[i]);
+    const Form y = forms.of(*gold.args[i]);
+    same = same && forms.difference(x, y).empty();
+    if (x.numerator.empty() || y.numerator.empty()) proportional = false;
+    if (!proportional) continue;
     // a : b is c : d where a d = b c.
-    const NodePtr left = make_node(Kind::kMultiply, {answer.args[0], gold.args[i]});
-    const NodePtr right = make_node(Kind::kMultiply, {answer.args[i], gold.args[0]});
-    const Verdict each = compare_formulas(*left, *right, budget);
-    if (each != Verdict::kYes) return each;
+    const Form left = forms.of(*make_node(Kind::kMultiply, {answer.args[0], gold.args[i]}));
+    const Form right = forms.of(*make_node(Kind::kMultiply, {answer.args[i], gold.args[0]}));
+    const Polynomial difference = forms.difference(left, right);
+    if (!difference.empty() && !forms.surely_not_zero(difference)) return Verdict::kUndecided;
+    proportional = difference.empty();
   }
-  return Verdict::kYes;
+  return same || proportional ? Verdict::kYes : Verdict::kNo;
 }
 
 Verdict compare_values(const Node& answer, const Node& gold, Budget& budget) {
@@ -262,6 +278,9 @@ Verdict compare_based(const Node& answer, const Node& gold) {
 bool is_number(const Node& node) { return node.kind == Kind::kNumber || node.kind == Kind::kMixed; }
 
 std::size_t operations(const Node& node) {
+  // The angle of \cos\frac{\pi}{3} and of e^{i\pi} is written no other way.
+  const bool angle = node.kind == Kind::kFunction || (node.kind == Kind::kPower && node.args[0]->kind == Kind::kEuler);
+  if (angle && contains(node, Kind::kPi)) return 0;
   std::size_t count = 0;
   if (node.kind == Kind::kAdd || node.kind == Kind::kMultiply) count = node.args.size() - 1;
   if (node.kind == Kind::kDivide) count = 1;

@@ -184,7 +184,7 @@ class Comparison {
   Verdict compare_as_sets(const NodePtr& answer, const NodePtr& gold) {
     if (is_inequality(*answer) && is_inequality(*gold)) {
       const Verdict chains = compare_chains(*answer, *gold);
-      if (chains == Verdict::kYes) return chains;
+      if (chains != Verdict::kUndecided) return chains;
     }
     const Verdict sets = compare_sets(answer, gold, budget_);
     if (sets != Verdict::kUndecided) return sets;
@@ -219,6 +219,10 @@ class Comparison {
       }
       if (same) return Verdict::kYes;
     }
+    const auto names_only = [](const Node& node) {
+      return std::all_of(node.args.begin(), node.args.end(), [](const NodePtr& side) { return is_name(*side); });
+    };
+    if (names_only(answer) && names_only(gold)) return Verdict::kNo;
     if (gold.relations.size() != 1) return Verdict::kUndecided;
     return compare_half_planes(answer, gold, mirror);
   }

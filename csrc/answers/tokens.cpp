@@ -186,6 +186,8 @@ class Tokenizer {
     const bool after_number = !tokens_.empty() && tokens_.back().type == Token::Type::kNumber;
     if (run.size() == 1) {
       push(Token::Type::kLetter, run, in_text);
+    } else if (run == "pct") {
+      push(Token::Type::kWord, run, in_text);
     } else if (run == "and" || run == "or" || run == "AND" || run == "OR") {
       push(Token::Type::kWord, run.size() == 2 ? "or" : "and", in_text);
     } else if (find_unit(run) && (in_text || after_number || (run.size() > 2 && !is_function_name(run)))) {
@@ -243,6 +245,8 @@ class Tokenizer {
     if (!is_letter(text_[at_])) return read_escaped(in_text);
     const std::size_t begin = at_;
     while (at_ < end && is_letter(text_[at_])) ++at_;
+    // "\quadx": a space that ran into what follows.
+    if (text_.compare(begin, 4, "quad") == 0 && at_ - begin > 4) at_ = begin + 4;
     const std::string_view name = text_.substr(begin, at_ - begin);
     if (at_ < end && text_[at_] == '*') ++at_;
     if (is_text_command(name) && skip_to('{', end)) return read_text_argument(name, end, in_text);
