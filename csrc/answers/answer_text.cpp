@@ -352,16 +352,16 @@ bool is_words(std::string_view text) {
   return word;
 }
 
-bool has_prose(std::string_view text) {
+int count_words(std::string_view text, int most) {
   int words = 0;
   for_each_word(text, [&](std::string_view run) {
     if (run.size() >= 3 && !is_function_name(run) && !find_unit(run) && run != "and" && !is_text_command(run) &&
         !is_environment(run)) {
       ++words;
     }
-    return words < 2;
+    return words < most;
   });
-  return words >= 2;
+  return words;
 }
 
 std::string folded_words(std::string_view text) {
@@ -396,10 +396,16 @@ std::string folded_words(std::string_view text) {
 }
 
 bool is_denial(std::string_view text) {
-  for (const std::string_view denial : {"\\neq", "\\ne ", "!=", "\\not", "not ", "Not ", "never "}) {
-    if (starts_with(text, 0, denial)) return true;
+  for (const std::string_view relation : {"\\neq", "\\ne ", "!=", "\\not"}) {
+    if (starts_with(text, 0, relation)) return true;
   }
-  return false;
+  bool found = false;
+  for_each_word(text, [&](std::string_view run) {
+    const std::string word = lower_case(run);
+    found = word == "not" || word == "never" || word == "neither" || word == "nor" || word == "except";
+    return !found;
+  });
+  return found;
 }
 
 bool is_date(std::string_view text) {

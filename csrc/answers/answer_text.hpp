@@ -25,8 +25,8 @@ std::string squeezed(std::string_view normalized_text);
 // Words only: at least one of three letters that no function is called, and no digits or operators.
 bool is_words(std::string_view normalized_text);
 
-// Contains a phrase, whatever else: two words of three letters that are no units or functions.
-bool has_prose(std::string_view normalized_text);
+// The words of three letters and more that are no functions, units or commands, counted up to `most`.
+int count_words(std::string_view normalized_text, int most);
 
 // Lower case, single spaces, without text commands, quotes, articles and full stop.
 std::string folded_words(std::string_view normalized_text);

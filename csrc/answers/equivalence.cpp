@@ -16,7 +16,7 @@ namespace {
 std::optional<Verdict> compare_words(const std::string& answer, const std::string& gold) {
   if (is_words(gold)) return folded_words(answer) == folded_words(gold) ? Verdict::kYes : Verdict::kNo;
   if (is_words(answer) || (is_denial(answer) && !is_denial(gold))) return Verdict::kNo;
-  if (has_prose(gold)) return folded_words(answer) == folded_words(gold) ? Verdict::kYes : Verdict::kNo;
+  if (count_words(gold, 2) == 2) return folded_words(answer) == folded_words(gold) ? Verdict::kYes : Verdict::kNo;
   if (is_date(gold)) return Verdict::kNo;
   return std::nullopt;
 }
@@ -106,7 +106,8 @@ Verdict equivalent(std::string_view answer_utf8, std::string_view gold_utf8) {
   try {
     return compare_parsed(answer, gold, budget);
   } catch (const Unsupported&) {
-    return Verdict::kUndecided;
+    // Words around a value claim something about it: to others they are products of letters.
+    return count_words(answer, 1) > count_words(gold, 1) ? Verdict::kNo : Verdict::kUndecided;
   } catch (const LimitExceeded&) {
     return Verdict::kUndecided;
   } catch (const Undefined&) {

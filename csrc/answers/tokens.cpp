@@ -232,11 +232,19 @@ class Tokenizer {
       // "+-5" is a sign after a sign and reads the same either way.
       push(Token::Type::kChar, "+", in_text);
     } else {
+      if (c == '.' && ends_sentence(end)) return;
       if (c == kGroupComma) throw Unsupported("a digit separator outside of a number");
       if (c == '(' || c == '[') ++depth_;
       if (c == ')' || c == ']') depth_ -= depth_ > 0 ? 1 : 0;
       push(Token::Type::kChar, std::string_view(&c, 1), in_text);
     }
+  }
+
+  // A full stop behind a formula, before what cannot belong to a number.
+  bool ends_sentence(std::size_t end) const {
+    if (tokens_.empty() || tokens_.back().type == Token::Type::kWord) return false;
+    const char next = at_ < end ? text_[at_] : ' ';
+    return is_space(next) || next == ',' || next == ';' || next == ')' || next == ']' || next == '}' || next == '\\';
   }
 
   void read_command(std::size_t end, bool in_text) {
