@@ -43,7 +43,7 @@ def rewritten(gold: str) -> Iterator[str]:
     if fraction := _FRACTION.fullmatch(gold):
         sign, top, bottom = fraction.groups()
         variants += [f"{sign}{top}/{bottom}", f"{sign}\\frac{{{3 * int(top)}}}{{{3 * int(bottom)}}}"]
-    if not _COMPOUND.search(gold):
+    if not _COMPOUND.search(gold) and not re.search(r"[A-Za-z]{4}(?![a-z]*\{)|\$", gold):
         variants += [f"k = {gold}", f"\\left( {gold} \\right)"]
     if re.fullmatch(r"[\d.]+\^\\circ", gold):
         variants += [gold.replace("^\\circ", " \\text{ degrees}"), gold.replace("^\\circ", "")]

@@ -395,17 +395,23 @@ std::string folded_words(std::string_view text) {
   return folded;
 }
 
+bool contains_word(std::string_view text, std::string_view word) {
+  bool found = false;
+  for_each_word(text, [&](std::string_view run) {
+    found = lower_case(run) == word;
+    return !found;
+  });
+  return found;
+}
+
 bool is_denial(std::string_view text) {
   for (const std::string_view relation : {"\\neq", "\\ne ", "!=", "\\not"}) {
     if (starts_with(text, 0, relation)) return true;
   }
-  bool found = false;
-  for_each_word(text, [&](std::string_view run) {
-    const std::string word = lower_case(run);
-    found = word == "not" || word == "never" || word == "neither" || word == "nor" || word == "except";
-    return !found;
-  });
-  return found;
+  for (const std::string_view denial : {"not", "never", "neither", "nor", "except"}) {
+    if (contains_word(text, denial)) return true;
+  }
+  return false;
 }
 
 bool is_date(std::string_view text) {

@@ -31,6 +31,9 @@ int count_words(std::string_view normalized_text, int most);
 // Lower case, single spaces, without text commands, quotes, articles and full stop.
 std::string folded_words(std::string_view normalized_text);
 
+// In any case, also inside of text commands.
+bool contains_word(std::string_view normalized_text, std::string_view lower_case_word);
+
 // "not 5", "\ne 5": says only what the answer is not.
 bool is_denial(std::string_view normalized_text);
 

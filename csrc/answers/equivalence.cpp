@@ -21,11 +21,26 @@ std::optional<Verdict> compare_words(const std::string& answer, const std::strin
   return std::nullopt;
 }
 
+// "(B) or (C)", "B. C": more than one letter.
+bool names_another(const Choice& choice) {
+  const std::string_view rest = choice.content;
+  if (rest.empty()) return false;
+  if (std::string_view(",;/&+|-").find(rest.front()) != std::string_view::npos || read_choice(rest)) return true;
+  for (const std::string_view joint : {"or", "and", "\\text{ or", "\\text{or", "\\text{ and", "\\text{and"}) {
+    if (rest.substr(0, joint.size()) == joint) return true;
+  }
+  for (std::size_t i = 0; i + 2 < rest.size(); ++i) {
+    if (rest[i] == '(' && rest[i + 2] == ')' && rest[i + 1] >= 'A' && rest[i + 1] <= 'J') return true;
+  }
+  return false;
+}
+
 // Decides answers that name a choice, or leaves in `answer` and `gold` what else they say.
 std::optional<Verdict> compare_choices(std::string& answer, std::string& gold) {
   const auto wanted = read_choice(gold);
   const auto given = read_choice(answer);
   const auto same_letter = [&] { return given->letter == wanted->letter ? Verdict::kYes : Verdict::kNo; };
+  if (wanted && given && names_another(*given)) return Verdict::kNo;
   if (wanted && wanted->content.empty()) {
     if (!given) return wanted->marked ? std::optional(Verdict::kNo) : std::nullopt;
     const bool same_case = given->lower_case == wanted->lower_case || (given->marked && wanted->marked);
@@ -107,7 +122,9 @@ Verdict equivalent(std::string_view answer_utf8, std::string_view gold_utf8) {
     return compare_parsed(answer, gold, budget);
   } catch (const Unsupported&) {
     // Words around a value claim something about it: to others they are products of letters.
-    return count_words(answer, 1) > count_words(gold, 1) ? Verdict::kNo : Verdict::kUndecided;
+    const bool claims = count_words(answer, 1) > count_words(gold, 1);
+    const bool hedges = contains_word(answer, "or") && !contains_word(gold, "or");
+    return claims || hedges ? Verdict::kNo : Verdict::kUndecided;
   } catch (const LimitExceeded&) {
     return Verdict::kUndecided;
   } catch (const Undefined&) {

@@ -260,17 +260,16 @@ Verdict compare_values(const Node& answer, const Node& gold, Budget& budget) {
   return compare_formulas(answer, gold, budget);
 }
 
-// "204_5" is also meant by "204": the problem says the base.
+// A gold "204_5" is also meant by "204": the problem says the base.
 Verdict compare_based(const Node& answer, const Node& gold) {
-  const auto digits = [](const Node& node) {
-    return node.kind == Kind::kBased ? node.text : node.kind == Kind::kNumber && node.decimals < 0 ? node.text : std::string();
-  };
-  if (answer.kind == gold.kind && answer.value != gold.value) return Verdict::kNo;
-  if (answer.kind == gold.kind) return digits(answer) == digits(gold) ? Verdict::kYes : Verdict::kNo;
+  if (answer.kind == Kind::kBased && gold.kind == Kind::kBased) {
+    return answer.value == gold.value && answer.text == gold.text ? Verdict::kYes : Verdict::kNo;
+  }
   const Node& based = answer.kind == Kind::kBased ? answer : gold;
   const Node& other = answer.kind == Kind::kBased ? gold : answer;
-  if (other.kind != Kind::kNumber || other.decimals >= 0) return Verdict::kNo;
-  return other.value == Rational(BigInt::from_decimal(based.text)) ? Verdict::kYes : Verdict::kNo;
+  const bool integer = other.kind == Kind::kNumber && other.decimals < 0;
+  if (!integer || other.value != Rational(BigInt::from_decimal(based.text))) return Verdict::kNo;
+  return gold.kind == Kind::kBased || answer.value == Rational(10) ? Verdict::kYes : Verdict::kUndecided;
 }
 
 // Restatements ------------------------------------------------------------------------------------

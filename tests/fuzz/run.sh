@@ -14,6 +14,6 @@ fi
 mkdir -p build/fuzz/corpus
 "$compiler" -std=c++17 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
   tests/fuzz/answers.cpp csrc/answers/*.cpp -o build/fuzz/answers
-.venv/bin/python tests/fuzz/seeds.py build/fuzz/corpus 2>/dev/null || python3 tests/fuzz/seeds.py build/fuzz/corpus
+python3 -m tests.fuzz.seeds build/fuzz/corpus
 exec build/fuzz/answers build/fuzz/corpus -dict=tests/fuzz/latex.dict -artifact_prefix=build/fuzz/ \
   -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=1024 -print_final_stats=1

@@ -1,12 +1,10 @@
-"""Writes the hand-written answer cases as a corpus to start from: `seeds.py DIRECTORY`."""
+"""Writes the hand-written answer cases as a corpus to start from: `python -m tests.fuzz.seeds DIRECTORY`."""
 
 import hashlib
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit" / "rewards"))
-
-from answer_cases import DIFFERENT, SAME
+from tests.answer_cases import DIFFERENT, SAME
 
 directory = Path(sys.argv[1])
 for families in (SAME, DIFFERENT):
