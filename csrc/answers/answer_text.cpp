@@ -13,9 +13,12 @@ namespace {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_ascii_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_letter(char c) { return is_ascii_letter(c) || (static_cast<unsigned char>(c) & 0x80U) != 0; }
+bool is_letter(char c) {
+  return is_ascii_letter(c) || (static_cast<unsigned char>(c) & 0x80U) != 0;
+}
 bool is_space(char c) {
-  return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f' || c == kThinSpace;
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f' ||
+         c == kThinSpace;
 }
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
@@ -24,7 +27,10 @@ char32_t next_code_point(std::string_view text, std::size_t& at) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char lead = byte(at);
   const int more = lead >= 0xF0 ? 3 : lead >= 0xE0 ? 2 : lead >= 0xC2 ? 1 : 0;
-  char32_t point = more == 3 ? lead & 0x07U : more == 2 ? lead & 0x0FU : more == 1 ? lead & 0x1FU : lead;
+  char32_t point = more == 3   ? lead & 0x07U
+                   : more == 2 ? lead & 0x0FU
+                   : more == 1 ? lead & 0x1FU
+                               : lead;
   if (more == 0 || at + static_cast<std::size_t>(more) >= text.size()) {
     ++at;
     return lead;
@@ -43,30 +49,95 @@ char32_t next_code_point(std::string_view text, std::size_t& at) {
 
 const std::unordered_map<char32_t, const char*>& spellings() {
   static const std::unordered_map<char32_t, const char*> table = {
-      {U'\u2212', "-"}, {U'\u2010', "-"}, {U'\u2011', "-"}, {U'\u2012', "-"}, {U'\u2013', "-"},
-      {U'\u2014', "-"}, {U'\uFE63', "-"}, {U'\u00D7', "\\times "}, {U'\u22C5', "\\cdot "},
-      {U'\u00B7', "\\cdot "}, {U'\u2219', "\\cdot "}, {U'\u2217', "*"}, {U'\u00F7', "\\div "},
-      {U'\u2215', "/"}, {U'\u2044', "/"}, {U'\u221A', " sqrt "}, {U'\u03C0', "\\pi "},
-      {U'\u221E', "\\infty "}, {U'\u2264', "\\le "}, {U'\u2265', "\\ge "}, {U'\u2A7D', "\\le "},
-      {U'\u2A7E', "\\ge "}, {U'\u2260', "\\ne "}, {U'\u2248', "\\approx "}, {U'\u2208', "\\in "},
-      {U'\u222A', "\\cup "}, {U'\u2229', "\\cap "}, {U'\u2205', "\\emptyset "},
-      {U'\u2216', "\\setminus "}, {U'\u211D', "\\mathbb{R}"}, {U'\u00B0', "\\degree "},
-      {U'\u00BA', "\\degree "}, {U'\u00B1', "\\pm "}, {U'\u2213', "\\mp "}, {U'\u2032', "'"},
-      {U'\u2019', "'"}, {U'\u2018', "'"}, {U'\u201C', "\""}, {U'\u201D', "\""},
-      {U'\u27E8', "\\langle "}, {U'\u27E9', "\\rangle "}, {U'\u2236', ":"}, {U'\u2220', "\\angle "},
-      {U'\u25B3', "\\triangle "}, {U'\u2026', "\\ldots "}, {U'\u2225', "\\parallel "},
-      {U'\u22A5', "\\perp "}, {U'\u3002', "."}, {U'\u3001', ","}, {U'\u00BD', "\\frac{1}{2}"},
-      {U'\u2153', "\\frac{1}{3}"}, {U'\u2154', "\\frac{2}{3}"}, {U'\u00BC', "\\frac{1}{4}"},
-      {U'\u00BE', "\\frac{3}{4}"}, {U'\u2155', "\\frac{1}{5}"}, {U'\u2156', "\\frac{2}{5}"},
-      {U'\u2157', "\\frac{3}{5}"}, {U'\u2158', "\\frac{4}{5}"}, {U'\u2159', "\\frac{1}{6}"},
-      {U'\u215A', "\\frac{5}{6}"}, {U'\u215B', "\\frac{1}{8}"}, {U'\u215C', "\\frac{3}{8}"},
-      {U'\u215D', "\\frac{5}{8}"}, {U'\u215E', "\\frac{7}{8}"}, {U'\u03B1', "\\alpha "},
-      {U'\u03B2', "\\beta "}, {U'\u03B3', "\\gamma "}, {U'\u03B4', "\\delta "},
-      {U'\u03B8', "\\theta "}, {U'\u03BB', "\\lambda "}, {U'\u03BC', "\\mu "}, {U'\u03C1', "\\rho "},
-      {U'\u03C3', "\\sigma "}, {U'\u03C6', "\\phi "}, {U'\u03C9', "\\omega "},
-      {U'\u00A0', " "}, {U'\u2002', " "}, {U'\u2003', " "}, {U'\u2007', " "}, {U'\u3000', " "},
-      {U'\u2009', "\x02"}, {U'\u202F', "\x02"}, {U'\u200A', "\x02"}, {U'\u200B', ""},
-      {U'\u200C', ""}, {U'\u200D', ""}, {U'\u2060', ""}, {U'\uFEFF', ""}, {U'\u2061', ""},
+      {U'\u2212', "-"},
+      {U'\u2010', "-"},
+      {U'\u2011', "-"},
+      {U'\u2012', "-"},
+      {U'\u2013', "-"},
+      {U'\u2014', "-"},
+      {U'\uFE63', "-"},
+      {U'\u00D7', "\\times "},
+      {U'\u22C5', "\\cdot "},
+      {U'\u00B7', "\\cdot "},
+      {U'\u2219', "\\cdot "},
+      {U'\u2217', "*"},
+      {U'\u00F7', "\\div "},
+      {U'\u2215', "/"},
+      {U'\u2044', "/"},
+      {U'\u221A', " sqrt "},
+      {U'\u03C0', "\\pi "},
+      {U'\u221E', "\\infty "},
+      {U'\u2264', "\\le "},
+      {U'\u2265', "\\ge "},
+      {U'\u2A7D', "\\le "},
+      {U'\u2A7E', "\\ge "},
+      {U'\u2260', "\\ne "},
+      {U'\u2248', "\\approx "},
+      {U'\u2208', "\\in "},
+      {U'\u222A', "\\cup "},
+      {U'\u2229', "\\cap "},
+      {U'\u2205', "\\emptyset "},
+      {U'\u2216', "\\setminus "},
+      {U'\u211D', "\\mathbb{R}"},
+      {U'\u00B0', "\\degree "},
+      {U'\u00BA', "\\degree "},
+      {U'\u00B1', "\\pm "},
+      {U'\u2213', "\\mp "},
+      {U'\u2032', "'"},
+      {U'\u2019', "'"},
+      {U'\u2018', "'"},
+      {U'\u201C', "\""},
+      {U'\u201D', "\""},
+      {U'\u27E8', "\\langle "},
+      {U'\u27E9', "\\rangle "},
+      {U'\u2236', ":"},
+      {U'\u2220', "\\angle "},
+      {U'\u25B3', "\\triangle "},
+      {U'\u2026', "\\ldots "},
+      {U'\u2225', "\\parallel "},
+      {U'\u22A5', "\\perp "},
+      {U'\u3002', "."},
+      {U'\u3001', ","},
+      {U'\u00BD', "\\frac{1}{2}"},
+      {U'\u2153', "\\frac{1}{3}"},
+      {U'\u2154', "\\frac{2}{3}"},
+      {U'\u00BC', "\\frac{1}{4}"},
+      {U'\u00BE', "\\frac{3}{4}"},
+      {U'\u2155', "\\frac{1}{5}"},
+      {U'\u2156', "\\frac{2}{5}"},
+      {U'\u2157', "\\frac{3}{5}"},
+      {U'\u2158', "\\frac{4}{5}"},
+      {U'\u2159', "\\frac{1}{6}"},
+      {U'\u215A', "\\frac{5}{6}"},
+      {U'\u215B', "\\frac{1}{8}"},
+      {U'\u215C', "\\frac{3}{8}"},
+      {U'\u215D', "\\frac{5}{8}"},
+      {U'\u215E', "\\frac{7}{8}"},
+      {U'\u03B1', "\\alpha "},
+      {U'\u03B2', "\\beta "},
+      {U'\u03B3', "\\gamma "},
+      {U'\u03B4', "\\delta "},
+      {U'\u03B8', "\\theta "},
+      {U'\u03BB', "\\lambda "},
+      {U'\u03BC', "\\mu "},
+      {U'\u03C1', "\\rho "},
+      {U'\u03C3', "\\sigma "},
+      {U'\u03C6', "\\phi "},
+      {U'\u03C9', "\\omega "},
+      {U'\u00A0', " "},
+      {U'\u2002', " "},
+      {U'\u2003', " "},
+      {U'\u2007', " "},
+      {U'\u3000', " "},
+      {U'\u2009', "\x02"},
+      {U'\u202F', "\x02"},
+      {U'\u200A', "\x02"},
+      {U'\u200B', ""},
+      {U'\u200C', ""},
+      {U'\u200D', ""},
+      {U'\u2060', ""},
+      {U'\uFEFF', ""},
+      {U'\u2061', ""},
       {U'\u2062', ""},
   };
   return table;
@@ -75,13 +146,20 @@ const std::unordered_map<char32_t, const char*>& spellings() {
 // The digit or sign of a superscript or subscript, 0 for anything else.
 char raised(char32_t point) {
   switch (point) {
-    case U'\u00B9': return '1';
-    case U'\u00B2': return '2';
-    case U'\u00B3': return '3';
-    case U'\u207A': return '+';
-    case U'\u207B': return '-';
-    case U'\u207F': return 'n';
-    default: break;
+    case U'\u00B9':
+      return '1';
+    case U'\u00B2':
+      return '2';
+    case U'\u00B3':
+      return '3';
+    case U'\u207A':
+      return '+';
+    case U'\u207B':
+      return '-';
+    case U'\u207F':
+      return 'n';
+    default:
+      break;
   }
   if (point == U'\u2070' || (point >= U'\u2074' && point <= U'\u2079')) {
     return static_cast<char>('0' + (point - U'\u2070'));
@@ -90,7 +168,8 @@ char raised(char32_t point) {
 }
 
 char lowered(char32_t point) {
-  return point >= U'\u2080' && point <= U'\u2089' ? static_cast<char>('0' + (point - U'\u2080')) : 0;
+  return point >= U'\u2080' && point <= U'\u2089' ? static_cast<char>('0' + (point - U'\u2080'))
+                                                  : 0;
 }
 
 // ASCII of full-width and mathematical letters and digits, 0 for anything else. Letters of other
@@ -176,7 +255,8 @@ std::string without_latex_spacing(std::string_view text) {
       while (!out.empty() && is_space(out.back())) out.pop_back();
       out += kGroupComma;
       i = after_spaces(text, end) - 1;
-    } else if (!line_breaks && text[i] == '\\' && i + 2 < text.size() && text[i + 1] == '\\' && is_ascii_letter(text[i + 2])) {
+    } else if (!line_breaks && text[i] == '\\' && i + 2 < text.size() && text[i + 1] == '\\' &&
+               is_ascii_letter(text[i + 2])) {
       continue;
     } else if (starts_with(text, i, ",\\!")) {
       out += kGroupComma;
@@ -188,10 +268,12 @@ std::string without_latex_spacing(std::string_view text) {
       ++i;
     } else if (text[i + 1] == '!') {
       ++i;
-    } else if (text[i + 1] == ';' || text[i + 1] == ':' || text[i + 1] == ' ' || text[i + 1] == '>') {
+    } else if (text[i + 1] == ';' || text[i + 1] == ':' || text[i + 1] == ' ' ||
+               text[i + 1] == '>') {
       out += ' ';
       ++i;
-    } else if (text[i + 1] == '(' || text[i + 1] == ')' || text[i + 1] == '[' || text[i + 1] == ']') {
+    } else if (text[i + 1] == '(' || text[i + 1] == ')' || text[i + 1] == '[' ||
+               text[i + 1] == ']') {
       out += ' ';
       ++i;
     } else {
@@ -251,14 +333,16 @@ std::string_view unwrapped(std::string_view text) {
     text = trimmed(text);
     if (text.empty() || text.front() != '\\' || text.back() != '}') return text;
     const std::size_t open = text.find('{');
-    if (open == std::string_view::npos || !is_text_command(trimmed(text.substr(1, open - 1)))) return text;
+    if (open == std::string_view::npos || !is_text_command(trimmed(text.substr(1, open - 1))))
+      return text;
     const std::string_view content = text.substr(open + 1, text.size() - open - 2);
     if (!is_balanced(content)) return text;
     text = content;
   }
 }
 
-// Calls `visit` with every run of letters that no command name is part of; stops when it says false.
+// Calls `visit` with every run of letters that no command name is part of; stops when it says
+// false.
 template <typename Visit>
 void for_each_word(std::string_view text, Visit visit) {
   for (std::size_t i = 0; i < text.size();) {
@@ -298,7 +382,8 @@ std::string normalized(std::string_view utf8) {
     if (escaped || (last != '.' && last != ',' && last != ';' && last != ':')) break;
     view = trimmed(view.substr(0, view.size() - 1));
   }
-  while (view.size() > 2 && view.front() == '{' && view.back() == '}' && is_balanced(view.substr(1, view.size() - 2))) {
+  while (view.size() > 2 && view.front() == '{' && view.back() == '}' &&
+         is_balanced(view.substr(1, view.size() - 2))) {
     view = trimmed(view.substr(1, view.size() - 2));
   }
   while (view.size() > 4 && view.substr(0, 2) == "**" && view.substr(view.size() - 2) == "**") {
@@ -325,7 +410,8 @@ std::string squeezed(std::string_view text) {
       continue;
     }
     const std::size_t next = after_spaces(text, i);
-    if (!out.empty() && next < text.size() && is_word(out.back()) && is_word(text[next])) out += ' ';
+    if (!out.empty() && next < text.size() && is_word(out.back()) && is_word(text[next]))
+      out += ' ';
     i = next - 1;
   }
   return out;
@@ -334,11 +420,13 @@ std::string squeezed(std::string_view text) {
 bool is_words(std::string_view text) {
   const std::string_view inner = unwrapped(text);
   // Two letters are a product of variables, unless they are set as text.
-  const std::size_t least = inner.data() != trimmed(text).data() || inner == "no" || inner == "No" ? 2 : 3;
+  const std::size_t least =
+      inner.data() != trimmed(text).data() || inner == "no" || inner == "No" ? 2 : 3;
   text = inner;
   bool word = false;
   for (const char c : text) {
-    if (!is_letter(c) && !is_space(c) && c != '\'' && c != '.' && c != ',' && c != '-') return false;
+    if (!is_letter(c) && !is_space(c) && c != '\'' && c != '.' && c != ',' && c != '-')
+      return false;
   }
   if (text.empty() || !is_letter(text.front())) return false;
   for_each_word(text, [&](std::string_view run) {
@@ -355,8 +443,8 @@ bool is_words(std::string_view text) {
 int count_words(std::string_view text, int most) {
   int words = 0;
   for_each_word(text, [&](std::string_view run) {
-    if (run.size() >= 3 && !is_function_name(run) && !find_unit(run) && run != "and" && !is_text_command(run) &&
-        !is_environment(run)) {
+    if (run.size() >= 3 && !is_function_name(run) && !find_unit(run) && run != "and" &&
+        !is_text_command(run) && !is_environment(run)) {
       ++words;
     }
     return words < most;
@@ -387,7 +475,8 @@ std::string folded_words(std::string_view text) {
     while (end < plain.size() && !is_space(plain[end]) && plain[end] != '-') ++end;
     const std::string word = lower_case(std::string_view(plain).substr(i, end - i));
     i = end;
-    if (folded.empty() && (word == "a" || word == "an" || word == "the") && i < plain.size()) continue;
+    if (folded.empty() && (word == "a" || word == "an" || word == "the") && i < plain.size())
+      continue;
     if (!folded.empty()) folded += ' ';
     folded += word;
   }
@@ -421,14 +510,17 @@ bool is_date(std::string_view text) {
   for (const char c : text) {
     if (is_digit(c)) {
       ++digits.at(part);
-    } else if ((c == '-' || c == '/' || c == '.') && part < 2 && (separator == 0 || separator == c)) {
+    } else if ((c == '-' || c == '/' || c == '.') && part < 2 &&
+               (separator == 0 || separator == c)) {
       separator = c;
       ++part;
     } else {
       return false;
     }
   }
-  const auto fits = [&](std::size_t i, std::size_t most) { return digits.at(i) >= 1 && digits.at(i) <= most; };
+  const auto fits = [&](std::size_t i, std::size_t most) {
+    return digits.at(i) >= 1 && digits.at(i) <= most;
+  };
   return part == 2 && fits(0, 4) && fits(1, 2) && fits(2, 4);
 }
 
@@ -437,14 +529,16 @@ std::optional<Choice> read_choice(std::string_view text) {
   const std::string_view inner = unwrapped(text);
   choice.marked = inner.data() != trimmed(text).data();
   text = inner;
-  for (const std::string_view word : {"option ", "choice ", "answer ", "Option ", "Choice ", "Answer "}) {
+  for (const std::string_view word :
+       {"option ", "choice ", "answer ", "Option ", "Choice ", "Answer "}) {
     if (starts_with(text, 0, word)) text = trimmed(text.substr(word.size()));
   }
   // "\text{(B)} 12": the command ends before the content does.
   if (!text.empty() && text.front() == '\\') {
     const std::size_t open = text.find('{');
     const std::size_t close = text.find('}');
-    if (open == std::string_view::npos || close == std::string_view::npos || close < open) return std::nullopt;
+    if (open == std::string_view::npos || close == std::string_view::npos || close < open)
+      return std::nullopt;
     if (!is_text_command(text.substr(1, open - 1))) return std::nullopt;
     const auto label = read_choice(text.substr(open + 1, close - open - 1));
     if (!label || !label->marked || !label->content.empty()) return std::nullopt;

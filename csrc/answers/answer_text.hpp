@@ -25,7 +25,8 @@ std::string squeezed(std::string_view normalized_text);
 // Words only: at least one of three letters that no function is called, and no digits or operators.
 bool is_words(std::string_view normalized_text);
 
-// The words of three letters and more that are no functions, units or commands, counted up to `most`.
+// The words of three letters and more that are no functions, units or commands, counted up to
+// `most`.
 int count_words(std::string_view normalized_text, int most);
 
 // Lower case, single spaces, without text commands, quotes, articles and full stop.
@@ -43,7 +44,7 @@ bool is_date(std::string_view normalized_text);
 // The letter of "B", "(B)", "\text{(b)}", "B." or "option B", upper case.
 struct Choice {
   char letter = 0;
-  bool marked = false;       // in parentheses or in a text command: surely not a variable
+  bool marked = false;  // in parentheses or in a text command: surely not a variable
   bool lower_case = false;
   std::string_view content;  // what follows the letter, as in "(B) 12"
 };

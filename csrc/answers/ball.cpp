@@ -124,7 +124,7 @@ Ball Ball::pi() {
       }
       return sum;
     };
-    return Ball(BigInt(16) * arc(5) - BigInt(4) * arc(239), BigInt(1) .shifted_left(14));
+    return Ball(BigInt(16) * arc(5) - BigInt(4) * arc(239), BigInt(1).shifted_left(14));
   }();
   return value;
 }

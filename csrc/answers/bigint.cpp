@@ -69,7 +69,8 @@ Words long_division(Words& dividend, const Words& divisor) {
   const std::size_t n = divisor.size();
   Words quotient(dividend.size() - n);
   for (std::size_t j = quotient.size(); j-- > 0;) {
-    const std::uint64_t top = (static_cast<std::uint64_t>(dividend[j + n]) << 32) | dividend[j + n - 1];
+    const std::uint64_t top =
+        (static_cast<std::uint64_t>(dividend[j + n]) << 32) | dividend[j + n - 1];
     std::uint64_t guess = top / divisor[n - 1];
     std::uint64_t rest = top % divisor[n - 1];
     while (guess >> 32 != 0 || guess * divisor[n - 2] > ((rest << 32) | dividend[j + n - 2])) {
@@ -87,8 +88,8 @@ Words long_division(Words& dividend, const Words& divisor) {
       borrow = word < 0 ? 1 : 0;
       carry >>= 32;
     }
-    const std::int64_t word = static_cast<std::int64_t>(dividend[j + n]) - borrow -
-                              static_cast<std::int64_t>(carry);
+    const std::int64_t word =
+        static_cast<std::int64_t>(dividend[j + n]) - borrow - static_cast<std::int64_t>(carry);
     dividend[j + n] = static_cast<std::uint32_t>(word);
     if (word < 0) {
       --guess;

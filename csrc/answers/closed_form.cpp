@@ -16,19 +16,22 @@ constexpr std::int64_t kMaxExponent = 1'000'000;
 Exponent make_exponent(std::int64_t numerator, std::int64_t denominator) {
   const std::int64_t common = std::gcd(numerator, denominator);
   const Exponent exponent{numerator / common, denominator / common};
-  if (exponent.numerator > kMaxExponent || exponent.numerator < -kMaxExponent || exponent.denominator > 10'000) {
+  if (exponent.numerator > kMaxExponent || exponent.numerator < -kMaxExponent ||
+      exponent.denominator > 10'000) {
     throw LimitExceeded("an exponent is too large");
   }
   return exponent;
 }
 
 Exponent to_exponent(const Rational& value) {
-  if (value.numerator().bits() > 20 || value.denominator().bits() > 13) throw LimitExceeded("an exponent is too large");
+  if (value.numerator().bits() > 20 || value.denominator().bits() > 13)
+    throw LimitExceeded("an exponent is too large");
   return make_exponent(value.numerator().to_int64(), value.denominator().to_int64());
 }
 
 Exponent operator+(const Exponent& a, const Exponent& b) {
-  return make_exponent(a.numerator * b.denominator + b.numerator * a.denominator, a.denominator * b.denominator);
+  return make_exponent(a.numerator * b.denominator + b.numerator * a.denominator,
+                       a.denominator * b.denominator);
 }
 
 Exponent operator*(const Exponent& a, const Exponent& b) {
@@ -42,12 +45,14 @@ std::int64_t floor_of(const Exponent& e) {
 
 Rational rational_power_of_prime(std::int64_t prime, std::int64_t exponent) {
   if (exponent > 4000 || exponent < -4000) throw LimitExceeded("a power is too large");
-  const BigInt value = power(BigInt(prime), static_cast<std::uint64_t>(exponent < 0 ? -exponent : exponent));
+  const BigInt value =
+      power(BigInt(prime), static_cast<std::uint64_t>(exponent < 0 ? -exponent : exponent));
   return exponent < 0 ? Rational(BigInt(1), value) : Rational(value);
 }
 
 bool is_one(const Polynomial& polynomial) {
-  return polynomial.size() == 1 && polynomial.begin()->first.empty() && polynomial.begin()->second.is_one();
+  return polynomial.size() == 1 && polynomial.begin()->first.empty() &&
+         polynomial.begin()->second.is_one();
 }
 
 }  // namespace
@@ -55,7 +60,8 @@ bool is_one(const Polynomial& polynomial) {
 // Atoms -------------------------------------------------------------------------------------------
 
 int Forms::atom(AtomKind kind, const std::string& key, Atom value) {
-  const auto [found, inserted] = ids_.emplace(std::to_string(static_cast<int>(kind)) + ":" + key, static_cast<int>(atoms_.size()));
+  const auto [found, inserted] = ids_.emplace(std::to_string(static_cast<int>(kind)) + ":" + key,
+                                              static_cast<int>(atoms_.size()));
   if (inserted) {
     value.kind = kind;
     atoms_.push_back(std::move(value));
@@ -74,7 +80,8 @@ int Forms::opaque(const std::string& name, const std::vector<Form>& arguments) {
   std::string all = name;
   for (const Form& argument : arguments) {
     all += "|" + key(argument);
-    value.has_variable = value.has_variable || has_variable(argument.numerator) || has_variable(argument.denominator);
+    value.has_variable = value.has_variable || has_variable(argument.numerator) ||
+                         has_variable(argument.denominator);
   }
   return atom(AtomKind::kOpaque, all, std::move(value));
 }
@@ -84,7 +91,8 @@ std::string Forms::key(const Polynomial& polynomial) const {
   for (const auto& [monomial, coefficient] : polynomial) {
     out += coefficient.key();
     for (const auto& [id, exponent] : monomial) {
-      out += "*" + std::to_string(id) + "^" + std::to_string(exponent.numerator) + "/" + std::to_string(exponent.denominator);
+      out += "*" + std::to_string(id) + "^" + std::to_string(exponent.numerator) + "/" +
+             std::to_string(exponent.denominator);
     }
     out += "+";
     if (out.size() > 100'000) throw LimitExceeded("a form is too long");
@@ -92,7 +100,9 @@ std::string Forms::key(const Polynomial& polynomial) const {
   return out;
 }
 
-std::string Forms::key(const Form& form) const { return key(form.numerator) + "//" + key(form.denominator); }
+std::string Forms::key(const Form& form) const {
+  return key(form.numerator) + "//" + key(form.denominator);
+}
 
 bool Forms::has_variable(const Polynomial& polynomial) const {
   return std::any_of(polynomial.begin(), polynomial.end(), [&](const auto& term) {
@@ -131,7 +141,8 @@ void Forms::add_to(Polynomial& polynomial, Monomial monomial, Rational coefficie
 }
 
 // Adds coefficient * a * b, with the rules of the atoms.
-void Forms::multiply_terms(Polynomial& out, const Monomial& a, const Monomial& b, Rational coefficient) {
+void Forms::multiply_terms(Polynomial& out, const Monomial& a, const Monomial& b,
+                           Rational coefficient) {
   Monomial product;
   const Polynomial* radicand = nullptr;  // of a radical whose power became an integer
   auto i = a.begin();
@@ -158,7 +169,8 @@ void Forms::multiply_terms(Polynomial& out, const Monomial& a, const Monomial& b
       const std::int64_t turns = ((exponent.numerator % 4) + 4) % 4;
       if (turns >= 2) coefficient = -coefficient;
       exponent = {turns % 2, 1};
-    } else if (both.kind == AtomKind::kRadical && radicand == nullptr && exponent.is_integer() && exponent.numerator == 1) {
+    } else if (both.kind == AtomKind::kRadical && radicand == nullptr && exponent.is_integer() &&
+               exponent.numerator == 1) {
       radicand = &both.radicand;
       exponent = {0, 1};
     }
@@ -178,7 +190,8 @@ Polynomial Forms::product(const Polynomial& a, const Polynomial& b) {
   Polynomial out;
   for (const auto& [left, x] : a) {
     for (const auto& [right, y] : b) {
-      const std::size_t words = x.numerator().words() + x.denominator().words() + y.numerator().words() + y.denominator().words();
+      const std::size_t words = x.numerator().words() + x.denominator().words() +
+                                y.numerator().words() + y.denominator().words();
       spend(4 + words * words);
       multiply_terms(out, left, right, x * y);
     }
@@ -218,7 +231,8 @@ Form Forms::sum(const Form& a, const Form& b) {
   Form out;
   if (a.denominator == b.denominator) {
     out = a;
-    for (const auto& [monomial, coefficient] : b.numerator) add_to(out.numerator, monomial, coefficient);
+    for (const auto& [monomial, coefficient] : b.numerator)
+      add_to(out.numerator, monomial, coefficient);
     return normalized(std::move(out));
   }
   out.numerator = product(a.numerator, b.denominator);
@@ -250,7 +264,8 @@ Polynomial Forms::difference(const Form& a, const Form& b) {
     return out;
   }
   Polynomial out = product(a.numerator, b.denominator);
-  for (const auto& [monomial, coefficient] : product(b.numerator, a.denominator)) add_to(out, monomial, -coefficient);
+  for (const auto& [monomial, coefficient] : product(b.numerator, a.denominator))
+    add_to(out, monomial, -coefficient);
   return out;
 }
 
@@ -303,7 +318,8 @@ int Forms::degree(const Polynomial& polynomial) const {
     for (const auto& [id, exponent] : term.first) {
       const Atom& each = atoms_[static_cast<std::size_t>(id)];
       if (!each.has_variable) continue;
-      if (each.kind != AtomKind::kVariable || !exponent.is_integer() || exponent.numerator < 0) return -1;
+      if (each.kind != AtomKind::kVariable || !exponent.is_integer() || exponent.numerator < 0)
+        return -1;
       total += exponent.numerator;
     }
     highest = std::max(highest, total);
@@ -402,7 +418,8 @@ Form Forms::root_of_number(const Rational& number, const Exponent& exponent) {
       Atom value{};
       value.prime = prime;
       if (part.numerator != 0) {
-        result = product(result, of_atom(atom(AtomKind::kPrime, std::to_string(prime), std::move(value)), part));
+        result = product(
+            result, of_atom(atom(AtomKind::kPrime, std::to_string(prime), std::move(value)), part));
       }
       if (whole != 0) result = product(result, constant(rational_power_of_prime(prime, whole)));
     }
@@ -415,7 +432,8 @@ Form Forms::root_of_number(const Rational& number, const Exponent& exponent) {
 }
 
 // (coefficient * monomial)^exponent where each factor may be raised alone.
-Form Forms::root_of_term(const Monomial& monomial, const Rational& coefficient, const Exponent& exponent, bool& possible) {
+Form Forms::root_of_term(const Monomial& monomial, const Rational& coefficient,
+                         const Exponent& exponent, bool& possible) {
   Form result = constant(1);
   possible = true;
   for (const auto& [id, power] : monomial) {
@@ -431,12 +449,14 @@ Form Forms::root_of_term(const Monomial& monomial, const Rational& coefficient, 
         const std::int64_t whole = floor_of(total);
         const Exponent part = total + Exponent{-whole, 1};
         if (part.numerator != 0) result = product(result, of_atom(id, part));
-        if (whole != 0) result = product(result, constant(rational_power_of_prime(each.prime, whole)));
+        if (whole != 0)
+          result = product(result, constant(rational_power_of_prime(each.prime, whole)));
         break;
       }
       case AtomKind::kVariable:
         // The root of an even power is an absolute value.
-        possible = possible && !(power.numerator % 2 == 0 && power.is_integer() && exponent.denominator % 2 == 0);
+        possible = possible && !(power.numerator % 2 == 0 && power.is_integer() &&
+                                 exponent.denominator % 2 == 0);
         result = product(result, of_atom(id, power * exponent));
         break;
       default:
@@ -447,13 +467,15 @@ Form Forms::root_of_term(const Monomial& monomial, const Rational& coefficient, 
   if (coefficient.negative()) {
     if (exponent.denominator == 2 && monomial.empty()) {
       const int imaginary = atom(AtomKind::kImaginary, "", {});
-      result = product(result, integer_power(of_atom(imaginary), ((exponent.numerator % 4) + 4) % 4));
+      result =
+          product(result, integer_power(of_atom(imaginary), ((exponent.numerator % 4) + 4) % 4));
     } else {
       possible = false;
       return result;
     }
   }
-  return product(result, root_of_number(coefficient.negative() ? -coefficient : coefficient, exponent));
+  return product(result,
+                 root_of_number(coefficient.negative() ? -coefficient : coefficient, exponent));
 }
 
 Form Forms::rational_power(const Form& base, const Rational& exponent) {
@@ -492,13 +514,15 @@ Form Forms::exponential(const Form& base, const Form& exponent) {
   } else if (number != nullptr && !number->negative() && !number->is_zero()) {
     for (const bool top : {true, false}) {
       BigInt rest;
-      for (const auto& [prime, count] : factored(top ? number->numerator() : number->denominator(), rest)) {
+      for (const auto& [prime, count] :
+           factored(top ? number->numerator() : number->denominator(), rest)) {
         bases.emplace_back(std::to_string(prime), top ? count : -count);
       }
       if (!rest.is_one()) bases.clear();
     }
   }
-  if ((bases.empty() && !(number != nullptr && number->is_one())) || !is_one(exponent.denominator)) {
+  if ((bases.empty() && !(number != nullptr && number->is_one())) ||
+      !is_one(exponent.denominator)) {
     return of_atom(opaque("power", {base, exponent}));
   }
   Form result = constant(1);
@@ -547,7 +571,8 @@ Form Forms::of(const Node& node) {
     case Kind::kDivide: {
       const Form divisor = of(*node.args[1]);
       // What the rules above do not see to be zero must be seen not to be.
-      if (!surely_not_zero(divisor.numerator) && is_constant(divisor.numerator) && !evaluate(*node.args[1]).nonzero()) {
+      if (!surely_not_zero(divisor.numerator) && is_constant(divisor.numerator) &&
+          !evaluate(*node.args[1]).nonzero()) {
         throw Undefined("a division by what may be zero");
       }
       return quotient(of(*node.args[0]), divisor);
@@ -576,7 +601,8 @@ Form Forms::of(const Node& node) {
     case Kind::kFunction:
       return function(node);
     case Kind::kApply:
-      return of_atom(opaque("apply " + node.text, {product(of(*node.args[0]), of_atom(variable("")))}));
+      return of_atom(
+          opaque("apply " + node.text, {product(of(*node.args[0]), of_atom(variable("")))}));
     case Kind::kFactorial:
       return factorial(*node.args[0]);
     case Kind::kBinomial:
@@ -597,28 +623,33 @@ Form Forms::logarithm(const Form& argument) {
     if (argument.numerator.size() == 1 && is_one(argument.denominator)) {
       const auto& [monomial, coefficient] = *argument.numerator.begin();
       // ln(c e^a p^b): by its factors, as long as all are positive numbers.
-      const bool known = !coefficient.negative() && std::all_of(monomial.begin(), monomial.end(), [&](const auto& power) {
-        const AtomKind kind = atoms_[static_cast<std::size_t>(power.first)].kind;
-        return kind == AtomKind::kEuler || kind == AtomKind::kPrime;
-      });
+      const bool known = !coefficient.negative() &&
+                         std::all_of(monomial.begin(), monomial.end(), [&](const auto& power) {
+                           const AtomKind kind = atoms_[static_cast<std::size_t>(power.first)].kind;
+                           return kind == AtomKind::kEuler || kind == AtomKind::kPrime;
+                         });
       if (known) {
         Form total = logarithm(constant(coefficient));
         const Monomial factors = monomial;
         for (const auto& [id, exponent] : factors) {
           const Atom each = atoms_[static_cast<std::size_t>(id)];
-          const Form one = each.kind == AtomKind::kEuler ? constant(1) : logarithm(constant(each.prime));
-          total = sum(total, product(one, constant(Rational(BigInt(exponent.numerator), BigInt(exponent.denominator)))));
+          const Form one =
+              each.kind == AtomKind::kEuler ? constant(1) : logarithm(constant(each.prime));
+          total = sum(total, product(one, constant(Rational(BigInt(exponent.numerator),
+                                                            BigInt(exponent.denominator)))));
         }
         return total;
       }
     }
     return of_atom(opaque("ln", {argument}));
   }
-  if (number->negative() || number->is_zero()) throw Undefined("a logarithm of what is not positive");
+  if (number->negative() || number->is_zero())
+    throw Undefined("a logarithm of what is not positive");
   Form total = constant(0);
   for (const bool top : {true, false}) {
     BigInt rest;
-    for (const auto& [prime, count] : factored(top ? number->numerator() : number->denominator(), rest)) {
+    for (const auto& [prime, count] :
+         factored(top ? number->numerator() : number->denominator(), rest)) {
       Atom value{};
       value.prime = prime;
       const int id = atom(AtomKind::kLogPrime, std::to_string(prime), std::move(value));
@@ -647,7 +678,8 @@ Form Forms::function(const Node& node) {
     if (name == "tanh") return quotient(sum(up, negated(down)), sum(up, down));
     return quotient(name == "sinh" ? sum(up, negated(down)) : sum(up, down), constant(2));
   }
-  if (name == "arcsin" || name == "arccos" || name == "arctan") return of_atom(opaque(name, {of(*node.args[0])}));
+  if (name == "arcsin" || name == "arccos" || name == "arctan")
+    return of_atom(opaque(name, {of(*node.args[0])}));
   return trigonometric(name, *node.args[0]);
 }
 
@@ -703,10 +735,12 @@ Form Forms::trigonometric(const std::string& name, const Node& argument) {
 
 Form Forms::absolute(const Node& argument) {
   const Form inside = of(argument);
-  if (const Rational* number = as_rational(inside)) return constant(number->negative() ? -*number : *number);
+  if (const Rational* number = as_rational(inside))
+    return constant(number->negative() ? -*number : *number);
   if (is_constant(inside.numerator) && is_constant(inside.denominator)) {
     const ComplexBall value = evaluate(argument);
-    if (value.is_real() && value.re.sign() != 0) return value.re.sign() < 0 ? negated(inside) : inside;
+    if (value.is_real() && value.re.sign() != 0)
+      return value.re.sign() < 0 ? negated(inside) : inside;
     // |a + bi| is the root of the norm.
     if (is_one(inside.denominator) && contains(argument, Kind::kImaginary)) {
       const int imaginary = atom(AtomKind::kImaginary, "", {});
@@ -727,7 +761,8 @@ Form Forms::factorial(const Node& argument) {
   const Form inside = of(argument);
   const Rational* number = as_rational(inside);
   if (number == nullptr) return of_atom(opaque("!", {inside}));
-  if (!number->is_integer() || number->negative()) throw Unsupported("a factorial of what is no natural number");
+  if (!number->is_integer() || number->negative())
+    throw Unsupported("a factorial of what is no natural number");
   if (number->numerator().bits() > 11) return of_atom(opaque("!", {inside}));
   BigInt product = 1;
   for (std::int64_t n = 2; n <= number->numerator().to_int64(); ++n) {
@@ -742,8 +777,10 @@ Form Forms::binomial(const Node& node) {
   const Form bottom = of(*node.args[1]);
   const Rational* n = as_rational(top);
   const Rational* k = as_rational(bottom);
-  if (n == nullptr || k == nullptr || !n->is_integer() || !k->is_integer()) return of_atom(opaque("binomial", {top, bottom}));
-  if (n->negative() || k->negative() || *n < *k) throw Unsupported("a binomial outside of the triangle");
+  if (n == nullptr || k == nullptr || !n->is_integer() || !k->is_integer())
+    return of_atom(opaque("binomial", {top, bottom}));
+  if (n->negative() || k->negative() || *n < *k)
+    throw Unsupported("a binomial outside of the triangle");
   if (n->numerator().bits() > 13) return of_atom(opaque("binomial", {top, bottom}));
   const std::int64_t size = n->numerator().to_int64();
   const std::int64_t chosen = std::min(k->numerator().to_int64(), size - k->numerator().to_int64());

@@ -77,11 +77,21 @@ class Forms {
   static const Rational* as_rational(const Form& form);
 
  private:
-  enum class AtomKind { kVariable, kPi, kEuler, kImaginary, kPrime, kLogPrime, kExponential, kRadical, kOpaque };
+  enum class AtomKind {
+    kVariable,
+    kPi,
+    kEuler,
+    kImaginary,
+    kPrime,
+    kLogPrime,
+    kExponential,
+    kRadical,
+    kOpaque
+  };
   struct Atom {
     AtomKind kind;
-    std::int64_t prime = 0;     // kPrime, kLogPrime
-    Polynomial radicand;        // kRadical
+    std::int64_t prime = 0;  // kPrime, kLogPrime
+    Polynomial radicand;     // kRadical
     bool has_variable = false;
   };
 
@@ -107,7 +117,8 @@ class Forms {
   Form integer_power(const Form& base, std::int64_t exponent);
   Form rational_power(const Form& base, const Rational& exponent);
   Form root_of_number(const Rational& number, const Exponent& exponent);
-  Form root_of_term(const Monomial& monomial, const Rational& coefficient, const Exponent& exponent, bool& possible);
+  Form root_of_term(const Monomial& monomial, const Rational& coefficient, const Exponent& exponent,
+                    bool& possible);
   Form exponential(const Form& base, const Form& exponent);
   std::vector<std::pair<std::int64_t, int>> factored(BigInt number, BigInt& rest);
 

@@ -14,9 +14,11 @@ namespace {
 
 // Decided by text alone, if at all.
 std::optional<Verdict> compare_words(const std::string& answer, const std::string& gold) {
-  if (is_words(gold)) return folded_words(answer) == folded_words(gold) ? Verdict::kYes : Verdict::kNo;
+  if (is_words(gold))
+    return folded_words(answer) == folded_words(gold) ? Verdict::kYes : Verdict::kNo;
   if (is_words(answer) || (is_denial(answer) && !is_denial(gold))) return Verdict::kNo;
-  if (count_words(gold, 2) == 2) return folded_words(answer) == folded_words(gold) ? Verdict::kYes : Verdict::kNo;
+  if (count_words(gold, 2) == 2)
+    return folded_words(answer) == folded_words(gold) ? Verdict::kYes : Verdict::kNo;
   if (is_date(gold)) return Verdict::kNo;
   return std::nullopt;
 }
@@ -25,12 +27,15 @@ std::optional<Verdict> compare_words(const std::string& answer, const std::strin
 bool names_another(const Choice& choice) {
   const std::string_view rest = choice.content;
   if (rest.empty()) return false;
-  if (std::string_view(",;/&+|-").find(rest.front()) != std::string_view::npos || read_choice(rest)) return true;
-  for (const std::string_view joint : {"or", "and", "\\text{ or", "\\text{or", "\\text{ and", "\\text{and"}) {
+  if (std::string_view(",;/&+|-").find(rest.front()) != std::string_view::npos || read_choice(rest))
+    return true;
+  for (const std::string_view joint :
+       {"or", "and", "\\text{ or", "\\text{or", "\\text{ and", "\\text{and"}) {
     if (rest.substr(0, joint.size()) == joint) return true;
   }
   for (std::size_t i = 0; i + 2 < rest.size(); ++i) {
-    if (rest[i] == '(' && rest[i + 2] == ')' && rest[i + 1] >= 'A' && rest[i + 1] <= 'J') return true;
+    if (rest[i] == '(' && rest[i + 2] == ')' && rest[i + 1] >= 'A' && rest[i + 1] <= 'J')
+      return true;
   }
   return false;
 }
@@ -39,11 +44,14 @@ bool names_another(const Choice& choice) {
 std::optional<Verdict> compare_choices(std::string& answer, std::string& gold) {
   const auto wanted = read_choice(gold);
   const auto given = read_choice(answer);
-  const auto same_letter = [&] { return given->letter == wanted->letter ? Verdict::kYes : Verdict::kNo; };
+  const auto same_letter = [&] {
+    return given->letter == wanted->letter ? Verdict::kYes : Verdict::kNo;
+  };
   if (wanted && given && names_another(*given)) return Verdict::kNo;
   if (wanted && wanted->content.empty()) {
     if (!given) return wanted->marked ? std::optional(Verdict::kNo) : std::nullopt;
-    const bool same_case = given->lower_case == wanted->lower_case || (given->marked && wanted->marked);
+    const bool same_case =
+        given->lower_case == wanted->lower_case || (given->marked && wanted->marked);
     return same_case ? same_letter() : Verdict::kNo;
   }
   // "(B) 12" is met by the letter, by the content, and by both.
@@ -88,12 +96,15 @@ Verdict compare_parsed(const std::string& answer, const std::string& gold, Budge
   if (answer_grouped != gold_grouped) {
     const NodePtr list = parse(answer_grouped ? answer : gold, Commas::kSeparate);
     const NodePtr other = parse(answer_grouped ? gold : answer);
-    if (list->kind == Kind::kList && list->args.size() > 2 && other->kind == Kind::kList && list->args.size() == other->args.size()) {
-      return answer_grouped ? compare_answers(list, other, budget) : compare_answers(other, list, budget);
+    if (list->kind == Kind::kList && list->args.size() > 2 && other->kind == Kind::kList &&
+        list->args.size() == other->args.size()) {
+      return answer_grouped ? compare_answers(list, other, budget)
+                            : compare_answers(other, list, budget);
     }
   }
   const auto decimal = with_decimal_point(answer);
-  if (decimal && gold.find('.') != std::string::npos) return compare_answers(parse(*decimal), parse(gold), budget);
+  if (decimal && gold.find('.') != std::string::npos)
+    return compare_answers(parse(*decimal), parse(gold), budget);
   const auto gold_decimal = with_decimal_point(gold);
   if (gold_decimal && answer.find('.') != std::string::npos) {
     return compare_answers(parse(answer), parse(*gold_decimal), budget);
@@ -106,13 +117,16 @@ Verdict compare_parsed(const std::string& answer, const std::string& gold, Budge
 Verdict equivalent(std::string_view answer_utf8, std::string_view gold_utf8) {
   const auto answer_integer = plain_integer(answer_utf8);
   const auto gold_integer = plain_integer(gold_utf8);
-  if (answer_integer && gold_integer) return *answer_integer == *gold_integer ? Verdict::kYes : Verdict::kNo;
+  if (answer_integer && gold_integer)
+    return *answer_integer == *gold_integer ? Verdict::kYes : Verdict::kNo;
   if (answer_utf8.size() > kMaxAnswerBytes) return Verdict::kNo;
-  if (gold_utf8.size() > kMaxAnswerBytes) return answer_utf8 == gold_utf8 ? Verdict::kYes : Verdict::kNo;
+  if (gold_utf8.size() > kMaxAnswerBytes)
+    return answer_utf8 == gold_utf8 ? Verdict::kYes : Verdict::kNo;
 
   std::string answer = normalized(answer_utf8);
   std::string gold = normalized(gold_utf8);
-  if (answer.empty() || gold.empty()) return answer == gold && answer_utf8 == gold_utf8 ? Verdict::kYes : Verdict::kNo;
+  if (answer.empty() || gold.empty())
+    return answer == gold && answer_utf8 == gold_utf8 ? Verdict::kYes : Verdict::kNo;
   if (squeezed(answer) == squeezed(gold)) return Verdict::kYes;
   if (const auto choices = compare_choices(answer, gold)) return *choices;
   if (squeezed(answer) == squeezed(gold)) return Verdict::kYes;

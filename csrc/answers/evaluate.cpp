@@ -93,16 +93,18 @@ class Evaluator {
 
   ComplexBall raised(const ComplexBall& base, const Node& exponent) const {
     Rational storage;
-    if (const Rational* literal = rational_literal(exponent, storage)) return principal_power(base, *literal);
+    if (const Rational* literal = rational_literal(exponent, storage))
+      return principal_power(base, *literal);
     const ComplexBall height = value(exponent);
-    if (!base.is_real() || base.re.sign() <= 0) throw Undefined("a power of what may not be positive");
+    if (!base.is_real() || base.re.sign() <= 0)
+      throw Undefined("a power of what may not be positive");
     return exp(height * ComplexBall{log(base.re), {}});
   }
 
   ComplexBall root(const Node& node) const {
     const Node& index = *node.args[1];
-    if (index.kind != Kind::kNumber || !index.value.is_integer() || index.value.numerator().bits() > 10 ||
-        index.value.is_zero() || index.value.negative()) {
+    if (index.kind != Kind::kNumber || !index.value.is_integer() ||
+        index.value.numerator().bits() > 10 || index.value.is_zero() || index.value.negative()) {
       throw Unsupported("a root of unknown index");
     }
     const ComplexBall radicand = value(*node.args[0]);
@@ -159,9 +161,8 @@ std::size_t literal_bits(const Node& node) {
 }
 
 bool contains(const Node& node, Kind kind) {
-  return node.kind == kind || std::any_of(node.args.begin(), node.args.end(), [&](const NodePtr& arg) {
-           return contains(*arg, kind);
-         });
+  return node.kind == kind || std::any_of(node.args.begin(), node.args.end(),
+                                          [&](const NodePtr& arg) { return contains(*arg, kind); });
 }
 
 }  // namespace urpo::answers

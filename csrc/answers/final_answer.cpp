@@ -8,10 +8,10 @@ namespace urpo::answers {
 namespace {
 
 constexpr std::string_view kSpace = " \t\n\v\f\r";
-constexpr std::size_t kMaxLine = 200;        // of a response that is nothing but an answer
+constexpr std::size_t kMaxLine = 200;  // of a response that is nothing but an answer
 constexpr std::size_t kMaxJoinedBoxes = 40;
-constexpr std::size_t kMaxGap = 60;          // between boxes that are one answer
-constexpr std::size_t kMaxSentence = 400;    // of an answer behind a phrase
+constexpr std::size_t kMaxGap = 60;        // between boxes that are one answer
+constexpr std::size_t kMaxSentence = 400;  // of an answer behind a phrase
 
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -26,7 +26,8 @@ std::string_view trimmed(std::string_view text) {
 
 bool starts_with(std::string_view text, std::string_view prefix) {
   if (text.size() < prefix.size()) return false;
-  return std::equal(prefix.begin(), prefix.end(), text.begin(), [](char a, char b) { return a == lower(b); });
+  return std::equal(prefix.begin(), prefix.end(), text.begin(),
+                    [](char a, char b) { return a == lower(b); });
 }
 
 // The word that `text` begins with, lower case letters expected in `word`.
@@ -115,13 +116,15 @@ const char* connector(std::string_view gap) {
       std::size_t end = i + 1;
       while (end < gap.size() && is_letter(gap[end])) ++end;
       const std::string_view name = gap.substr(i + 1, end - i - 1);
-      if (!name.empty() && name != "quad" && name != "qquad" && name != "text" && name != "mbox" && name != "textrm") {
+      if (!name.empty() && name != "quad" && name != "qquad" && name != "text" && name != "mbox" &&
+          name != "textrm") {
         return nullptr;
       }
       i = name.empty() ? i + 1 : end - 1;
     } else if (is_letter(c)) {
       words += lower(c);
-    } else if (!is_space(c) && c != '$' && c != ',' && c != '{' && c != '}' && c != ';' && c != '*') {
+    } else if (!is_space(c) && c != '$' && c != ',' && c != '{' && c != '}' && c != ';' &&
+               c != '*') {
       return nullptr;
     }
   }
@@ -143,8 +146,9 @@ std::string_view without_math_ends(std::string_view text) {
 // "the answer is not \boxed{5}"
 bool denied_before(std::string_view text) {
   std::size_t end = text.size();
-  while (end > 0 && (is_space(text[end - 1]) || text[end - 1] == '$' || text[end - 1] == '(' || text[end - 1] == '[' ||
-                     text[end - 1] == '\\' || text[end - 1] == '*' || text[end - 1] == ':')) {
+  while (end > 0 && (is_space(text[end - 1]) || text[end - 1] == '$' || text[end - 1] == '(' ||
+                     text[end - 1] == '[' || text[end - 1] == '\\' || text[end - 1] == '*' ||
+                     text[end - 1] == ':')) {
     --end;
   }
   std::size_t begin = end;
@@ -159,7 +163,8 @@ bool denied_before(std::string_view text) {
 // "\boxed{5} is wrong"
 bool denied_after(std::string_view text) {
   text = without_math_ends(text.substr(0, 200));
-  for (const std::string_view denial : {"is not", "isn't", "is wrong", "is incorrect", "is false", "was wrong", "is an incorrect"}) {
+  for (const std::string_view denial : {"is not", "isn't", "is wrong", "is incorrect", "is false",
+                                        "was wrong", "is an incorrect"}) {
     if (starts_with_word(text, denial)) return true;
   }
   return false;
@@ -170,7 +175,8 @@ std::size_t end_of_sentence(std::string_view text) {
   for (std::size_t i = 0; i < text.size() && i < kMaxSentence; ++i) {
     if (text[i] == '\n') return i;
     const char next = i + 1 < text.size() ? text[i + 1] : ' ';
-    if ((text[i] == '.' || text[i] == '?') && (is_space(next) || next == '*' || next == '"')) return i;
+    if ((text[i] == '.' || text[i] == '?') && (is_space(next) || next == '*' || next == '"'))
+      return i;
   }
   return std::min(text.size(), kMaxSentence);
 }
@@ -188,7 +194,8 @@ std::string joined_boxes(std::string_view text, const Box& last) {
     joints.push_back(joint);
     box = *previous;
   }
-  const bool same = std::all_of(parts.begin(), parts.end(), [&](const std::string& part) { return part == parts.front(); });
+  const bool same = std::all_of(parts.begin(), parts.end(),
+                                [&](const std::string& part) { return part == parts.front(); });
   std::string answer = same ? parts.front() : parts.back();
   for (std::size_t i = parts.size() - 1; !same && i-- > 0;) answer += joints[i] + parts[i];
   return answer;
@@ -196,7 +203,8 @@ std::string joined_boxes(std::string_view text, const Box& last) {
 
 std::optional<std::string> boxed_answer(std::string_view text, const Box& last) {
   if (!last.closed) return std::nullopt;
-  if (denied_before(text.substr(0, last.begin)) || denied_after(text.substr(last.end))) return std::nullopt;
+  if (denied_before(text.substr(0, last.begin)) || denied_after(text.substr(last.end)))
+    return std::nullopt;
   std::string answer = joined_boxes(text, last);
   // "\boxed{5} or 6" is two answers.
   const std::string_view after = without_math_ends(text.substr(last.end, kMaxSentence));
@@ -214,8 +222,8 @@ std::optional<std::string> boxed_answer(std::string_view text, const Box& last) 
 // Phrases -----------------------------------------------------------------------------------------
 
 std::string_view without_markup(std::string_view text) {
-  while (!text.empty() && (is_space(text.front()) || text.front() == '*' || text.front() == '_' || text.front() == ':' ||
-                           text.front() == '"' || text.front() == '#')) {
+  while (!text.empty() && (is_space(text.front()) || text.front() == '*' || text.front() == '_' ||
+                           text.front() == ':' || text.front() == '"' || text.front() == '#')) {
     text.remove_prefix(1);
   }
   return text;
@@ -227,16 +235,21 @@ std::optional<std::string_view> after_answer_word(std::string_view text) {
   const std::size_t line = std::min({text.find('\n'), text.size(), std::size_t{100}});
   for (std::size_t i = 0; i < line; ++i) {
     if (text[i] == ':' || text[i] == '=') return text.substr(i + 1);
-    if (text[i] == '.' || text[i] == '?' || text[i] == '$' || is_digit(text[i])) return std::nullopt;
-    const bool word_begins = i > 0 && is_letter(text[i]) && !is_letter(text[i - 1]) && text[i - 1] != '\'';
+    if (text[i] == '.' || text[i] == '?' || text[i] == '$' || is_digit(text[i]))
+      return std::nullopt;
+    const bool word_begins =
+        i > 0 && is_letter(text[i]) && !is_letter(text[i - 1]) && text[i - 1] != '\'';
     if (!word_begins) continue;
-    for (const std::string_view verb : {"is", "are", "must be", "should be", "will be", "equals", "becomes"}) {
+    for (const std::string_view verb :
+         {"is", "are", "must be", "should be", "will be", "equals", "becomes"}) {
       const std::string_view rest = text.substr(i);
-      if (starts_with_word(rest, verb) && (rest.size() == verb.size() || rest[verb.size()] != '\'')) {
+      if (starts_with_word(rest, verb) &&
+          (rest.size() == verb.size() || rest[verb.size()] != '\'')) {
         return rest.substr(verb.size());
       }
     }
-    if (starts_with_word(text.substr(i), "not") || starts_with_word(text.substr(i), "isn")) return std::nullopt;
+    if (starts_with_word(text.substr(i), "not") || starts_with_word(text.substr(i), "isn"))
+      return std::nullopt;
   }
   return std::nullopt;
 }
@@ -246,7 +259,8 @@ std::string_view without_explanation(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (!is_space(text[i])) continue;
     const std::string_view rest = text.substr(i + 1);
-    for (const std::string_view word : {"because", "since", "which", "where", "as", "so", "making", "meaning"}) {
+    for (const std::string_view word :
+         {"because", "since", "which", "where", "as", "so", "making", "meaning"}) {
       if (starts_with_word(rest, word)) return trimmed(text.substr(0, i));
     }
   }
@@ -257,7 +271,9 @@ std::optional<std::string> stated_answer(std::string_view rest) {
   rest = without_markup(rest);
   for (bool again = true; again;) {
     again = false;
-    for (const std::string_view filler : {"therefore", "thus", "then", "simply", "just", "clearly", "indeed", "equal to", "given by", "also", "the", "option", "choice"}) {
+    for (const std::string_view filler :
+         {"therefore", "thus", "then", "simply", "just", "clearly", "indeed", "equal to",
+          "given by", "also", "the", "option", "choice"}) {
       if (!starts_with_word(rest, filler)) continue;
       rest = without_markup(rest.substr(filler.size()));
       again = true;
@@ -266,19 +282,25 @@ std::optional<std::string> stated_answer(std::string_view rest) {
   const bool display = starts_with(rest, "\\[") || starts_with(rest, "$$");
   const std::string_view mark = starts_with(rest, "$$") ? "$$" : "\\]";
   const std::size_t close = display ? rest.find(mark, 2) : std::string_view::npos;
-  std::string_view answer = close != std::string_view::npos ? rest.substr(2, close - 2)
-                                                            : without_explanation(rest.substr(0, end_of_sentence(rest)));
+  std::string_view answer = close != std::string_view::npos
+                                ? rest.substr(2, close - 2)
+                                : without_explanation(rest.substr(0, end_of_sentence(rest)));
   answer = trimmed(answer);
-  while (!answer.empty() && (answer.back() == '*' || answer.back() == '"' || answer.back() == '.' || answer.back() == ',' ||
-                             answer.back() == '!' || answer.back() == '_')) {
+  while (!answer.empty() &&
+         (answer.back() == '*' || answer.back() == '"' || answer.back() == '.' ||
+          answer.back() == ',' || answer.back() == '!' || answer.back() == '_')) {
     // A factorial stays: only an exclamation behind a word or a formula's end is one.
-    if (answer.back() == '!' && answer.size() > 1 && (is_digit(answer[answer.size() - 2]) || answer[answer.size() - 2] == ')')) break;
+    if (answer.back() == '!' && answer.size() > 1 &&
+        (is_digit(answer[answer.size() - 2]) || answer[answer.size() - 2] == ')'))
+      break;
     answer = trimmed(answer.substr(0, answer.size() - 1));
   }
   // "Final answer: the largest n is 34"
   const std::size_t verb = std::max(answer.rfind(" is ") + 1, answer.rfind(" are ") + 1);
-  if (verb != 0 && answer.find("not") == std::string_view::npos) answer = trimmed(answer.substr(answer.find(' ', verb) + 1));
-  for (const std::string_view denial : {"not", "never", "unknown", "unclear", "wrong", "incorrect"}) {
+  if (verb != 0 && answer.find("not") == std::string_view::npos)
+    answer = trimmed(answer.substr(answer.find(' ', verb) + 1));
+  for (const std::string_view denial :
+       {"not", "never", "unknown", "unclear", "wrong", "incorrect"}) {
     if (starts_with_word(answer, denial)) return std::nullopt;
   }
   if (answer.empty()) return std::nullopt;
@@ -297,6 +319,34 @@ std::optional<std::string> phrased_answer(std::string_view text) {
   return std::nullopt;
 }
 
+// "Therefore, the probability is 2/3.": what the last sentence concludes, if it says that it does.
+std::optional<std::string> concluded_answer(std::string_view text) {
+  text = trimmed(text.substr(0, text.find("<|")));
+  text = text.substr(text.size() > kMaxSentence ? text.size() - kMaxSentence : 0);
+  std::size_t begin = 0;
+  for (std::size_t end = end_of_sentence(text); end + 1 < text.size();) {
+    const std::string_view rest = trimmed(text.substr(end + 1));
+    if (rest.empty() || starts_with(rest, "i hope")) break;
+    begin = static_cast<std::size_t>(rest.data() - text.data());
+    end = begin + end_of_sentence(rest);
+  }
+  std::string_view sentence = text.substr(begin);
+  bool concludes = false;
+  for (const std::string_view word : {"therefore", "thus", "hence", "so", "consequently"}) {
+    for (std::size_t at = 0; at < sentence.size(); ++at) {
+      const bool word_begins = at == 0 || !is_letter(sentence[at - 1]);
+      if (word_begins && starts_with_word(sentence.substr(at), word)) {
+        concludes = true;
+        break;
+      }
+    }
+  }
+  const std::size_t verb = std::max(sentence.rfind(" is ") + 1, sentence.rfind(" are ") + 1);
+  if (!concludes || verb == 0 || sentence.find("not") != std::string_view::npos)
+    return std::nullopt;
+  return stated_answer(sentence.substr(sentence.find(' ', verb) + 1));
+}
+
 bool mentions_answer(std::string_view text) {
   for (std::size_t at = 0; at + 6 <= text.size(); ++at) {
     if (starts_with(text.substr(at), "answer")) return true;
@@ -309,8 +359,10 @@ bool mentions_answer(std::string_view text) {
 std::optional<std::string> final_answer(std::string_view response) {
   if (const auto box = last_box(response, response.size())) return boxed_answer(response, *box);
   if (auto answer = phrased_answer(response)) return answer;
+  if (auto answer = concluded_answer(response)) return answer;
   const std::string_view line = trimmed(response);
-  if (line.empty() || line.size() > kMaxLine || line.find('\n') != std::string_view::npos) return std::nullopt;
+  if (line.empty() || line.size() > kMaxLine || line.find('\n') != std::string_view::npos)
+    return std::nullopt;
   if (mentions_answer(line)) return std::nullopt;
   return std::string(line);
 }

@@ -12,7 +12,8 @@
 namespace urpo::answers {
 
 Judgement judge(std::string_view response, const std::vector<std::string>& golds) {
-  if (golds.empty()) throw std::invalid_argument("no gold answer to compare with: give at least one");
+  if (golds.empty())
+    throw std::invalid_argument("no gold answer to compare with: give at least one");
   std::vector<std::string> accepted;
   for (const std::string& gold : golds) {
     accepted.push_back(gold_answer(gold));
@@ -35,7 +36,8 @@ Judgement judge(std::string_view response, const std::vector<std::string>& golds
 }
 
 std::vector<Judgement> judge_all(const std::vector<std::string>& responses,
-                                 const std::vector<std::vector<std::string>>& golds, std::size_t threads) {
+                                 const std::vector<std::vector<std::string>>& golds,
+                                 std::size_t threads) {
   std::vector<Judgement> judgements(responses.size());
   std::vector<std::exception_ptr> failures(responses.size());
   std::atomic<std::size_t> next{0};

@@ -12,7 +12,7 @@
 namespace urpo::answers {
 
 struct Judgement {
-  std::optional<std::string> answer;   // none: the response has no final answer, and is wrong
+  std::optional<std::string> answer;  // none: the response has no final answer, and is wrong
   Verdict verdict = Verdict::kNo;
   std::vector<std::string> undecided;  // the golds that need another judge, where `verdict` says so
 };
@@ -23,6 +23,7 @@ Judgement judge(std::string_view response, const std::vector<std::string>& golds
 
 // Of each response against its own golds, on `threads` threads.
 std::vector<Judgement> judge_all(const std::vector<std::string>& responses,
-                                 const std::vector<std::vector<std::string>>& golds, std::size_t threads);
+                                 const std::vector<std::vector<std::string>>& golds,
+                                 std::size_t threads);
 
 }  // namespace urpo::answers

@@ -142,7 +142,8 @@ class Parser {
   NodePtr leading_name() {
     std::size_t count = 0;
     std::string name;
-    while (peek(count).type == Token::Type::kWord || (peek(count).type == Token::Type::kLetter && peek(count).in_text)) {
+    while (peek(count).type == Token::Type::kWord ||
+           (peek(count).type == Token::Type::kLetter && peek(count).in_text)) {
       name += (name.empty() ? "" : " ") + peek(count).text;
       ++count;
     }
@@ -194,7 +195,8 @@ class Parser {
       value = value->args.front();
       quantity.unit = *find_unit("degree");
     }
-    if (currency || take_command("currency")) multiply_unit(quantity.unit, *find_unit(currency_), 1);
+    if (currency || take_command("currency"))
+      multiply_unit(quantity.unit, *find_unit(currency_), 1);
     if (starts_unit() && read_units(quantity)) value = make_node(Kind::kPercent, {value});
     if (quantity.unit.dimensions.empty() && quantity.text.empty()) return value;
     quantity.args = {value};
@@ -215,7 +217,8 @@ class Parser {
 
   bool starts_unit() const {
     const Token& token = peek();
-    return (token.type == Token::Type::kWord && token.text != "and" && token.text != "or") || is_unit_letter(token);
+    return (token.type == Token::Type::kWord && token.text != "and" && token.text != "or") ||
+           is_unit_letter(token);
   }
 
   static void multiply_unit(Unit& unit, const Unit& by, int power) {
@@ -231,7 +234,8 @@ class Parser {
     if (!take('^')) return 1;
     const bool braced = take('{');
     const Token& token = next();
-    if (token.type != Token::Type::kNumber || !token.value.is_integer() || !(token.value < Rational(10))) {
+    if (token.type != Token::Type::kNumber || !token.value.is_integer() ||
+        !(token.value < Rational(10))) {
       throw Unsupported("a unit to an unknown power");
     }
     if (braced) expect('}');
@@ -241,10 +245,15 @@ class Parser {
   // Reads units and nouns behind a value; true if they say percent.
   bool read_units(Node& quantity) {
     static const std::unordered_set<std::string> refused = {
-        "not", "no", "if", "when", "where", "for", "maybe", "about", "approximately", "only", "but", "is",
-        "are", "with", "either", "unless", "except", "wrong", "incorrect", "then", "perhaps", "possibly",
-        "would", "could", "might", "plus", "minus", "times", "divided", "more", "less", "than", "least",
-        "most", "half", "hundred", "thousand", "million", "billion", "trillion", "dozen", "any", "all", "every"};
+        "not",     "no",       "if",      "when",          "where",
+        "for",     "maybe",    "about",   "approximately", "only",
+        "but",     "is",       "are",     "with",          "either",
+        "unless",  "except",   "wrong",   "incorrect",     "then",
+        "perhaps", "possibly", "would",   "could",         "might",
+        "plus",    "minus",    "times",   "divided",       "more",
+        "less",    "than",     "least",   "most",          "half",
+        "hundred", "thousand", "million", "billion",       "trillion",
+        "dozen",   "any",      "all",     "every"};
     bool percent = false;
     int sign = 1;
     int power = 1;
@@ -270,10 +279,12 @@ class Parser {
           unit_power();
           power = 1;
         }
-      } else if (words > 0 && peek().is('/') && (peek(1).type == Token::Type::kWord || is_unit_letter(peek(1)))) {
+      } else if (words > 0 && peek().is('/') &&
+                 (peek(1).type == Token::Type::kWord || is_unit_letter(peek(1)))) {
         next();
         sign = -1;
-      } else if (words > 0 && peek().is('*') && (peek(1).type == Token::Type::kWord || is_unit_letter(peek(1)))) {
+      } else if (words > 0 && peek().is('*') &&
+                 (peek(1).type == Token::Type::kWord || is_unit_letter(peek(1)))) {
         next();
       } else if (words > 0 && peek().is('.')) {
         next();
@@ -339,14 +350,16 @@ class Parser {
 
   static bool is_factor_command(const std::string& name) {
     static const std::unordered_set<std::string> names = {
-        "frac", "sqrt", "plain sqrt", "pi", "infty", "binom", "lfloor", "lceil", "angle", "triangle",
-        "overline", "vec", "hat", "bar", "overrightarrow", "widehat", "imath"};
+        "frac",   "sqrt",  "plain sqrt",     "pi",       "infty",    "binom",
+        "lfloor", "lceil", "angle",          "triangle", "overline", "vec",
+        "hat",    "bar",   "overrightarrow", "widehat",  "imath"};
     return names.count(name) != 0 || is_function(name) || name.compare(0, 6, "begin ") == 0;
   }
 
   static bool is_function(const std::string& name) {
-    static const std::unordered_set<std::string> names = {"sin", "cos", "tan", "cot", "sec", "csc", "arcsin",
-                                                          "arccos", "arctan", "log", "ln", "exp", "sinh", "cosh", "tanh"};
+    static const std::unordered_set<std::string> names = {
+        "sin",    "cos", "tan", "cot", "sec",  "csc",  "arcsin", "arccos",
+        "arctan", "log", "ln",  "exp", "sinh", "cosh", "tanh"};
     return names.count(name) != 0;
   }
 
@@ -374,7 +387,8 @@ class Parser {
 
   // "2^{25} 26!": a number is a factor where it cannot continue another one.
   bool follows_group() const {
-    return peek().type == Token::Type::kNumber && peek().spaced && (tokens_[at_ - 1].is('}') || tokens_[at_ - 1].is(')'));
+    return peek().type == Token::Type::kNumber && peek().spaced &&
+           (tokens_[at_ - 1].is('}') || tokens_[at_ - 1].is(')'));
   }
 
   NodePtr signed_factor() {
@@ -397,7 +411,9 @@ class Parser {
   NodePtr mixed_number() {
     const auto literal = [&](std::size_t ahead) -> const Token* {
       const Token& token = peek(ahead);
-      return token.type == Token::Type::kNumber && token.decimals < 0 && token.value.is_integer() ? &token : nullptr;
+      return token.type == Token::Type::kNumber && token.decimals < 0 && token.value.is_integer()
+                 ? &token
+                 : nullptr;
     };
     const Token& whole = peek();
     const Token* top = nullptr;
@@ -405,7 +421,8 @@ class Parser {
     std::size_t length = 0;
     Rational part;
     if (peek(1).is_command("frac")) {
-      if (peek(2).is('{') && literal(3) && peek(4).is('}') && peek(5).is('{') && literal(6) && peek(7).is('}')) {
+      if (peek(2).is('{') && literal(3) && peek(4).is('}') && peek(5).is('{') && literal(6) &&
+          peek(7).is('}')) {
         top = literal(3);
         bottom = literal(6);
         length = 8;
@@ -424,7 +441,8 @@ class Parser {
     if (length == 0) return nullptr;
     if (top != nullptr) {
       // 2\frac{3}{2} is a product to some and a misprint to others.
-      if (!(top->value < bottom->value)) throw Unsupported("a mixed number with an improper fraction");
+      if (!(top->value < bottom->value))
+        throw Unsupported("a mixed number with an improper fraction");
       part = top->value / bottom->value;
     }
     Node node{};
@@ -460,7 +478,8 @@ class Parser {
 
   bool take_degree_exponent() {
     if (take_command("circ") || take_command("degree")) return true;
-    if (peek().is('{') && (peek(1).is_command("circ") || peek(1).is_command("degree")) && peek(2).is('}')) {
+    if (peek().is('{') && (peek(1).is_command("circ") || peek(1).is_command("degree")) &&
+        peek(2).is('}')) {
       at_ += 3;
       return true;
     }
@@ -491,7 +510,8 @@ class Parser {
     next();
     const bool braced = take('{');
     const Token& base = next();
-    if (base.type != Token::Type::kNumber || !base.value.is_integer()) throw Unsupported("a base that is no number");
+    if (base.type != Token::Type::kNumber || !base.value.is_integer())
+      throw Unsupported("a base that is no number");
     node.value = base.value;
     if (braced) expect('}');
     return std::make_shared<const Node>(std::move(node));
@@ -616,11 +636,12 @@ class Parser {
     if (name == "langle") return angle_brackets();
     if (name == "lfloor" || name == "lceil") {
       NodePtr value = sum();
-      if (!take_command(name == "lfloor" ? "rfloor" : "rceil")) throw Unsupported("an open floor or ceiling");
+      if (!take_command(name == "lfloor" ? "rfloor" : "rceil"))
+        throw Unsupported("an open floor or ceiling");
       return make_node(name == "lfloor" ? Kind::kFloor : Kind::kCeiling, {value});
     }
-    if (name == "angle" || name == "triangle" || name == "overline" || name == "vec" || name == "hat" ||
-        name == "bar" || name == "overrightarrow" || name == "widehat") {
+    if (name == "angle" || name == "triangle" || name == "overline" || name == "vec" ||
+        name == "hat" || name == "bar" || name == "overrightarrow" || name == "widehat") {
       return decorated(name);
     }
     if (is_function(name)) return function(name);
@@ -668,7 +689,8 @@ class Parser {
 
   NodePtr angle_brackets() {
     NodePtr content = list();
-    if (!take_command("rangle") || content->kind != Kind::kList) throw Unsupported("an open angle bracket");
+    if (!take_command("rangle") || content->kind != Kind::kList)
+      throw Unsupported("an open angle bracket");
     return make_node(Kind::kBracketed, content->args, "()");
   }
 
@@ -694,8 +716,10 @@ class Parser {
       value = function_argument();
     }
     std::string function = name;
-    if (power && power->kind == Kind::kNegate && power->args[0]->kind == Kind::kNumber && power->args[0]->value.is_one()) {
-      if (name != "sin" && name != "cos" && name != "tan") throw Unsupported("an inverse that may be a power");
+    if (power && power->kind == Kind::kNegate && power->args[0]->kind == Kind::kNumber &&
+        power->args[0]->value.is_one()) {
+      if (name != "sin" && name != "cos" && name != "tan")
+        throw Unsupported("an inverse that may be a power");
       function = "arc" + name;
       power = nullptr;
     }

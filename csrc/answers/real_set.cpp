@@ -32,11 +32,16 @@ const Node* infinity(const Node& node) {
 
 Relation mirrored(Relation relation) {
   switch (relation) {
-    case Relation::kLess: return Relation::kGreater;
-    case Relation::kLessEqual: return Relation::kGreaterEqual;
-    case Relation::kGreater: return Relation::kLess;
-    case Relation::kGreaterEqual: return Relation::kLessEqual;
-    default: return relation;
+    case Relation::kLess:
+      return Relation::kGreater;
+    case Relation::kLessEqual:
+      return Relation::kGreaterEqual;
+    case Relation::kGreater:
+      return Relation::kLess;
+    case Relation::kGreaterEqual:
+      return Relation::kLessEqual;
+    default:
+      return relation;
   }
 }
 
@@ -70,12 +75,14 @@ class SetReader {
       }
       case Kind::kUnion: {
         Pieces pieces = read(node->args[0]);
-        for (std::size_t i = 1; i < node->args.size(); ++i) pieces = united(pieces, read(node->args[i]));
+        for (std::size_t i = 1; i < node->args.size(); ++i)
+          pieces = united(pieces, read(node->args[i]));
         return pieces;
       }
       case Kind::kIntersection: {
         Pieces pieces = read(node->args[0]);
-        for (std::size_t i = 1; i < node->args.size(); ++i) pieces = intersected(pieces, read(node->args[i]));
+        for (std::size_t i = 1; i < node->args.size(); ++i)
+          pieces = intersected(pieces, read(node->args[i]));
         return pieces;
       }
       case Kind::kDifference:
@@ -92,7 +99,8 @@ class SetReader {
   Verdict compare(const Pieces& a, const Pieces& b) {
     if (a.size() != b.size()) return Verdict::kNo;
     for (std::size_t i = 0; i < a.size(); ++i) {
-      if (a[i].low.closed != b[i].low.closed || a[i].high.closed != b[i].high.closed) return Verdict::kNo;
+      if (a[i].low.closed != b[i].low.closed || a[i].high.closed != b[i].high.closed)
+        return Verdict::kNo;
       if (order(a[i].low, b[i].low) != 0 || order(a[i].high, b[i].high) != 0) return Verdict::kNo;
     }
     return Verdict::kYes;
@@ -125,15 +133,18 @@ class SetReader {
 
   Pieces interval(const Node& node) {
     if (node.args.size() != 2) throw Unsupported("an interval of more than two ends");
-    Piece piece{end_at(node.args[0], node.text[0] == '['), end_at(node.args[1], node.text[1] == ']')};
+    Piece piece{end_at(node.args[0], node.text[0] == '['),
+                end_at(node.args[1], node.text[1] == ']')};
     const int ends = order(piece.low, piece.high);
-    if (ends > 0 || (ends == 0 && !(piece.low.closed && piece.high.closed))) throw Unsupported("an empty interval");
+    if (ends > 0 || (ends == 0 && !(piece.low.closed && piece.high.closed)))
+      throw Unsupported("an empty interval");
     return {piece};
   }
 
   // -1, 0, 1; equal only if exactly so.
   int order(const End& a, const End& b) {
-    if (a.infinite != 0 || b.infinite != 0) return a.infinite < b.infinite ? -1 : a.infinite > b.infinite ? 1 : 0;
+    if (a.infinite != 0 || b.infinite != 0)
+      return a.infinite < b.infinite ? -1 : a.infinite > b.infinite ? 1 : 0;
     if (const int sign = (a.place - b.place).sign(); sign != 0) return sign;
     Forms forms(budget_);
     if (!forms.difference(forms.of(*a.value), forms.of(*b.value)).empty()) {
@@ -151,7 +162,8 @@ class SetReader {
   Pieces united(Pieces pieces, const Pieces& more) {
     pieces.insert(pieces.end(), more.begin(), more.end());
     if (pieces.size() > kMaxPieces) throw LimitExceeded("a union of too many pieces");
-    std::sort(pieces.begin(), pieces.end(), [&](const Piece& a, const Piece& b) { return low_before(a.low, b.low); });
+    std::sort(pieces.begin(), pieces.end(),
+              [&](const Piece& a, const Piece& b) { return low_before(a.low, b.low); });
     Pieces merged;
     for (const Piece& piece : pieces) {
       if (!merged.empty()) {
@@ -194,46 +206,61 @@ class SetReader {
   // The numbers on one side of `bound`.
   Pieces half_line(Relation relation, const NodePtr& bound) {
     switch (relation) {
-      case Relation::kLess: return {{infinite(-1), end_at(bound, false)}};
-      case Relation::kLessEqual: return {{infinite(-1), end_at(bound, true)}};
-      case Relation::kGreater: return {{end_at(bound, false), infinite(1)}};
-      case Relation::kGreaterEqual: return {{end_at(bound, true), infinite(1)}};
-      case Relation::kNotEqual: return complement(point(bound));
-      case Relation::kEqual: return point(bound);
-      default: throw Unsupported("a relation that is no inequality");
+      case Relation::kLess:
+        return {{infinite(-1), end_at(bound, false)}};
+      case Relation::kLessEqual:
+        return {{infinite(-1), end_at(bound, true)}};
+      case Relation::kGreater:
+        return {{end_at(bound, false), infinite(1)}};
+      case Relation::kGreaterEqual:
+        return {{end_at(bound, true), infinite(1)}};
+      case Relation::kNotEqual:
+        return complement(point(bound));
+      case Relation::kEqual:
+        return point(bound);
+      default:
+        throw Unsupported("a relation that is no inequality");
     }
   }
 
   Pieces relation(const NodePtr& node) {
-    if (node->relations.size() == 1 && node->relations[0] == Relation::kElement) return read(node->args[1]);
+    if (node->relations.size() == 1 && node->relations[0] == Relation::kElement)
+      return read(node->args[1]);
     Pieces pieces = {{infinite(-1), infinite(1)}};
     std::string subject;
     for (std::size_t i = 0; i < node->relations.size(); ++i) {
       if (node->args[i]->kind == Kind::kNegate && infinity(*node->args[i]) != nullptr) continue;
       if (infinity(*node->args[i + 1]) != nullptr) continue;
-      pieces = intersected(pieces, comparison(node->args[i], node->relations[i], node->args[i + 1], subject));
+      pieces = intersected(
+          pieces, comparison(node->args[i], node->relations[i], node->args[i + 1], subject));
     }
     return pieces;
   }
 
   // left R right, linear in one symbol.
-  Pieces comparison(const NodePtr& left, Relation relation, const NodePtr& right, std::string& subject) {
-    const NodePtr difference = rewritten(make_node(Kind::kAdd, {left, make_node(Kind::kNegate, {right})}), nullptr);
+  Pieces comparison(const NodePtr& left, Relation relation, const NodePtr& right,
+                    std::string& subject) {
+    const NodePtr difference =
+        rewritten(make_node(Kind::kAdd, {left, make_node(Kind::kNegate, {right})}), nullptr);
     std::map<std::string, Rational> symbols;
     collect_symbols(*difference, symbols);
     if (symbols.size() != 1) throw Unsupported("an inequality in no or several variables");
     const std::string& symbol = symbols.begin()->first;
-    if (!subject.empty() && subject != symbol) throw Unsupported("inequalities in several variables");
+    if (!subject.empty() && subject != symbol)
+      throw Unsupported("inequalities in several variables");
     subject = symbol;
     Forms forms(budget_);
     const NodePtr intercept = rewritten(difference, &symbol);
-    const Form slope_form = forms.of(*make_node(Kind::kAdd, {difference, make_node(Kind::kNegate, {intercept})}));
+    const Form slope_form =
+        forms.of(*make_node(Kind::kAdd, {difference, make_node(Kind::kNegate, {intercept})}));
     const Form variable = forms.of(*make_node(Kind::kSymbol, {}, symbol));
     Rational slope;
-    if (slope_form.denominator != variable.denominator || !forms.proportional(slope_form.numerator, variable.numerator, slope)) {
+    if (slope_form.denominator != variable.denominator ||
+        !forms.proportional(slope_form.numerator, variable.numerator, slope)) {
       throw Unsupported("an inequality that is not linear");
     }
-    const NodePtr bound = make_node(Kind::kDivide, {make_node(Kind::kNegate, {intercept}), make_number(slope)});
+    const NodePtr bound =
+        make_node(Kind::kDivide, {make_node(Kind::kNegate, {intercept}), make_number(slope)});
     return half_line(slope.negative() ? mirrored(relation) : relation, bound);
   }
 
@@ -255,8 +282,10 @@ class SetReader {
 }  // namespace
 
 bool is_inequality(const Node& node) {
-  return node.kind == Kind::kRelation && std::all_of(node.relations.begin(), node.relations.end(), [](Relation relation) {
-           return relation != Relation::kEqual && relation != Relation::kApproximate && relation != Relation::kElement;
+  return node.kind == Kind::kRelation &&
+         std::all_of(node.relations.begin(), node.relations.end(), [](Relation relation) {
+           return relation != Relation::kEqual && relation != Relation::kApproximate &&
+                  relation != Relation::kElement;
          });
 }
 
@@ -269,10 +298,12 @@ bool is_surely_set(const Node& node) {
     case Kind::kEmptySet:
       return true;
     case Kind::kBracketed:
-      return node.args.size() == 2 && (node.text == "[)" || node.text == "(]" || infinity(*node.args[0]) != nullptr ||
-                                       infinity(*node.args[1]) != nullptr);
+      return node.args.size() == 2 &&
+             (node.text == "[)" || node.text == "(]" || infinity(*node.args[0]) != nullptr ||
+              infinity(*node.args[1]) != nullptr);
     case Kind::kList:
-      return std::all_of(node.args.begin(), node.args.end(), [](const NodePtr& arg) { return is_inequality(*arg); });
+      return std::all_of(node.args.begin(), node.args.end(),
+                         [](const NodePtr& arg) { return is_inequality(*arg); });
     default:
       return is_inequality(node);
   }

@@ -16,7 +16,9 @@ constexpr std::size_t kMaxLiteralBits = 700;
 constexpr std::size_t kNumericBits = 200;
 constexpr std::size_t kSamples = 10;
 
-const Node& stripped_sign(const Node& node) { return node.kind == Kind::kNegate ? *node.args[0] : node; }
+const Node& stripped_sign(const Node& node) {
+  return node.kind == Kind::kNegate ? *node.args[0] : node;
+}
 
 // The literal of a plain decimal, null for anything else.
 const Node* decimal_literal(const Node& node) {
@@ -47,7 +49,8 @@ Verdict compare_rounded(const Node& decimal, const Node& exact) {
 // A lower bound of the binary logarithm of a tower of integers above 1, 0 for anything else.
 double tower_bits(const Node& node) {
   if (node.kind == Kind::kNumber && Rational(1) < node.value) {
-    return static_cast<double>(node.value.numerator().bits()) - static_cast<double>(node.value.denominator().bits());
+    return static_cast<double>(node.value.numerator().bits()) -
+           static_cast<double>(node.value.denominator().bits());
   }
   if (node.kind != Kind::kPower) return 0;
   const double base = tower_bits(*node.args[0]);
@@ -80,13 +83,15 @@ class FormulaComparison {
     } catch (const LimitExceeded&) {
       // 9^{9^9} is too large to write down, and so for any number that is written down.
       const Rational* value = Forms::as_rational(gold);
-      if (value != nullptr && tower_bits(answer_) > static_cast<double>(value->bits())) return Verdict::kNo;
+      if (value != nullptr && tower_bits(answer_) > static_cast<double>(value->bits()))
+        return Verdict::kNo;
       throw;
     }
     const Polynomial difference = forms.difference(answer, gold);
     if (difference.empty()) {
       const Rational* value = Forms::as_rational(gold);
-      if (value != nullptr && is_plain_number(gold_) && is_restatement(answer_, *value)) return Verdict::kNo;
+      if (value != nullptr && is_plain_number(gold_) && is_restatement(answer_, *value))
+        return Verdict::kNo;
       return Verdict::kYes;
     }
     if (forms.surely_not_zero(difference)) return Verdict::kNo;
@@ -97,7 +102,8 @@ class FormulaComparison {
     Point point;
     collect_symbols(answer_, point.values);
     collect_symbols(gold_, point.values);
-    if (contains(answer_, Kind::kApply) || contains(gold_, Kind::kApply)) return Verdict::kUndecided;
+    if (contains(answer_, Kind::kApply) || contains(gold_, Kind::kApply))
+      return Verdict::kUndecided;
     return point.values.empty() ? numeric_constant() : sampled(std::move(point));
   }
 
@@ -126,7 +132,8 @@ class FormulaComparison {
       std::int64_t index = 0;
       for (auto& [name, value] : point.values) {
         const auto step = static_cast<std::int64_t>(sample);
-        value = Rational(BigInt(53 + 17 * index + 29 * step + 7 * index * step), BigInt(41 + 13 * step + 5 * index));
+        value = Rational(BigInt(53 + 17 * index + 29 * step + 7 * index * step),
+                         BigInt(41 + 13 * step + 5 * index));
         if (negative && (index + step) % 2 == 0) value = -value;
         ++index;
       }
@@ -139,8 +146,9 @@ class FormulaComparison {
         if (!negative) return Verdict::kUndecided;
       }
     }
-    return agreed >= kSamples / 2 && literal_bits(answer_) + literal_bits(gold_) < kMaxLiteralBits ? Verdict::kYes
-                                                                                                : Verdict::kUndecided;
+    return agreed >= kSamples / 2 && literal_bits(answer_) + literal_bits(gold_) < kMaxLiteralBits
+               ? Verdict::kYes
+               : Verdict::kUndecided;
   }
 
   // "0.333333" for 1/3; two decimals are compared as they are.
@@ -149,8 +157,9 @@ class FormulaComparison {
     const bool gold_decimal = decimal_literal(gold_) != nullptr;
     const Node& other = stripped_sign(answer_decimal ? gold_ : answer_);
     if (answer_decimal == gold_decimal || other.kind == Kind::kNumber) return Verdict::kNo;
-    if (gold_decimal && other.kind != Kind::kDivide && !contains(other, Kind::kRoot) && !contains(other, Kind::kPi) &&
-        !contains(other, Kind::kEuler) && !contains(other, Kind::kFunction) && !contains(other, Kind::kPower)) {
+    if (gold_decimal && other.kind != Kind::kDivide && !contains(other, Kind::kRoot) &&
+        !contains(other, Kind::kPi) && !contains(other, Kind::kEuler) &&
+        !contains(other, Kind::kFunction) && !contains(other, Kind::kPower)) {
       return Verdict::kNo;
     }
     try {
@@ -184,7 +193,8 @@ std::string singular(const std::string& nouns) {
     const bool word_end = i + 1 == nouns.size() || nouns[i + 1] == ' ';
     if (!(word_end && nouns[i] == 's')) out += nouns[i];
   }
-  std::transform(out.begin(), out.end(), out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   return out;
 }
 
@@ -198,25 +208,30 @@ Verdict compare_quantities(const Node& answer, const Node& gold, Budget& budget)
   if (answer_known && gold_known) {
     if (answer.unit.dimensions != gold.unit.dimensions) return Verdict::kNo;
     if (answer.unit.factor == gold.unit.factor) return compare_values(x, y, budget);
-    const NodePtr scaled = make_node(Kind::kMultiply, {answer.args[0], make_number(answer.unit.factor / gold.unit.factor)});
+    const NodePtr scaled = make_node(
+        Kind::kMultiply, {answer.args[0], make_number(answer.unit.factor / gold.unit.factor)});
     // The product is ours, so it restates nothing.
     if (is_plain_number(x) && is_plain_number(y)) {
       Forms forms(budget);
-      return forms.difference(forms.of(*scaled), forms.of(y)).empty() ? Verdict::kYes : Verdict::kNo;
+      return forms.difference(forms.of(*scaled), forms.of(y)).empty() ? Verdict::kYes
+                                                                      : Verdict::kNo;
     }
     return compare_values(*scaled, y, budget);
   }
   const Verdict values = compare_values(x, y, budget);
-  const bool same_nouns = answer.text.empty() || gold.text.empty() || singular(answer.text) == singular(gold.text);
+  const bool same_nouns =
+      answer.text.empty() || gold.text.empty() || singular(answer.text) == singular(gold.text);
   return same_nouns ? values : both(values, Verdict::kUndecided);
 }
 
 // A percentage is the share it stands for, or the number that stands before the sign; a fraction of
 // one percent is not also that fraction.
-Verdict compare_percentage(const Node& percent, const Node& other, bool answer_is_percent, Budget& budget) {
+Verdict compare_percentage(const Node& percent, const Node& other, bool answer_is_percent,
+                           Budget& budget) {
   const NodePtr number = percent.args[0];
   const auto compare_with = [&](const Node& value) {
-    return answer_is_percent ? compare_values(value, other, budget) : compare_values(other, value, budget);
+    return answer_is_percent ? compare_values(value, other, budget)
+                             : compare_values(other, value, budget);
   };
   Forms forms(budget);
   const Form form = forms.of(*number);
@@ -262,18 +277,23 @@ Verdict compare_values(const Node& answer, const Node& gold, Budget& budget) {
   if (answer_percent && gold_percent) return compare_values(*answer.args[0], *gold.args[0], budget);
   if (answer_percent) return compare_percentage(answer, gold, true, budget);
   if (gold_percent) return compare_percentage(gold, answer, false, budget);
-  if (answer.kind == Kind::kRatio && gold.kind == Kind::kRatio) return compare_ratios(answer, gold, budget);
+  if (answer.kind == Kind::kRatio && gold.kind == Kind::kRatio)
+    return compare_ratios(answer, gold, budget);
   if (answer.kind == Kind::kRatio || gold.kind == Kind::kRatio) {
     const Node& ratio = answer.kind == Kind::kRatio ? answer : gold;
     if (ratio.args.size() != 2) return Verdict::kNo;
     const NodePtr quotient = make_node(Kind::kDivide, ratio.args);
-    return answer.kind == Kind::kRatio ? compare_values(*quotient, gold, budget) : compare_values(answer, *quotient, budget);
+    return answer.kind == Kind::kRatio ? compare_values(*quotient, gold, budget)
+                                       : compare_values(answer, *quotient, budget);
   }
   if (answer.kind == Kind::kInfinity || gold.kind == Kind::kInfinity) {
     return answer.kind == gold.kind ? Verdict::kYes : Verdict::kNo;
   }
-  if (stripped_sign(answer).kind == Kind::kInfinity || stripped_sign(gold).kind == Kind::kInfinity) {
-    return answer.kind == gold.kind && stripped_sign(answer).kind == stripped_sign(gold).kind ? Verdict::kYes : Verdict::kNo;
+  if (stripped_sign(answer).kind == Kind::kInfinity ||
+      stripped_sign(gold).kind == Kind::kInfinity) {
+    return answer.kind == gold.kind && stripped_sign(answer).kind == stripped_sign(gold).kind
+               ? Verdict::kYes
+               : Verdict::kNo;
   }
   return compare_formulas(answer, gold, budget);
 }
@@ -287,7 +307,8 @@ Verdict compare_based(const Node& answer, const Node& gold) {
   const Node& other = answer.kind == Kind::kBased ? gold : answer;
   const bool integer = other.kind == Kind::kNumber && other.decimals < 0;
   if (!integer || other.value != Rational(BigInt::from_decimal(based.text))) return Verdict::kNo;
-  return gold.kind == Kind::kBased || answer.value == Rational(10) ? Verdict::kYes : Verdict::kUndecided;
+  return gold.kind == Kind::kBased || answer.value == Rational(10) ? Verdict::kYes
+                                                                   : Verdict::kUndecided;
 }
 
 // Restatements ------------------------------------------------------------------------------------
@@ -296,7 +317,8 @@ bool is_number(const Node& node) { return node.kind == Kind::kNumber || node.kin
 
 std::size_t operations(const Node& node) {
   // The angle of \cos\frac{\pi}{3} and of e^{i\pi} is written no other way.
-  const bool angle = node.kind == Kind::kFunction || (node.kind == Kind::kPower && node.args[0]->kind == Kind::kEuler);
+  const bool angle = node.kind == Kind::kFunction ||
+                     (node.kind == Kind::kPower && node.args[0]->kind == Kind::kEuler);
   if (angle && contains(node, Kind::kPi)) return 0;
   std::size_t count = 0;
   if (node.kind == Kind::kAdd || node.kind == Kind::kMultiply) count = node.args.size() - 1;
@@ -349,7 +371,8 @@ std::size_t written_length(const Node& node) {
 bool is_plain_number(const Node& node) {
   const Node& value = stripped_sign(node);
   if (is_number(value)) return true;
-  return value.kind == Kind::kDivide && is_number(stripped_sign(*value.args[0])) && is_number(*value.args[1]);
+  return value.kind == Kind::kDivide && is_number(stripped_sign(*value.args[0])) &&
+         is_number(*value.args[1]);
 }
 
 bool is_restatement(const Node& answer, const Rational& value) {
@@ -362,7 +385,8 @@ bool is_restatement(const Node& answer, const Rational& value) {
 
 Verdict compare_scalars(const Node& answer, const Node& gold, Budget& budget) {
   if (answer.kind == Kind::kBased || gold.kind == Kind::kBased) return compare_based(answer, gold);
-  if (answer.kind == Kind::kQuantity && gold.kind == Kind::kQuantity) return compare_quantities(answer, gold, budget);
+  if (answer.kind == Kind::kQuantity && gold.kind == Kind::kQuantity)
+    return compare_quantities(answer, gold, budget);
   const Node& x = answer.kind == Kind::kQuantity ? *answer.args[0] : answer;
   const Node& y = gold.kind == Kind::kQuantity ? *gold.args[0] : gold;
   return compare_values(x, y, budget);

@@ -15,13 +15,14 @@ namespace {
 constexpr std::size_t kMaxElements = 40;
 
 bool is_equation(const Node& node) {
-  return node.kind == Kind::kRelation && std::all_of(node.relations.begin(), node.relations.end(), [](Relation relation) {
-           return relation == Relation::kEqual;
-         });
+  return node.kind == Kind::kRelation &&
+         std::all_of(node.relations.begin(), node.relations.end(),
+                     [](Relation relation) { return relation == Relation::kEqual; });
 }
 
 bool is_membership(const Node& node) {
-  return node.kind == Kind::kRelation && node.relations.size() == 1 && node.relations[0] == Relation::kElement;
+  return node.kind == Kind::kRelation && node.relations.size() == 1 &&
+         node.relations[0] == Relation::kElement;
 }
 
 // Names ------------------------------------------------------------------------------------------
@@ -42,16 +43,21 @@ bool is_name(const Node& node) {
     case Kind::kImaginary:
       return true;
     case Kind::kMultiply:
-      return std::all_of(node.args.begin(), node.args.end(), [](const NodePtr& arg) {
-        return arg->kind == Kind::kSymbol && arg->text[0] >= 'A' && arg->text[0] <= 'Z';
-      }) || (node.args.size() == 2 && node.args[0]->kind == Kind::kSymbol && node.args[0]->text[0] >= 'A' &&
-             node.args[0]->text[0] <= 'Z' && node.args[1]->kind == Kind::kSymbol);
+      return std::all_of(node.args.begin(), node.args.end(),
+                         [](const NodePtr& arg) {
+                           return arg->kind == Kind::kSymbol && arg->text[0] >= 'A' &&
+                                  arg->text[0] <= 'Z';
+                         }) ||
+             (node.args.size() == 2 && node.args[0]->kind == Kind::kSymbol &&
+              node.args[0]->text[0] >= 'A' && node.args[0]->text[0] <= 'Z' &&
+              node.args[1]->kind == Kind::kSymbol);
     case Kind::kDivide:
     case Kind::kRatio:
     case Kind::kAbsolute:
     case Kind::kFunction:
     case Kind::kBracketed:
-      return std::all_of(node.args.begin(), node.args.end(), [](const NodePtr& arg) { return is_name(*arg); });
+      return std::all_of(node.args.begin(), node.args.end(),
+                         [](const NodePtr& arg) { return is_name(*arg); });
     default:
       return false;
   }
@@ -88,7 +94,8 @@ Named named(const NodePtr& node) {
 // What stands before an approximation, unless that is only a name.
 NodePtr without_approximation(const NodePtr& node) {
   if (node->kind != Kind::kRelation) return node;
-  const auto found = std::find(node->relations.begin(), node->relations.end(), Relation::kApproximate);
+  const auto found =
+      std::find(node->relations.begin(), node->relations.end(), Relation::kApproximate);
   if (found == node->relations.end()) return node;
   const auto count = static_cast<std::size_t>(found - node->relations.begin());
   Node copy = *node;
@@ -154,7 +161,8 @@ class Comparison {
     const NodePtr gold = simplified(raw_gold);
     if (is_surely_set(*answer) || is_surely_set(*gold)) return compare_as_sets(answer, gold);
     if (is_several(*answer) || is_several(*gold)) return compare_several(answer, gold);
-    if (answer->kind == Kind::kRelation || gold->kind == Kind::kRelation) return compare_relations(answer, gold);
+    if (answer->kind == Kind::kRelation || gold->kind == Kind::kRelation)
+      return compare_relations(answer, gold);
     return compare_single(answer, gold);
   }
 
@@ -189,9 +197,11 @@ class Comparison {
     const Verdict sets = compare_sets(answer, gold, budget_);
     if (sets != Verdict::kUndecided) return sets;
     const bool one_is_inequality = is_inequality(*answer) || is_inequality(*gold);
-    if (one_is_inequality && !is_surely_set(*answer)) return is_plain(*answer) ? Verdict::kNo : sets;
+    if (one_is_inequality && !is_surely_set(*answer))
+      return is_plain(*answer) ? Verdict::kNo : sets;
     if (one_is_inequality && !is_surely_set(*gold)) return is_plain(*gold) ? Verdict::kNo : sets;
-    if (answer->kind == Kind::kBracketed && gold->kind == Kind::kBracketed) return compare_points(*answer, *gold);
+    if (answer->kind == Kind::kBracketed && gold->kind == Kind::kBracketed)
+      return compare_points(*answer, *gold);
     return sets;
   }
 
@@ -200,17 +210,24 @@ class Comparison {
     if (answer.args.size() != gold.args.size()) return Verdict::kUndecided;
     const auto mirror = [](Relation relation) {
       switch (relation) {
-        case Relation::kLess: return Relation::kGreater;
-        case Relation::kGreater: return Relation::kLess;
-        case Relation::kLessEqual: return Relation::kGreaterEqual;
-        case Relation::kGreaterEqual: return Relation::kLessEqual;
-        default: return relation;
+        case Relation::kLess:
+          return Relation::kGreater;
+        case Relation::kGreater:
+          return Relation::kLess;
+        case Relation::kLessEqual:
+          return Relation::kGreaterEqual;
+        case Relation::kGreaterEqual:
+          return Relation::kLessEqual;
+        default:
+          return relation;
       }
     };
     for (const bool reversed : {false, true}) {
       bool same = true;
       for (std::size_t i = 0; same && i < gold.relations.size(); ++i) {
-        const Relation relation = reversed ? mirror(answer.relations[answer.relations.size() - 1 - i]) : answer.relations[i];
+        const Relation relation = reversed
+                                      ? mirror(answer.relations[answer.relations.size() - 1 - i])
+                                      : answer.relations[i];
         same = relation == gold.relations[i];
       }
       for (std::size_t i = 0; same && i < gold.args.size(); ++i) {
@@ -220,7 +237,8 @@ class Comparison {
       if (same) return Verdict::kYes;
     }
     const auto names_only = [](const Node& node) {
-      return std::all_of(node.args.begin(), node.args.end(), [](const NodePtr& side) { return is_name(*side); });
+      return std::all_of(node.args.begin(), node.args.end(),
+                         [](const NodePtr& side) { return is_name(*side); });
     };
     if (names_only(answer) && names_only(gold)) return Verdict::kNo;
     if (gold.relations.size() != 1) return Verdict::kUndecided;
@@ -234,7 +252,8 @@ class Comparison {
     const Polynomial x = forms.difference(forms.of(*answer.args[0]), forms.of(*answer.args[1]));
     const Polynomial y = forms.difference(forms.of(*gold.args[0]), forms.of(*gold.args[1]));
     Rational ratio;
-    if (forms.degree(x) < 0 || forms.degree(y) < 0 || x.empty() || y.empty() || !forms.proportional(x, y, ratio)) {
+    if (forms.degree(x) < 0 || forms.degree(y) < 0 || x.empty() || y.empty() ||
+        !forms.proportional(x, y, ratio)) {
       return Verdict::kUndecided;
     }
     const Relation relation = ratio.negative() ? mirror(answer.relations[0]) : answer.relations[0];
@@ -287,13 +306,18 @@ class Comparison {
 
   bool same_name(const Node& a, const Node& b) {
     Forms forms(budget_);
-    if (a.kind == Kind::kBracketed || b.kind == Kind::kBracketed || a.kind == Kind::kRatio || b.kind == Kind::kRatio) return false;
+    if (a.kind == Kind::kBracketed || b.kind == Kind::kBracketed || a.kind == Kind::kRatio ||
+        b.kind == Kind::kRatio)
+      return false;
     return forms.difference(forms.of(a), forms.of(b)).empty();
   }
 
-  Verdict compare_assignments(const std::vector<NodePtr>& answers, const std::vector<NodePtr>& golds) {
+  Verdict compare_assignments(const std::vector<NodePtr>& answers,
+                              const std::vector<NodePtr>& golds) {
     if (answers.size() != golds.size()) return Verdict::kNo;
-    const bool all_named = std::all_of(answers.begin(), answers.end(), [](const NodePtr& each) { return named(each).name != nullptr; });
+    const bool all_named = std::all_of(answers.begin(), answers.end(), [](const NodePtr& each) {
+      return named(each).name != nullptr;
+    });
     if (!all_named) return ordered(answers, golds);
     Verdict total = Verdict::kYes;
     for (const NodePtr& gold : golds) {
@@ -320,7 +344,9 @@ class Comparison {
     return total;
   }
 
-  bool has_repeats(const std::vector<NodePtr>& list) { return without_repeats(list).size() != list.size(); }
+  bool has_repeats(const std::vector<NodePtr>& list) {
+    return without_repeats(list).size() != list.size();
+  }
 
   std::vector<NodePtr> without_repeats(const std::vector<NodePtr>& list) {
     std::vector<NodePtr> out;
@@ -361,15 +387,18 @@ class Comparison {
     if (answers.size() == 1) return compare_points(*answers[0], gold);
     if (gold.text != "()") return Verdict::kNo;
     const Verdict verdict = ordered(answers, gold.args);
-    return verdict == Verdict::kYes && answer->kind == Kind::kBraces ? Verdict::kUndecided : verdict;
+    return verdict == Verdict::kYes && answer->kind == Kind::kBraces ? Verdict::kUndecided
+                                                                     : verdict;
   }
 
-  // A gold list without parentheses is a set: its elements in another order may be meant by a point.
+  // A gold list without parentheses is a set: its elements in another order may be meant by a
+  // point.
   Verdict compare_point_with_list(const Node& answer, const NodePtr& gold) {
     if (answer.text != "()") return Verdict::kNo;
     const std::vector<NodePtr> golds = elements(gold);
     const Verdict in_order = ordered(answer.args, golds);
-    if (in_order == Verdict::kYes) return gold->kind == Kind::kBraces ? Verdict::kUndecided : in_order;
+    if (in_order == Verdict::kYes)
+      return gold->kind == Kind::kBraces ? Verdict::kUndecided : in_order;
     std::vector<NodePtr> values = golds;
     strip_common_name(values);
     return unordered(answer.args, values) == Verdict::kNo ? Verdict::kNo : Verdict::kUndecided;
@@ -413,14 +442,17 @@ class Comparison {
   Verdict compare_equations(const NodePtr& answer, const NodePtr& gold) {
     const Named given = named(answer);
     const Named wanted = named(gold);
-    const bool points = (given.name && given.name->kind == Kind::kBracketed) || (wanted.name && wanted.name->kind == Kind::kBracketed);
-    if (points) return given.name && wanted.name ? compare(given.value, wanted.value) : Verdict::kUndecided;
+    const bool points = (given.name && given.name->kind == Kind::kBracketed) ||
+                        (wanted.name && wanted.name->kind == Kind::kBracketed);
+    if (points)
+      return given.name && wanted.name ? compare(given.value, wanted.value) : Verdict::kUndecided;
     if (given.name && wanted.name) {
       const bool ratio = given.name->kind == Kind::kRatio || wanted.name->kind == Kind::kRatio;
       if (ratio || same_name(*given.name, *wanted.name)) return compare(given.value, wanted.value);
       const bool values = is_plain_number(*given.value) && is_plain_number(*wanted.value);
       const bool letters = given.name->kind == Kind::kSymbol && wanted.name->kind == Kind::kSymbol;
-      if (values && letters && given.name->text.size() == 1 && wanted.name->text.size() == 1) return Verdict::kNo;
+      if (values && letters && given.name->text.size() == 1 && wanted.name->text.size() == 1)
+        return Verdict::kNo;
     }
     return compare_zero_sets(*answer, *gold);
   }
@@ -436,8 +468,9 @@ class Comparison {
     const int x_degree = forms.degree(x);
     const int y_degree = forms.degree(y);
     if (forms.proportional(x, y, ratio)) return x_degree > 0 ? Verdict::kYes : Verdict::kUndecided;
-    const bool rational = std::all_of(x.begin(), x.end(), [&](const auto& term) { return term.first.size() <= 1; }) &&
-                          std::all_of(y.begin(), y.end(), [&](const auto& term) { return term.first.size() <= 1; });
+    const bool rational =
+        std::all_of(x.begin(), x.end(), [&](const auto& term) { return term.first.size() <= 1; }) &&
+        std::all_of(y.begin(), y.end(), [&](const auto& term) { return term.first.size() <= 1; });
     return rational && x_degree == 1 && y_degree == 1 ? Verdict::kNo : Verdict::kUndecided;
   }
 
@@ -458,7 +491,9 @@ class Comparison {
     if (node->kind == Kind::kNegate && node->args[0]->kind == Kind::kMatrix) {
       return scaled_matrix(make_node(Kind::kMultiply, {make_number(-1), node->args[0]}));
     }
-    if (node->kind != Kind::kMultiply || node->args.size() != 2 || node->args[1]->kind != Kind::kMatrix) return node;
+    if (node->kind != Kind::kMultiply || node->args.size() != 2 ||
+        node->args[1]->kind != Kind::kMatrix)
+      return node;
     if (node->args[0]->kind == Kind::kMatrix) return node;
     Node copy = *node->args[1];
     for (NodePtr& entry : copy.args) entry = make_node(Kind::kMultiply, {node->args[0], entry});
@@ -472,7 +507,8 @@ class Comparison {
       if (is_plain_number(other)) return Verdict::kNo;
       return Verdict::kUndecided;
     }
-    if (answer.columns != gold.columns || answer.args.size() != gold.args.size()) return Verdict::kNo;
+    if (answer.columns != gold.columns || answer.args.size() != gold.args.size())
+      return Verdict::kNo;
     Verdict total = Verdict::kYes;
     for (std::size_t i = 0; i < gold.args.size(); ++i) {
       const Verdict each = answer.text == "scaled" ? same_form(*answer.args[i], *gold.args[i])

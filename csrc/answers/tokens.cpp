@@ -19,28 +19,89 @@ bool is_space(char c) { return c == ' ' || c == kThinSpace; }
 // Commands with another name for what they mean, and those that only set type (empty).
 const std::unordered_map<std::string_view, std::string_view>& aliases() {
   static const std::unordered_map<std::string_view, std::string_view> table = {
-      {"dfrac", "frac"}, {"tfrac", "frac"}, {"cfrac", "frac"}, {"le", "<="}, {"leq", "<="},
-      {"leqslant", "<="}, {"leqq", "<="}, {"ge", ">="}, {"geq", ">="}, {"geqslant", ">="},
-      {"geqq", ">="}, {"ne", "!="}, {"neq", "!="}, {"lt", "<"}, {"gt", ">"}, {"times", "*"},
-      {"cdot", "*"}, {"ast", "*"}, {"div", "/"}, {"infinity", "infty"}, {"inf", "infty"}, {"dbinom", "binom"},
-      {"tbinom", "binom"}, {"varnothing", "emptyset"}, {"backslash", "setminus"}, {"lvert", "|"},
-      {"rvert", "|"}, {"vert", "|"}, {"mid", "|"}, {"langle", "langle"}, {"rangle", "rangle"},
-      {"colon", ":"}, {"ratio", ":"}, {"lbrack", "["}, {"rbrack", "]"}, {"lparen", "("},
-      {"rparen", ")"}, {"prime", "'"}, {"lg", "log"}, {"thickapprox", "approx"}, {"simeq", "approx"},
-      {"vee", "or"}, {"wedge", "and"}, {"lor", "or"}, {"land", "and"}, {"arcsin", "arcsin"}, {"tg", "tan"},
-      {"left", ""}, {"right", ""}, {"big", ""}, {"Big", ""}, {"bigl", ""}, {"bigr", ""},
-      {"Bigl", ""}, {"Bigr", ""}, {"bigg", ""}, {"Bigg", ""}, {"biggl", ""}, {"biggr", ""}, {"middle", ""},
-      {"displaystyle", ""}, {"textstyle", ""}, {"limits", ""}, {"nolimits", ""}, {"quad", ""},
-      {"qquad", ""}, {"hspace", ""}, {"thinspace", ""}, {"phantom", ""}, {"rm", ""}, {"bf", ""}, {"it", ""},
+      {"dfrac", "frac"},
+      {"tfrac", "frac"},
+      {"cfrac", "frac"},
+      {"le", "<="},
+      {"leq", "<="},
+      {"leqslant", "<="},
+      {"leqq", "<="},
+      {"ge", ">="},
+      {"geq", ">="},
+      {"geqslant", ">="},
+      {"geqq", ">="},
+      {"ne", "!="},
+      {"neq", "!="},
+      {"lt", "<"},
+      {"gt", ">"},
+      {"times", "*"},
+      {"cdot", "*"},
+      {"ast", "*"},
+      {"div", "/"},
+      {"infinity", "infty"},
+      {"inf", "infty"},
+      {"dbinom", "binom"},
+      {"tbinom", "binom"},
+      {"varnothing", "emptyset"},
+      {"backslash", "setminus"},
+      {"lvert", "|"},
+      {"rvert", "|"},
+      {"vert", "|"},
+      {"mid", "|"},
+      {"langle", "langle"},
+      {"rangle", "rangle"},
+      {"colon", ":"},
+      {"ratio", ":"},
+      {"lbrack", "["},
+      {"rbrack", "]"},
+      {"lparen", "("},
+      {"rparen", ")"},
+      {"prime", "'"},
+      {"lg", "log"},
+      {"thickapprox", "approx"},
+      {"simeq", "approx"},
+      {"vee", "or"},
+      {"wedge", "and"},
+      {"lor", "or"},
+      {"land", "and"},
+      {"arcsin", "arcsin"},
+      {"tg", "tan"},
+      {"left", ""},
+      {"right", ""},
+      {"big", ""},
+      {"Big", ""},
+      {"bigl", ""},
+      {"bigr", ""},
+      {"Bigl", ""},
+      {"Bigr", ""},
+      {"bigg", ""},
+      {"Bigg", ""},
+      {"biggl", ""},
+      {"biggr", ""},
+      {"middle", ""},
+      {"displaystyle", ""},
+      {"textstyle", ""},
+      {"limits", ""},
+      {"nolimits", ""},
+      {"quad", ""},
+      {"qquad", ""},
+      {"hspace", ""},
+      {"thinspace", ""},
+      {"phantom", ""},
+      {"rm", ""},
+      {"bf", ""},
+      {"it", ""},
   };
   return table;
 }
 
 const std::unordered_set<std::string_view>& meaningful() {
   static const std::unordered_set<std::string_view> names = {
-      "frac", "sqrt", "pi", "infty", "cup", "cap", "setminus", "in", "emptyset", "binom", "approx",
-      "pm", "mp", "degree", "angle", "triangle", "overline", "vec", "hat", "bar", "overrightarrow",
-      "widehat", "langle", "rangle", "lfloor", "rfloor", "lceil", "rceil", "imath", "circ"};
+      "frac",    "sqrt",     "pi",       "infty",  "cup",    "cap",   "setminus",
+      "in",      "emptyset", "binom",    "approx", "pm",     "mp",    "degree",
+      "angle",   "triangle", "overline", "vec",    "hat",    "bar",   "overrightarrow",
+      "widehat", "langle",   "rangle",   "lfloor", "rfloor", "lceil", "rceil",
+      "imath",   "circ"};
   return names;
 }
 
@@ -128,7 +189,8 @@ class Tokenizer {
     if (digits.size() > 20000) throw LimitExceeded("a number has too many digits");
     token.value = Rational(BigInt::from_decimal(digits));
     if (token.decimals > 0) {
-      token.value = token.value / Rational(urpo::answers::power(10, static_cast<std::uint64_t>(token.decimals)));
+      token.value = token.value /
+                    Rational(urpo::answers::power(10, static_cast<std::uint64_t>(token.decimals)));
     }
     read_repeating(token, end);
     read_exponent(token, end);
@@ -190,7 +252,8 @@ class Tokenizer {
       push(Token::Type::kWord, run, in_text);
     } else if (run == "and" || run == "or" || run == "AND" || run == "OR") {
       push(Token::Type::kWord, run.size() == 2 ? "or" : "and", in_text);
-    } else if (find_unit(run) && (in_text || after_number || (run.size() > 2 && !is_function_name(run)))) {
+    } else if (find_unit(run) &&
+               (in_text || after_number || (run.size() > 2 && !is_function_name(run)))) {
       push(Token::Type::kWord, run, in_text);
     } else if (run == "sqrt") {
       push(Token::Type::kCommand, "plain sqrt", in_text);
@@ -200,7 +263,8 @@ class Tokenizer {
     } else if (in_text || run.size() > 3) {
       push(Token::Type::kWord, run, in_text);
     } else {
-      for (std::size_t i = 0; i < run.size(); ++i) push(Token::Type::kLetter, run.substr(i, 1), in_text);
+      for (std::size_t i = 0; i < run.size(); ++i)
+        push(Token::Type::kLetter, run.substr(i, 1), in_text);
     }
   }
 
@@ -244,7 +308,8 @@ class Tokenizer {
   bool ends_sentence(std::size_t end) const {
     if (tokens_.empty() || tokens_.back().type == Token::Type::kWord) return false;
     const char next = at_ < end ? text_[at_] : ' ';
-    return is_space(next) || next == ',' || next == ';' || next == ')' || next == ']' || next == '}' || next == '\\';
+    return is_space(next) || next == ',' || next == ';' || next == ')' || next == ']' ||
+           next == '}' || next == '\\';
   }
 
   void read_command(std::size_t end, bool in_text) {
@@ -289,7 +354,8 @@ class Tokenizer {
         depth_ -= depth_ > 0 ? 1 : 0;
         return push(Token::Type::kCommand, "rbrace", in_text);
       case '\\':
-        if (at_ < text_.size() && text_[at_] == '[') throw Unsupported("a line break with a height");
+        if (at_ < text_.size() && text_[at_] == '[')
+          throw Unsupported("a line break with a height");
         return push(Token::Type::kCommand, "newline", in_text);
       case '%':
       case '|':
@@ -328,7 +394,8 @@ class Tokenizer {
     if (++text_depth_ > 20) throw LimitExceeded("text commands are nested too deeply");
     ++at_;
     spaced_ = true;
-    const bool formula = name == "mathbf" || name == "boldsymbol" || name == "bm" || name == "operatorname";
+    const bool formula =
+        name == "mathbf" || name == "boldsymbol" || name == "bm" || name == "operatorname";
     read_until(close, in_text || !formula);
     --text_depth_;
     at_ = close + 1;
@@ -338,14 +405,16 @@ class Tokenizer {
   void read_environment(std::string_view begin_or_end, std::size_t end) {
     if (!skip_to('{', end)) throw Unsupported("an environment without a name");
     const std::size_t close = text_.find('}', at_);
-    if (close == std::string_view::npos || close >= end) throw Unsupported("an open environment name");
+    if (close == std::string_view::npos || close >= end)
+      throw Unsupported("an open environment name");
     std::string_view name = text_.substr(at_ + 1, close - at_ - 1);
     if (!name.empty() && name.back() == '*') name.remove_suffix(1);
     if (!is_environment(name)) throw Unsupported("an environment without a meaning here");
     at_ = close + 1;
     if (begin_or_end == "begin" && name == "array" && skip_to('{', end)) {
       const std::size_t columns = text_.find('}', at_);
-      if (columns == std::string_view::npos || columns >= end) throw Unsupported("an open column list");
+      if (columns == std::string_view::npos || columns >= end)
+        throw Unsupported("an open column list");
       at_ = columns + 1;
     }
     if (begin_or_end == "begin") {

@@ -27,9 +27,9 @@ struct Token {
   Type type = Type::kEnd;
   std::string text;
   Rational value;
-  int decimals = -1;            // digits after the decimal point, -1 for an integer
-  bool in_text = false;         // inside a text command
-  bool spaced = false;          // white space stands before it
+  int decimals = -1;              // digits after the decimal point, -1 for an integer
+  bool in_text = false;           // inside a text command
+  bool spaced = false;            // white space stands before it
   bool grouped_by_comma = false;  // "1,234" with a plain comma: might have been a list
 
   bool is(char c) const { return type == Type::kChar && text[0] == c; }

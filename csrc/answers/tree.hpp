@@ -12,45 +12,54 @@
 namespace urpo::answers {
 
 enum class Kind {
-  kNumber,      // value; decimals
-  kMixed,       // value, as in 1 1/2
-  kSymbol,      // text: a variable or a name
+  kNumber,  // value; decimals
+  kMixed,   // value, as in 1 1/2
+  kSymbol,  // text: a variable or a name
   kPi,
   kEuler,
   kImaginary,
   kInfinity,
-  kAdd,         // args
-  kMultiply,    // args
-  kDivide,      // args: numerator, denominator
-  kNegate,      // args: one
-  kPower,       // args: base, exponent
-  kRoot,        // args: radicand, index
-  kFunction,    // text; args: argument, for a logarithm maybe the base
-  kApply,       // text: a function that is not known; args
-  kFactorial,   // args: one
-  kBinomial,    // args: two
-  kAbsolute,    // args: one
+  kAdd,        // args
+  kMultiply,   // args
+  kDivide,     // args: numerator, denominator
+  kNegate,     // args: one
+  kPower,      // args: base, exponent
+  kRoot,       // args: radicand, index
+  kFunction,   // text; args: argument, for a logarithm maybe the base
+  kApply,      // text: a function that is not known; args
+  kFactorial,  // args: one
+  kBinomial,   // args: two
+  kAbsolute,   // args: one
   kFloor,
   kCeiling,
-  kPlusMinus,   // args: one, or two; text "pm" or "mp"
-  kPercent,     // args: one
-  kDegree,      // args: one; an angle inside a formula
-  kQuantity,    // args: one; unit, text (nouns that are no known unit)
-  kBased,       // text: the digits; value: the base
-  kRatio,       // args: two or more
-  kBracketed,   // args: two or more; text: the delimiters, "()", "[)", ...
-  kBraces,      // args: the elements of a set
-  kList,        // args: two or more; text "," or "or"
-  kMatrix,      // args by rows; columns
-  kRelation,    // args: two or more sides; relations
-  kUnion,       // args
+  kPlusMinus,  // args: one, or two; text "pm" or "mp"
+  kPercent,    // args: one
+  kDegree,     // args: one; an angle inside a formula
+  kQuantity,   // args: one; unit, text (nouns that are no known unit)
+  kBased,      // text: the digits; value: the base
+  kRatio,      // args: two or more
+  kBracketed,  // args: two or more; text: the delimiters, "()", "[)", ...
+  kBraces,     // args: the elements of a set
+  kList,       // args: two or more; text "," or "or"
+  kMatrix,     // args by rows; columns
+  kRelation,   // args: two or more sides; relations
+  kUnion,      // args
   kIntersection,
   kDifference,
   kReals,
   kEmptySet,
 };
 
-enum class Relation { kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual, kApproximate, kElement };
+enum class Relation {
+  kEqual,
+  kNotEqual,
+  kLess,
+  kLessEqual,
+  kGreater,
+  kGreaterEqual,
+  kApproximate,
+  kElement
+};
 
 struct Node;
 using NodePtr = std::shared_ptr<const Node>;

@@ -1,5 +1,6 @@
 // libFuzzer harness of the answer engine: no input may crash it, hang it or make it disagree with
-// itself. The bytes before the first 0xFF, which no UTF-8 contains, are a response, the rest a gold.
+// itself. The bytes before the first 0xFF, which no UTF-8 contains, are a response, the rest a
+// gold.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -31,7 +32,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
   try {
     const auto judgement = urpo::answers::judge(response, {gold});
-    require(judgement.undecided.empty() == (judgement.verdict != Verdict::kUndecided), "who is asked");
+    require(judgement.undecided.empty() == (judgement.verdict != Verdict::kUndecided),
+            "who is asked");
     require(judgement.answer || judgement.verdict == Verdict::kNo, "no credit without an answer");
   } catch (const std::invalid_argument&) {  // the gold is empty
   }
