@@ -375,6 +375,12 @@ std::string normalized(std::string_view utf8) {
   });
   std::string text = ascii ? std::string(utf8) : without_unicode_notation(utf8);
   text = without_math_delimiters(without_latex_spacing(text));
+  for (const std::string_view prime :
+       {"^{\\prime}", "^\\prime", "^{\\prime \\prime}", "^{\\prime\\prime}"}) {
+    for (std::size_t at = text.find(prime); at != std::string::npos; at = text.find(prime, at)) {
+      text.replace(at, prime.size(), prime.size() > 10 ? "''" : "'");
+    }
+  }
   std::string_view view = trimmed(text);
   while (!view.empty()) {
     const char last = view.back();

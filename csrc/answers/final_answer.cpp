@@ -323,14 +323,12 @@ std::optional<std::string> phrased_answer(std::string_view text) {
 std::optional<std::string> concluded_answer(std::string_view text) {
   text = trimmed(text.substr(0, text.find("<|")));
   text = text.substr(text.size() > kMaxSentence ? text.size() - kMaxSentence : 0);
-  std::size_t begin = 0;
-  for (std::size_t end = end_of_sentence(text); end + 1 < text.size();) {
-    const std::string_view rest = trimmed(text.substr(end + 1));
-    if (rest.empty() || starts_with(rest, "i hope")) break;
-    begin = static_cast<std::size_t>(rest.data() - text.data());
-    end = begin + end_of_sentence(rest);
+  std::string_view sentence = text.substr(0, end_of_sentence(text));
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::size_t end = end_of_sentence(rest);
+    if (!starts_with(rest, "i hope")) sentence = rest.substr(0, end);
+    rest = trimmed(rest.substr(std::min(rest.size(), end + 1)));
   }
-  std::string_view sentence = text.substr(begin);
   bool concludes = false;
   for (const std::string_view word : {"therefore", "thus", "hence", "so", "consequently"}) {
     for (std::size_t at = 0; at < sentence.size(); ++at) {
@@ -369,7 +367,11 @@ std::optional<std::string> final_answer(std::string_view response) {
 
 std::string gold_answer(std::string_view gold) {
   const auto box = last_box(gold, gold.size());
-  return std::string(trimmed(box && box->closed ? joined_boxes(gold, *box) : std::string(gold)));
+  if (!box) return std::string(trimmed(gold));
+  if (box->closed) return std::string(trimmed(joined_boxes(gold, *box)));
+  // A gold that was cut off is still the gold.
+  const std::size_t open = gold.find('{', box->begin);
+  return std::string(open == std::string_view::npos ? "" : trimmed(gold.substr(open + 1)));
 }
 
 }  // namespace urpo::answers

@@ -597,6 +597,14 @@ class Parser {
       name += '\'';
       if (name.size() > 40) throw LimitExceeded("too many primes");
     }
+    // f^{-1}(x), the inverse function.
+    const bool inverse = peek().is('^') && peek(1).is('{') && peek(2).is('-') &&
+                         peek(3).type == Token::Type::kNumber && peek(3).text == "1" &&
+                         peek(4).is('}') && peek(5).is('(');
+    if (inverse && (name == "f" || name == "g" || name == "h")) {
+      at_ += 5;
+      return make_node(Kind::kApply, {bracketed()}, name + "^-1");
+    }
     if (peek().is('(') && is_application(name)) {
       NodePtr argument = bracketed();
       return make_node(Kind::kApply, {argument}, name);

@@ -237,9 +237,24 @@ class SetReader {
     return pieces;
   }
 
-  // left R right, linear in one symbol.
+  // |u| < b is -b < u < b, |u| > b is u < -b or u > b.
+  Pieces absolute(const NodePtr& inside, Relation relation, const NodePtr& bound,
+                  std::string& subject) {
+    const NodePtr opposite = make_node(Kind::kNegate, {bound});
+    const Pieces above = comparison(inside, relation, bound, subject);
+    const Pieces below = comparison(inside, mirrored(relation), opposite, subject);
+    const bool within = relation == Relation::kLess || relation == Relation::kLessEqual;
+    return within || relation == Relation::kNotEqual ? intersected(above, below)
+                                                     : united(above, below);
+  }
+
+  // left R right, linear in one symbol or its absolute value.
   Pieces comparison(const NodePtr& left, Relation relation, const NodePtr& right,
                     std::string& subject) {
+    if (left->kind == Kind::kAbsolute) return absolute(left->args[0], relation, right, subject);
+    if (right->kind == Kind::kAbsolute) {
+      return absolute(right->args[0], mirrored(relation), left, subject);
+    }
     const NodePtr difference =
         rewritten(make_node(Kind::kAdd, {left, make_node(Kind::kNegate, {right})}), nullptr);
     std::map<std::string, Rational> symbols;

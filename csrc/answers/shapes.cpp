@@ -271,6 +271,9 @@ class Comparison {
     if (answer->kind == Kind::kBracketed) return compare_point_with_list(*answer, gold);
     std::vector<NodePtr> answers = elements(answer);
     std::vector<NodePtr> golds = elements(gold);
+    for (const NodePtr& each : golds) {
+      if (is_equation(*each) && !is_consistent(*each)) return Verdict::kUndecided;
+    }
     if (answers.size() == 1 && golds.size() == 1) return compare(answers[0], golds[0]);
     if (has_several_names(golds)) return compare_assignments(answers, golds);
     if (has_several_names(answers)) return ordered(answers, golds);
@@ -284,11 +287,9 @@ class Comparison {
   // "x = 1, y = 2", unlike "x = 1, x = 2" and "x = 1, 2".
   static bool has_several_names(const std::vector<NodePtr>& list) {
     std::set<std::string> names;
-    std::size_t count = 0;
     for (const NodePtr& each : list) {
       const Named part = named(each);
       if (!part.name) continue;
-      ++count;
       int numbers = 0;
       std::set<std::string> letters;
       collect_names(*part.name, letters, numbers);
@@ -297,7 +298,7 @@ class Comparison {
       if (part.name->kind == Kind::kApply) key += "(";
       names.insert(key);
     }
-    return names.size() > 1 && count == list.size();
+    return names.size() > 1;
   }
 
   static void strip_common_name(std::vector<NodePtr>& list) {
@@ -337,9 +338,12 @@ class Comparison {
     if (answers.size() != golds.size()) return Verdict::kNo;
     Verdict total = Verdict::kYes;
     for (std::size_t i = 0; i < golds.size(); ++i) {
-      const Verdict each = compare(named(answers[i]).value, named(golds[i]).value);
+      const Named given = named(answers[i]);
+      const Named wanted = named(golds[i]);
+      const Verdict each = compare(given.value, wanted.value);
       if (each == Verdict::kNo) return each;
-      if (each == Verdict::kUndecided) total = each;
+      const bool renamed = given.name && wanted.name && !same_name(*given.name, *wanted.name);
+      if (each == Verdict::kUndecided || renamed) total = Verdict::kUndecided;
     }
     return total;
   }
@@ -414,7 +418,17 @@ class Comparison {
 
   // Relations -------------------------------------------------------------------------------------
 
+  // Whether all that follows the first side is the same. Formulas that only follow each other read
+  // as one chain.
+  bool is_consistent(const Node& chain) {
+    for (std::size_t i = 1; i + 1 < chain.args.size(); ++i) {
+      if (compare_single(chain.args[i], chain.args.back()) != Verdict::kYes) return false;
+    }
+    return true;
+  }
+
   Verdict compare_relations(const NodePtr& answer, const NodePtr& gold) {
+    if (is_equation(*gold) && !is_consistent(*gold)) return Verdict::kUndecided;
     if (is_equation(*answer) && is_equation(*gold)) return compare_equations(answer, gold);
     if (is_equation(*answer)) return compare_equation_with_value(*answer, gold);
     if (is_equation(*gold)) {
@@ -464,10 +478,19 @@ class Comparison {
     const Polynomial x = forms.difference(forms.of(*answer.args[0]), forms.of(*answer.args[1]));
     const Polynomial y = forms.difference(forms.of(*gold.args[0]), forms.of(*gold.args[1]));
     Rational ratio;
-    if (x.empty() || y.empty()) return x.empty() == y.empty() ? Verdict::kUndecided : Verdict::kNo;
+    if (x.empty() || y.empty()) {
+      // Identities say what their sides are: "\log_8 4 = \frac{2}{3}".
+      const bool same = x.empty() && y.empty() &&
+                        same_form(*answer.args[0], *gold.args[0]) == Verdict::kYes &&
+                        compare_scalars(*answer.args[1], *gold.args[1], budget_) == Verdict::kYes;
+      if (same) return Verdict::kYes;
+      return x.empty() == y.empty() ? Verdict::kUndecided : Verdict::kNo;
+    }
     const int x_degree = forms.degree(x);
     const int y_degree = forms.degree(y);
-    if (forms.proportional(x, y, ratio)) return x_degree > 0 ? Verdict::kYes : Verdict::kUndecided;
+    if (forms.proportional(x, y, ratio)) {
+      return forms.is_constant(x) ? Verdict::kUndecided : Verdict::kYes;
+    }
     const bool rational =
         std::all_of(x.begin(), x.end(), [&](const auto& term) { return term.first.size() <= 1; }) &&
         std::all_of(y.begin(), y.end(), [&](const auto& term) { return term.first.size() <= 1; });
