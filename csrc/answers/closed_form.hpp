@@ -14,24 +14,11 @@
 #include <utility>
 #include <vector>
 
+#include "exponent.hpp"
 #include "rational.hpp"
 #include "tree.hpp"
 
 namespace urpo::answers {
-
-// A small fraction in lowest terms.
-struct Exponent {
-  std::int64_t numerator = 1;
-  std::int64_t denominator = 1;
-
-  bool is_integer() const { return denominator == 1; }
-  friend bool operator==(const Exponent& a, const Exponent& b) {
-    return a.numerator == b.numerator && a.denominator == b.denominator;
-  }
-  friend bool operator<(const Exponent& a, const Exponent& b) {
-    return std::pair(a.numerator, a.denominator) < std::pair(b.numerator, b.denominator);
-  }
-};
 
 using Monomial = std::vector<std::pair<int, Exponent>>;  // (atom, exponent), by atom
 using Polynomial = std::map<Monomial, Rational>;         // without zero coefficients
@@ -75,6 +62,7 @@ class Forms {
   int degree(const Polynomial& polynomial) const;
   // The number itself, null for any other form.
   static const Rational* as_rational(const Form& form);
+  static bool is_one(const Polynomial& polynomial);
 
  private:
   enum class AtomKind {

@@ -5,9 +5,11 @@
 
 #include "ball.hpp"
 #include "closed_form.hpp"
+#include "notation.hpp"
 #include "parser.hpp"
 #include "shapes.hpp"
 #include "tokens.hpp"
+#include "words.hpp"
 
 namespace urpo::answers {
 namespace {

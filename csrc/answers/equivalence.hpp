@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-#include "answer_text.hpp"
+#include "verdict.hpp"
 
 namespace urpo::answers {
 

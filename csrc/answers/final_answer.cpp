@@ -1,8 +1,9 @@
 #include "final_answer.hpp"
 
 #include <algorithm>
-#include <array>
 #include <vector>
+
+#include "characters.hpp"
 
 namespace urpo::answers {
 namespace {
@@ -12,17 +13,6 @@ constexpr std::size_t kMaxLine = 200;  // of a response that is nothing but an a
 constexpr std::size_t kMaxJoinedBoxes = 40;
 constexpr std::size_t kMaxGap = 60;        // between boxes that are one answer
 constexpr std::size_t kMaxSentence = 400;  // of an answer behind a phrase
-
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_space(char c) { return kSpace.find(c) != std::string_view::npos; }
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
-std::string_view trimmed(std::string_view text) {
-  const std::size_t begin = text.find_first_not_of(kSpace);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
-}
 
 bool starts_with(std::string_view text, std::string_view prefix) {
   if (text.size() < prefix.size()) return false;

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "answer_text.hpp"
+#include "verdict.hpp"
 
 namespace urpo::answers {
 

@@ -98,6 +98,95 @@ const std::unordered_map<std::string_view, Measure>& measures() {
   return table;
 }
 
+// Commands with another name for what they mean, and those that only set type (empty).
+const std::unordered_map<std::string_view, std::string_view>& aliases() {
+  static const std::unordered_map<std::string_view, std::string_view> table = {
+      {"dfrac", "frac"},
+      {"tfrac", "frac"},
+      {"cfrac", "frac"},
+      {"le", "<="},
+      {"leq", "<="},
+      {"leqslant", "<="},
+      {"leqq", "<="},
+      {"ge", ">="},
+      {"geq", ">="},
+      {"geqslant", ">="},
+      {"geqq", ">="},
+      {"ne", "!="},
+      {"neq", "!="},
+      {"lt", "<"},
+      {"gt", ">"},
+      {"times", "*"},
+      {"cdot", "*"},
+      {"ast", "*"},
+      {"div", "/"},
+      {"infinity", "infty"},
+      {"inf", "infty"},
+      {"dbinom", "binom"},
+      {"tbinom", "binom"},
+      {"varnothing", "emptyset"},
+      {"backslash", "setminus"},
+      {"lvert", "|"},
+      {"rvert", "|"},
+      {"vert", "|"},
+      {"mid", "|"},
+      {"langle", "langle"},
+      {"rangle", "rangle"},
+      {"colon", ":"},
+      {"ratio", ":"},
+      {"lbrack", "["},
+      {"rbrack", "]"},
+      {"lparen", "("},
+      {"rparen", ")"},
+      {"prime", "'"},
+      {"lg", "log"},
+      {"thickapprox", "approx"},
+      {"simeq", "approx"},
+      {"vee", "or"},
+      {"wedge", "and"},
+      {"lor", "or"},
+      {"land", "and"},
+      {"arcsin", "arcsin"},
+      {"tg", "tan"},
+      {"left", ""},
+      {"right", ""},
+      {"big", ""},
+      {"Big", ""},
+      {"bigl", ""},
+      {"bigr", ""},
+      {"Bigl", ""},
+      {"Bigr", ""},
+      {"bigg", ""},
+      {"Bigg", ""},
+      {"biggl", ""},
+      {"biggr", ""},
+      {"middle", ""},
+      {"displaystyle", ""},
+      {"textstyle", ""},
+      {"limits", ""},
+      {"nolimits", ""},
+      {"quad", ""},
+      {"qquad", ""},
+      {"hspace", ""},
+      {"thinspace", ""},
+      {"phantom", ""},
+      {"rm", ""},
+      {"bf", ""},
+      {"it", ""},
+  };
+  return table;
+}
+
+const std::unordered_set<std::string_view>& meaningful() {
+  static const std::unordered_set<std::string_view> names = {
+      "frac",    "sqrt",     "pi",       "infty",  "cup",    "cap",   "setminus",
+      "in",      "emptyset", "binom",    "approx", "pm",     "mp",    "degree",
+      "angle",   "triangle", "overline", "vec",    "hat",    "bar",   "overrightarrow",
+      "widehat", "langle",   "rangle",   "lfloor", "rfloor", "lceil", "rceil",
+      "imath",   "circ"};
+  return names;
+}
+
 }  // namespace
 
 bool is_function_name(std::string_view name) {
@@ -130,6 +219,13 @@ bool is_greek_letter(std::string_view name) {
       "Theta",    "Lambda",  "Xi",    "Pi",     "Sigma",   "Phi",        "Psi",   "Omega", "ell"};
   return names.count(name) != 0;
 }
+
+std::string_view command_meaning(std::string_view name) {
+  const auto alias = aliases().find(name);
+  return alias == aliases().end() ? name : alias->second;
+}
+
+bool is_meaningful_command(std::string_view name) { return meaningful().count(name) != 0; }
 
 std::optional<Unit> find_unit(std::string_view name) {
   const auto look_up = [](std::string_view key) -> std::optional<Unit> {

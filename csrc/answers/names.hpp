@@ -19,6 +19,13 @@ bool is_text_command(std::string_view name);
 // "pmatrix", "array", "cases", ...
 bool is_environment(std::string_view name);
 
+// The name that stands for all commands of one meaning: "frac" for "dfrac"; empty for commands that
+// only set type.
+std::string_view command_meaning(std::string_view name);
+
+// A command that means something besides functions and letters: "frac", "cup", "infty", ...
+bool is_meaningful_command(std::string_view name);
+
 // "theta", "alpha", ...
 bool is_greek_letter(std::string_view name);
 

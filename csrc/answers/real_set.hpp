@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "answer_text.hpp"
 #include "ball.hpp"
 #include "closed_form.hpp"
 #include "tree.hpp"
+#include "verdict.hpp"
 
 namespace urpo::answers {
 

@@ -1,9 +1,9 @@
 // Answers of several parts: lists, points, equations, matrices.
 #pragma once
 
-#include "answer_text.hpp"
 #include "closed_form.hpp"
 #include "tree.hpp"
+#include "verdict.hpp"
 
 namespace urpo::answers {
 

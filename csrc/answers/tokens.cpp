@@ -1,109 +1,12 @@
 #include "tokens.hpp"
 
 #include <algorithm>
-#include <optional>
-#include <unordered_map>
-#include <unordered_set>
 
-#include "answer_text.hpp"
+#include "characters.hpp"
 #include "names.hpp"
 
 namespace urpo::answers {
 namespace {
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_high(char c) { return (static_cast<unsigned char>(c) & 0x80U) != 0; }
-bool is_space(char c) { return c == ' ' || c == kThinSpace; }
-
-// Commands with another name for what they mean, and those that only set type (empty).
-const std::unordered_map<std::string_view, std::string_view>& aliases() {
-  static const std::unordered_map<std::string_view, std::string_view> table = {
-      {"dfrac", "frac"},
-      {"tfrac", "frac"},
-      {"cfrac", "frac"},
-      {"le", "<="},
-      {"leq", "<="},
-      {"leqslant", "<="},
-      {"leqq", "<="},
-      {"ge", ">="},
-      {"geq", ">="},
-      {"geqslant", ">="},
-      {"geqq", ">="},
-      {"ne", "!="},
-      {"neq", "!="},
-      {"lt", "<"},
-      {"gt", ">"},
-      {"times", "*"},
-      {"cdot", "*"},
-      {"ast", "*"},
-      {"div", "/"},
-      {"infinity", "infty"},
-      {"inf", "infty"},
-      {"dbinom", "binom"},
-      {"tbinom", "binom"},
-      {"varnothing", "emptyset"},
-      {"backslash", "setminus"},
-      {"lvert", "|"},
-      {"rvert", "|"},
-      {"vert", "|"},
-      {"mid", "|"},
-      {"langle", "langle"},
-      {"rangle", "rangle"},
-      {"colon", ":"},
-      {"ratio", ":"},
-      {"lbrack", "["},
-      {"rbrack", "]"},
-      {"lparen", "("},
-      {"rparen", ")"},
-      {"prime", "'"},
-      {"lg", "log"},
-      {"thickapprox", "approx"},
-      {"simeq", "approx"},
-      {"vee", "or"},
-      {"wedge", "and"},
-      {"lor", "or"},
-      {"land", "and"},
-      {"arcsin", "arcsin"},
-      {"tg", "tan"},
-      {"left", ""},
-      {"right", ""},
-      {"big", ""},
-      {"Big", ""},
-      {"bigl", ""},
-      {"bigr", ""},
-      {"Bigl", ""},
-      {"Bigr", ""},
-      {"bigg", ""},
-      {"Bigg", ""},
-      {"biggl", ""},
-      {"biggr", ""},
-      {"middle", ""},
-      {"displaystyle", ""},
-      {"textstyle", ""},
-      {"limits", ""},
-      {"nolimits", ""},
-      {"quad", ""},
-      {"qquad", ""},
-      {"hspace", ""},
-      {"thinspace", ""},
-      {"phantom", ""},
-      {"rm", ""},
-      {"bf", ""},
-      {"it", ""},
-  };
-  return table;
-}
-
-const std::unordered_set<std::string_view>& meaningful() {
-  static const std::unordered_set<std::string_view> names = {
-      "frac",    "sqrt",     "pi",       "infty",  "cup",    "cap",   "setminus",
-      "in",      "emptyset", "binom",    "approx", "pm",     "mp",    "degree",
-      "angle",   "triangle", "overline", "vec",    "hat",    "bar",   "overrightarrow",
-      "widehat", "langle",   "rangle",   "lfloor", "rfloor", "lceil", "rceil",
-      "imath",   "circ"};
-  return names;
-}
 
 class Tokenizer {
  public:
@@ -258,8 +161,7 @@ class Tokenizer {
     } else if (run == "sqrt") {
       push(Token::Type::kCommand, "plain sqrt", in_text);
     } else if (is_function_name(run)) {
-      const auto alias = aliases().find(run);
-      push(Token::Type::kCommand, alias == aliases().end() ? run : alias->second, in_text);
+      push(Token::Type::kCommand, command_meaning(run), in_text);
     } else if (in_text || run.size() > 3) {
       push(Token::Type::kWord, run, in_text);
     } else {
@@ -326,8 +228,7 @@ class Tokenizer {
     if (name == "begin" || name == "end") return read_environment(name, end);
     if (name == "mathbb" || name == "Bbb") return read_blackboard(end);
     if (name == "left" || name == "right") drop_empty_delimiter(end);
-    const auto alias = aliases().find(name);
-    const std::string_view meaning = alias == aliases().end() ? name : alias->second;
+    const std::string_view meaning = command_meaning(name);
     if (meaning.empty()) {
       if (name == "hspace" || name == "phantom") throw Unsupported("space of a given size");
       spaced_ = true;
@@ -337,7 +238,7 @@ class Tokenizer {
       push(Token::Type::kChar, meaning, in_text);
     } else if (is_greek_letter(meaning)) {
       push(Token::Type::kLetter, meaning, in_text);
-    } else if (is_function_name(meaning) || meaningful().count(meaning) != 0 || meaning[1] == '=') {
+    } else if (is_function_name(meaning) || is_meaningful_command(meaning) || meaning[1] == '=') {
       push(Token::Type::kCommand, meaning, in_text);
     } else {
       throw Unsupported("a command without a meaning here");

@@ -1,5 +1,4 @@
-// Final answers as text: one spelling for what Unicode and LaTeX spell in many ways, and the
-// comparison of answers that are words, letters of a choice, or dates.
+// Answers that are words, letters of a choice, dates or plain integers.
 #pragma once
 
 #include <optional>
@@ -7,20 +6,6 @@
 #include <string_view>
 
 namespace urpo::answers {
-
-enum class Verdict { kNo, kYes, kUndecided };
-
-// In normalized text: a comma that groups digits for sure ("{,}", ",\!"), and a thin space.
-inline constexpr char kGroupComma = '\x01';
-inline constexpr char kThinSpace = '\x02';
-
-// The same answer with Unicode operators, superscripts, fractions and full-width or mathematical
-// letters as LaTeX or ASCII, spacing commands as spaces, math delimiters and outer punctuation
-// removed. Other text stays as UTF-8.
-std::string normalized(std::string_view utf8);
-
-// Without the white space that separates nothing, and without \left and \right.
-std::string squeezed(std::string_view normalized_text);
 
 // Words only: at least one of three letters that no function is called, and no digits or operators.
 bool is_words(std::string_view normalized_text);
