@@ -14,7 +14,9 @@ _FRACTION = re.compile(r"(-?)\\[dt]?frac\{(\d+)\}\{(\d+)\}")
 _POINT = re.compile(r"\\left\((.+)\\right\)|\(([^()]+)\)")
 _TEXT = re.compile(r"\\(?:text|mbox)\{[^{}]*\}")
 # Relations, sets, lists, text, choices of sign: what neither a name nor a sign may stand before.
-_COMPOUND = re.compile(r"[=<>,:;]|\\(?:le|ge|in|cup|pm|approx|begin|\{)|\\(?:text|mbox)|\\[$%]|circ|_")
+_COMPOUND = re.compile(
+    r"[=<>,:;]|\\(?:le|ge|in|cup|pm|approx|begin|\{)|\\(?:text|mbox)|\\[$%]|circ|_"
+)
 
 
 def rewritten(gold: str) -> Iterator[str]:
@@ -42,7 +44,10 @@ def rewritten(gold: str) -> Iterator[str]:
         variants += [f"\\frac{{{2 * int(gold)}}}{{2}}", f"x = {gold}", f"\\text{{{gold}}}"]
     if fraction := _FRACTION.fullmatch(gold):
         sign, top, bottom = fraction.groups()
-        variants += [f"{sign}{top}/{bottom}", f"{sign}\\frac{{{3 * int(top)}}}{{{3 * int(bottom)}}}"]
+        variants += [
+            f"{sign}{top}/{bottom}",
+            f"{sign}\\frac{{{3 * int(top)}}}{{{3 * int(bottom)}}}",
+        ]
     if not _COMPOUND.search(gold) and not re.search(r"[A-Za-z]{4}(?![a-z]*\{)|\$", gold):
         variants += [f"k = {gold}", f"\\left( {gold} \\right)"]
     if re.fullmatch(r"[\d.]+\^\\circ", gold):

@@ -3,12 +3,12 @@
     python -m benchmarks.answers [CASES.jsonl ...] [--data DIRECTORY] [--results FILE]
 
 CASES are lines of {"gold": text or list, "label": 0 or 1} with a "response", or a "pred" that is an
-answer without a response around it. DIRECTORY (by default URPO_TEST_DATA) holds the public sets of
+answer without a response. DIRECTORY (by default URPO_TEST_DATA) holds the public sets of
 docs/data.md. It shows
 
-- for each file of cases, and for the golds of the public sets rewritten (to be accepted) and changed
-  a little (to be refused): accuracy, false positives, false negatives and the share that is decided
-  without the library, of this verifier and of math-verify alone;
+- for each file of cases, and for the golds of the public sets rewritten (to be accepted) and
+  changed a little (to be refused): accuracy, false positives, false negatives and the share that
+  is decided without the library, of this verifier and of math-verify alone;
 - pairs a second of both in one thread, the library's calls within the time they may take included;
 - the seconds of a batch of 2,048 responses of 16 KB, which is about 4,096 tokens.
 """
@@ -237,8 +237,8 @@ def _measure_speed(directory: Path) -> dict[str, Any]:
             "decided": 1 - undecided / len(cases),
         }
         print(
-            f"{name:28} {ours:9.0f} pairs/s, math-verify {library:6.0f}: {ours / library:6.0f} times"
-            f", {1 - undecided / len(cases):.1%} decided",
+            f"{name:28} {ours:9.0f} pairs/s, math-verify {library:6.0f}: {ours / library:6.0f} "
+            f"times, {1 - undecided / len(cases):.1%} decided",
             flush=True,
         )
     for threads in (1, 2):

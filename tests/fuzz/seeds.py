@@ -1,4 +1,4 @@
-"""Writes the hand-written answer cases as a corpus to start from: `python -m tests.fuzz.seeds DIRECTORY`."""
+"""Writes the hand-written answer cases as a corpus: `python -m tests.fuzz.seeds DIRECTORY`."""
 
 import hashlib
 import sys
