@@ -47,7 +47,7 @@ GOLD_FIELDS = {
     "hmmt_other_2024_2025": "expected_answer",
 }
 BATCH, RESPONSE_CHARS = 2048, 16_384
-VARIANTS_SHOWN_TO_THE_LIBRARY = 1500  # it reads a few hundred a second
+VARIANTS_SHOWN_TO_THE_LIBRARY = 1000  # it reads a few hundred a second
 
 logging.getLogger("math_verify").setLevel(logging.CRITICAL)
 logging.getLogger("latex2sympy2_extended").setLevel(logging.CRITICAL)

@@ -25,6 +25,14 @@ std::optional<Verdict> compare_words(const std::string& answer, const std::strin
   return std::nullopt;
 }
 
+// Words for a set, where the other side is none of words.
+void name_sets(std::string& answer, std::string& gold) {
+  if (is_words(answer) == is_words(gold)) return;
+  std::string& words = is_words(answer) ? answer : gold;
+  const std::string_view set = set_in_words(folded_words(words));
+  if (!set.empty()) words = std::string(set);
+}
+
 // "(B) or (C)", "B. C": more than one letter.
 bool names_another(const Choice& choice) {
   const std::string_view rest = choice.content;
@@ -132,6 +140,7 @@ Verdict equivalent(std::string_view answer_utf8, std::string_view gold_utf8) {
   if (squeezed(answer) == squeezed(gold)) return Verdict::kYes;
   if (const auto choices = compare_choices(answer, gold)) return *choices;
   if (squeezed(answer) == squeezed(gold)) return Verdict::kYes;
+  name_sets(answer, gold);
   if (const auto words = compare_words(answer, gold)) return *words;
   Budget budget;
   try {

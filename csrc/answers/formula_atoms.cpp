@@ -171,10 +171,22 @@ NodePtr FormulaParser::root() {
   return make_node(Kind::kRoot, {argument(), index});
 }
 
+// "\{x | x > 3\\}" and "\\{x \\in \\mathbb{R} : x > 3\\}" are what their condition says.
+bool FormulaParser::take_set_builder() {
+  std::size_t ahead = 1;
+  if (peek(ahead).is_command("in") && peek(ahead + 1).is_command("reals")) ahead += 2;
+  const bool builder =
+      peek().type == Token::Type::kLetter && (peek(ahead).is('|') || peek(ahead).is(':'));
+  if (builder) at_ += ahead + 1;
+  return builder;
+}
+
 NodePtr FormulaParser::braces() {
   if (take_command("rbrace")) return make_node(Kind::kEmptySet);
+  const bool builder = take_set_builder();
   NodePtr content = list();
   if (!take_command("rbrace")) throw Unsupported("an open brace");
+  if (builder) return content;
   if (content->kind == Kind::kList) return make_node(Kind::kBraces, content->args);
   return make_node(Kind::kBraces, {content});
 }

@@ -48,6 +48,7 @@ class FormulaParser : protected TokenReader {
   // The argument of \frac and \sqrt: a group, or one digit, letter or command.
   NodePtr argument();
   NodePtr root();
+  bool take_set_builder();
   NodePtr braces();
   NodePtr angle_brackets();
   NodePtr decorated(const std::string& name);

@@ -19,8 +19,13 @@ class Comparison {
   explicit Comparison(Budget& budget) : budget_(budget) {}
 
   Verdict compare(const NodePtr& raw_answer, const NodePtr& raw_gold) {
-    const NodePtr answer = simplified(raw_answer);
-    const NodePtr gold = simplified(raw_gold);
+    NodePtr answer = simplified(raw_answer);
+    NodePtr gold = simplified(raw_gold);
+    // (x, y) = (1, 2) is (1, 2), unless the other side names its coordinates as well.
+    if (names_point(*answer) != names_point(*gold)) {
+      answer = names_point(*answer) ? answer->args.back() : answer;
+      gold = names_point(*gold) ? gold->args.back() : gold;
+    }
     if (is_surely_set(*answer) || is_surely_set(*gold)) return compare_as_sets(answer, gold);
     if (is_several(*answer) || is_several(*gold)) return compare_several(answer, gold);
     if (answer->kind == Kind::kRelation || gold->kind == Kind::kRelation)
@@ -31,6 +36,10 @@ class Comparison {
  private:
   static bool is_several(const Node& node) {
     return node.kind == Kind::kList || node.kind == Kind::kBraces || has_sign_choice(node);
+  }
+
+  static bool names_point(const Node& node) {
+    return is_equation(node) && node.args[0]->kind == Kind::kBracketed && is_name(*node.args[0]);
   }
 
   static NodePtr simplified(const NodePtr& node) {
@@ -247,11 +256,16 @@ class Comparison {
 
   // Points ----------------------------------------------------------------------------------------
 
+  // Two ends in square brackets are an interval, more of them a vector.
+  static bool is_vector(const Node& node) {
+    return node.text == "()" || (node.text == "[]" && node.args.size() > 2);
+  }
+
   // A gold in parentheses is ordered: "1, 3" is (1, 3), "3, 1" is not.
   Verdict compare_with_point(const NodePtr& answer, const Node& gold) {
     const std::vector<NodePtr> answers = elements(answer);
     if (answers.size() == 1) return compare_points(*answers[0], gold);
-    if (gold.text != "()") return Verdict::kNo;
+    if (!is_vector(gold)) return Verdict::kNo;
     const Verdict verdict = ordered(answers, gold.args);
     return verdict == Verdict::kYes && answer->kind == Kind::kBraces ? Verdict::kUndecided
                                                                      : verdict;
@@ -260,7 +274,7 @@ class Comparison {
   // A gold list without parentheses is a set: its elements in another order may be meant by a
   // point.
   Verdict compare_point_with_list(const Node& answer, const NodePtr& gold) {
-    if (answer.text != "()") return Verdict::kNo;
+    if (!is_vector(answer)) return Verdict::kNo;
     const std::vector<NodePtr> golds = elements(gold);
     const Verdict in_order = ordered(answer.args, golds);
     if (in_order == Verdict::kYes)

@@ -144,6 +144,16 @@ bool is_denial(std::string_view text) {
   return false;
 }
 
+std::string_view set_in_words(std::string_view folded) {
+  for (const std::string_view reals : {"all real numbers", "all reals", "real numbers"}) {
+    if (folded == reals) return "\\mathbb{R}";
+  }
+  for (const std::string_view empty : {"empty set", "no solution", "no solutions"}) {
+    if (folded == empty) return "\\emptyset";
+  }
+  return {};
+}
+
 bool is_date(std::string_view text) {
   std::array<std::size_t, 3> digits{};
   std::size_t part = 0;

@@ -23,6 +23,9 @@ bool contains_word(std::string_view normalized_text, std::string_view lower_case
 // "not 5", "\ne 5": says only what the answer is not.
 bool is_denial(std::string_view normalized_text);
 
+// The LaTeX of a set that folded words name: "all real numbers", "no solution"; empty for others.
+std::string_view set_in_words(std::string_view folded);
+
 // "2024-05-06", "5/6/2024", "6.5.24"
 bool is_date(std::string_view normalized_text);
 
