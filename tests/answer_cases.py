@@ -147,6 +147,8 @@ SAME = {
         ("10 \\text{ units}", "10"),
         ("8\\pi \\text{ cm}", "8\\pi"),
         ("3 hours", "180 minutes"),
+        ("1.5 million", "1500000"),
+        ("\\$5 \\text{ million}", "5000000"),
     ],
     "polynomials": [
         ("1+x", "x+1"),
@@ -333,6 +335,10 @@ DIFFERENT = {
         ("4 2", "42"),
         ("10^{24}", "1000"),
         ("9^{9^{9}}", "7"),
+        ("\\sum_{k=1}^{3} k", "6"),
+        ("\\gcd(12, 18)", "6"),
+        ("\\max(5, 6)", "6"),
+        ("\\lim_{n \\to \\infty} \\frac{6n}{n}", "6"),
         ("\\lfloor 7/2 \\rfloor", "3"),
         ("\\log_2 (4+4)", "3"),
         ("32, 349", "32349"),
@@ -414,6 +420,7 @@ DIFFERENT = {
         ("3 hours", "3 minutes"),
         ("5 \\text{ or } 6 \\text{ cm}", "5 \\text{ cm}"),
         ("91^\\circ", "90^\\circ"),
+        ("5 million", "5"),
     ],
     "polynomials": [
         ("x-1", "x+1"),

@@ -149,7 +149,7 @@ Verdict equivalent(std::string_view answer_utf8, std::string_view gold_utf8) {
     // Words around a value claim something about it: to others they are products of letters.
     const bool claims = count_words(answer, 1) > count_words(gold, 1);
     const bool hedges = contains_word(answer, "or") && !contains_word(gold, "or");
-    return claims || hedges ? Verdict::kNo : Verdict::kUndecided;
+    return claims || hedges || asks_for_work(answer, gold) ? Verdict::kNo : Verdict::kUndecided;
   } catch (const LimitExceeded&) {
     return Verdict::kUndecided;
   } catch (const Undefined&) {

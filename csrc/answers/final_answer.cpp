@@ -1,6 +1,7 @@
 #include "final_answer.hpp"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "characters.hpp"
@@ -96,9 +97,30 @@ std::optional<Box> last_box(std::string_view text, std::size_t limit) {
   return std::nullopt;
 }
 
-// What joins two boxes into one answer: ", ", " and ", " or ", or nothing; null if they are apart.
-const char* connector(std::string_view gap) {
+// The first full stop or line break that ends a sentence, not the point of a decimal.
+std::size_t end_of_sentence(std::string_view text) {
+  for (std::size_t i = 0; i < text.size() && i < kMaxSentence; ++i) {
+    if (text[i] == '\n') return i;
+    const char next = i + 1 < text.size() ? text[i + 1] : ' ';
+    if ((text[i] == '.' || text[i] == '?') && (is_space(next) || next == '*' || next == '"'))
+      return i;
+  }
+  return std::min(text.size(), kMaxSentence);
+}
+
+enum class Joint { kTight, kLoose };
+
+// What joins two boxes of one sentence into one answer: ", ", " and ", " or ", or nothing; null if
+// they are apart. Loosely, other words may stand there too: "\boxed{1} cow and \boxed{2} pigs".
+const char* connector(std::string_view gap, Joint joint) {
   if (gap.size() > kMaxGap || gap.find('\n') != std::string_view::npos) return nullptr;
+  const bool apart = end_of_sentence(gap) != gap.size();
+  if (!apart && gap.find(" or ") != std::string_view::npos) return " or ";
+  if (joint == Joint::kLoose) {
+    const bool joins =
+        gap.find(" and ") != std::string_view::npos || gap.find(',') != std::string_view::npos;
+    return joins && !apart ? ", " : nullptr;
+  }
   std::string words;
   for (std::size_t i = 0; i < gap.size(); ++i) {
     const char c = gap[i];
@@ -160,28 +182,17 @@ bool denied_after(std::string_view text) {
   return false;
 }
 
-// The first full stop or line break that ends a sentence, not the point of a decimal.
-std::size_t end_of_sentence(std::string_view text) {
-  for (std::size_t i = 0; i < text.size() && i < kMaxSentence; ++i) {
-    if (text[i] == '\n') return i;
-    const char next = i + 1 < text.size() ? text[i + 1] : ' ';
-    if ((text[i] == '.' || text[i] == '?') && (is_space(next) || next == '*' || next == '"'))
-      return i;
-  }
-  return std::min(text.size(), kMaxSentence);
-}
-
 // The content of a box and of those before it that are joined to it.
-std::string joined_boxes(std::string_view text, const Box& last) {
+std::string joined_boxes(std::string_view text, const Box& last, Joint joint) {
   std::vector<std::string> parts = {std::string(last.content)};
   std::vector<const char*> joints;
   for (Box box = last; parts.size() < kMaxJoinedBoxes;) {
     const auto previous = last_box(text, box.begin);
     if (!previous || !previous->closed || previous->end > box.begin) break;
-    const char* joint = connector(text.substr(previous->end, box.begin - previous->end));
-    if (joint == nullptr) break;
+    const char* between = connector(text.substr(previous->end, box.begin - previous->end), joint);
+    if (between == nullptr) break;
     parts.emplace_back(previous->content);
-    joints.push_back(joint);
+    joints.push_back(between);
     box = *previous;
   }
   const bool same = std::all_of(parts.begin(), parts.end(),
@@ -191,11 +202,12 @@ std::string joined_boxes(std::string_view text, const Box& last) {
   return answer;
 }
 
-std::optional<std::string> boxed_answer(std::string_view text, const Box& last) {
+std::optional<FinalAnswer> boxed_answer(std::string_view text, const Box& last) {
   if (!last.closed) return std::nullopt;
   if (denied_before(text.substr(0, last.begin)) || denied_after(text.substr(last.end)))
     return std::nullopt;
-  std::string answer = joined_boxes(text, last);
+  std::string answer = joined_boxes(text, last, Joint::kTight);
+  std::string all = joined_boxes(text, last, Joint::kLoose);
   // "\boxed{5} or 6" is two answers.
   const std::string_view after = without_math_ends(text.substr(last.end, kMaxSentence));
   if (starts_with_word(after, "or") && after.size() > 2) {
@@ -206,7 +218,8 @@ std::optional<std::string> boxed_answer(std::string_view text, const Box& last) 
       if (c != '$') answer += c;
     }
   }
-  return answer;
+  const bool one = answer == last.content && all != last.content;
+  return FinalAnswer{answer, one ? all : std::string()};
 }
 
 // Phrases -----------------------------------------------------------------------------------------
@@ -309,8 +322,8 @@ std::optional<std::string> phrased_answer(std::string_view text) {
   return std::nullopt;
 }
 
-// "Therefore, the probability is 2/3.": what the last sentence concludes, if it says that it does.
-std::optional<std::string> concluded_answer(std::string_view text) {
+// The last sentence, without what a chat template or "I hope it is correct" leaves behind it.
+std::string_view last_sentence(std::string_view text) {
   text = trimmed(text.substr(0, text.find("<|")));
   text = text.substr(text.size() > kMaxSentence ? text.size() - kMaxSentence : 0);
   std::string_view sentence = text.substr(0, end_of_sentence(text));
@@ -319,20 +332,50 @@ std::optional<std::string> concluded_answer(std::string_view text) {
     if (!starts_with(rest, "i hope")) sentence = rest.substr(0, end);
     rest = trimmed(rest.substr(std::min(rest.size(), end + 1)));
   }
+  return sentence;
+}
+
+// "Therefore, the probability is 2/3.": what the last sentence concludes, if it says that it does.
+std::optional<std::string> concluded_answer(std::string_view sentence) {
   bool concludes = false;
   for (const std::string_view word : {"therefore", "thus", "hence", "so", "consequently"}) {
-    for (std::size_t at = 0; at < sentence.size(); ++at) {
+    for (std::size_t at = 0; at < sentence.size() && !concludes; ++at) {
       const bool word_begins = at == 0 || !is_letter(sentence[at - 1]);
-      if (word_begins && starts_with_word(sentence.substr(at), word)) {
-        concludes = true;
-        break;
-      }
+      concludes = word_begins && starts_with_word(sentence.substr(at), word);
     }
   }
   const std::size_t verb = std::max(sentence.rfind(" is ") + 1, sentence.rfind(" are ") + 1);
-  if (!concludes || verb == 0 || sentence.find("not") != std::string_view::npos)
-    return std::nullopt;
-  return stated_answer(sentence.substr(sentence.find(' ', verb) + 1));
+  if (!concludes || verb == 0) return std::nullopt;
+  const std::string_view said = sentence.substr(sentence.find(' ', verb) + 1);
+  if (said.find_first_of("0123456789$\\") == std::string_view::npos) return std::nullopt;
+  return stated_answer(said);
+}
+
+// The formula of a response that ends with a displayed one, or whose last sentence contains just
+// one: "We find that $x < 3$."
+std::optional<std::string> only_formula(std::string_view text, std::string_view sentence) {
+  text = trimmed(text);
+  if (!text.empty() && text.back() == '.') text = trimmed(text.substr(0, text.size() - 1));
+  for (const auto& [open, close] : {std::pair("\\[", "\\]"), std::pair("$$", "$$")}) {
+    if (text.size() < 4 || text.substr(text.size() - 2) != close) continue;
+    const std::string_view before = text.substr(0, text.size() - 2);
+    const std::size_t begin = before.rfind(open);
+    if (begin != std::string_view::npos) return std::string(trimmed(before.substr(begin + 2)));
+  }
+  for (const auto& [open, close] : {std::pair("\\(", "\\)"), std::pair("$", "$")}) {
+    const std::string_view opening = open;
+    const std::size_t begin = sentence.find(opening);
+    if (begin == std::string_view::npos) continue;
+    const std::string_view rest = sentence.substr(begin + opening.size());
+    const std::size_t end = rest.find(close);
+    if (end == std::string_view::npos) return std::nullopt;
+    const std::string_view after = rest.substr(end + opening.size());
+    const bool another = after.find(opening) != std::string_view::npos;
+    const bool numbers = after.find_first_of("0123456789") != std::string_view::npos;
+    if (another || numbers) return std::nullopt;
+    return std::string(trimmed(rest.substr(0, end)));
+  }
+  return std::nullopt;
 }
 
 bool mentions_answer(std::string_view text) {
@@ -344,21 +387,25 @@ bool mentions_answer(std::string_view text) {
 
 }  // namespace
 
-std::optional<std::string> final_answer(std::string_view response) {
+std::optional<FinalAnswer> final_answer(std::string_view response) {
   if (const auto box = last_box(response, response.size())) return boxed_answer(response, *box);
-  if (auto answer = phrased_answer(response)) return answer;
-  if (auto answer = concluded_answer(response)) return answer;
+  if (auto answer = phrased_answer(response)) return FinalAnswer{*answer, {}};
+  const std::string_view sentence = last_sentence(response);
+  if (sentence.find("not") == std::string_view::npos) {
+    if (auto answer = concluded_answer(sentence)) return FinalAnswer{*answer, {}};
+    if (auto answer = only_formula(response, sentence)) return FinalAnswer{*answer, {}};
+  }
   const std::string_view line = trimmed(response);
   if (line.empty() || line.size() > kMaxLine || line.find('\n') != std::string_view::npos)
     return std::nullopt;
   if (mentions_answer(line)) return std::nullopt;
-  return std::string(line);
+  return FinalAnswer{std::string(line), {}};
 }
 
 std::string gold_answer(std::string_view gold) {
   const auto box = last_box(gold, gold.size());
   if (!box) return std::string(trimmed(gold));
-  if (box->closed) return std::string(trimmed(joined_boxes(gold, *box)));
+  if (box->closed) return std::string(trimmed(joined_boxes(gold, *box, Joint::kTight)));
   // A gold that was cut off is still the gold.
   const std::size_t open = gold.find('{', box->begin);
   return std::string(open == std::string_view::npos ? "" : trimmed(gold.substr(open + 1)));

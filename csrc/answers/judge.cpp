@@ -20,10 +20,15 @@ Judgement judge(std::string_view response, const std::vector<std::string>& golds
     if (accepted.back().empty()) throw std::invalid_argument("gold answer '" + gold + "' is empty");
   }
   Judgement judgement;
-  judgement.answer = final_answer(response);
-  if (!judgement.answer) return judgement;
+  const auto answer = final_answer(response);
+  if (!answer) return judgement;
+  judgement.answer = answer->text;
   for (std::string& gold : accepted) {
-    const Verdict verdict = equivalent(*judgement.answer, gold);
+    Verdict verdict = equivalent(answer->text, gold);
+    if (verdict != Verdict::kYes && !answer->all_boxes.empty() &&
+        equivalent(answer->all_boxes, gold) == Verdict::kYes) {
+      verdict = Verdict::kYes;
+    }
     if (verdict == Verdict::kYes) {
       judgement.verdict = verdict;
       judgement.undecided.clear();

@@ -1,6 +1,7 @@
 #include "parser.hpp"
 
 #include <optional>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "formula_parser.hpp"
@@ -148,6 +149,7 @@ class AnswerParser : private FormulaParser {
     const bool currency = take_command("currency") || take_currency_word();
     NodePtr value = sum();
     if (negative) value = make_node(Kind::kNegate, {value});
+    value = scaled(value);
     Node quantity{};
     quantity.kind = Kind::kQuantity;
     if (value->kind == Kind::kDegree) {
@@ -160,6 +162,19 @@ class AnswerParser : private FormulaParser {
     if (quantity.unit.dimensions.empty() && quantity.text.empty()) return value;
     quantity.args = {value};
     return std::make_shared<const Node>(std::move(quantity));
+  }
+
+  // "5 million"
+  NodePtr scaled(const NodePtr& value) {
+    static const std::unordered_map<std::string, unsigned> scales = {
+        {"thousand", 3}, {"million", 6}, {"billion", 9}, {"trillion", 12}};
+    const auto found = scales.find(peek().text);
+    if (value->kind != Kind::kNumber || peek().type != Token::Type::kWord ||
+        found == scales.end()) {
+      return value;
+    }
+    next();
+    return make_number(value->value * Rational(power(BigInt(10), found->second)));
   }
 
   // A currency sign before the number: read as a word, since Unicode has many.

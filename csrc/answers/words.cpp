@@ -144,6 +144,16 @@ bool is_denial(std::string_view text) {
   return false;
 }
 
+bool asks_for_work(std::string_view answer, std::string_view gold) {
+  for (const std::string_view command :
+       {"\\sum", "\\prod", "\\int", "\\lim", "\\gcd", "\\lcm", "\\max", "\\min", "\\det", "\\bmod",
+        "\\pmod", "gcd(", "lcm(", "max(", "min("}) {
+    const bool open = answer.find(command) != std::string_view::npos;
+    if (open && gold.find(command) == std::string_view::npos) return true;
+  }
+  return false;
+}
+
 std::string_view set_in_words(std::string_view folded) {
   for (const std::string_view reals : {"all real numbers", "all reals", "real numbers"}) {
     if (folded == reals) return "\\mathbb{R}";

@@ -23,6 +23,10 @@ bool contains_word(std::string_view normalized_text, std::string_view lower_case
 // "not 5", "\ne 5": says only what the answer is not.
 bool is_denial(std::string_view normalized_text);
 
+// The answer contains a sum, limit, greatest divisor or the like that the gold does not: it
+// restates a problem instead of solving it.
+bool asks_for_work(std::string_view answer, std::string_view gold);
+
 // The LaTeX of a set that folded words name: "all real numbers", "no solution"; empty for others.
 std::string_view set_in_words(std::string_view folded);
 

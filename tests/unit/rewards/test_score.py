@@ -23,7 +23,7 @@ CORRECT, WRONG, TIMEOUT = VerifierStatus.CORRECT, VerifierStatus.WRONG, Verifier
 MESSAGES = (ChatMessage("user", "a question"),)
 TIE = PreferenceTask("prefs", "1", MESSAGES, ("a", "b", "c"), (1.0, 3.0, 2.0))
 # Nothing that any engine finishes.
-ENDLESS = "\\sum_{k=1}^{9} 9^{9^{9}}"
+ENDLESS = "9^{9^{9}} - 1"
 PROBLEM = ReasoningTask("sums", "1", MESSAGES, ("5", "five"))
 INSTRUCTION = InstructionTask("open", "7", MESSAGES)
 
