@@ -5,6 +5,8 @@
 #include <sstream>
 #include <string>
 
+#include "answers/notation.hpp"
+
 namespace urpo {
 namespace {
 
@@ -25,17 +27,8 @@ std::optional<std::string_view> after_last(std::string_view text, std::string_vi
 
 // `text` up to the brace that closes the one before it.
 std::optional<std::string_view> until_closed(std::string_view text) {
-  std::size_t depth = 1;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\') {
-      ++i;
-    } else if (text[i] == '{') {
-      ++depth;
-    } else if (text[i] == '}' && --depth == 0) {
-      return text.substr(0, i);
-    }
-  }
-  return std::nullopt;
+  const std::size_t length = answers::closing_brace(text);
+  return length == std::string_view::npos ? std::nullopt : std::optional(text.substr(0, length));
 }
 
 std::string_view trimmed(std::string_view text) {

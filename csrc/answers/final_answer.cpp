@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "characters.hpp"
+#include "notation.hpp"
 
 namespace urpo::answers {
 namespace {
@@ -34,21 +35,6 @@ struct Box {
   std::string_view content;
   bool closed = false;
 };
-
-// `text` up to the brace that closes the one before it, npos if none does.
-std::size_t closing_brace(std::string_view text) {
-  std::size_t depth = 1;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\') {
-      ++i;
-    } else if (text[i] == '{') {
-      ++depth;
-    } else if (text[i] == '}' && --depth == 0) {
-      return i;
-    }
-  }
-  return std::string_view::npos;
-}
 
 // "\boxed 5": up to the end of the formula or the sentence.
 std::size_t end_of_bare_box(std::string_view text) {
@@ -115,7 +101,10 @@ enum class Joint { kTight, kLoose };
 const char* connector(std::string_view gap, Joint joint) {
   if (gap.size() > kMaxGap || gap.find('\n') != std::string_view::npos) return nullptr;
   const bool apart = end_of_sentence(gap) != gap.size();
-  if (!apart && gap.find(" or ") != std::string_view::npos) return " or ";
+  const std::size_t first = gap.find_first_not_of(" $,;)*\\]}");
+  if (!apart && first != std::string_view::npos && starts_with_word(gap.substr(first), "or")) {
+    return " or ";
+  }
   if (joint == Joint::kLoose) {
     const bool joins =
         gap.find(" and ") != std::string_view::npos || gap.find(',') != std::string_view::npos;

@@ -296,6 +296,20 @@ std::string without_math_delimiters(std::string_view text) {
 
 }  // namespace
 
+std::size_t closing_brace(std::string_view text) {
+  std::size_t depth = 1;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\') {
+      ++i;
+    } else if (text[i] == '{') {
+      ++depth;
+    } else if (text[i] == '}' && --depth == 0) {
+      return i;
+    }
+  }
+  return std::string_view::npos;
+}
+
 bool is_balanced(std::string_view text) {
   int depth = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {

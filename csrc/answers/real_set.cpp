@@ -30,21 +30,6 @@ const Node* infinity(const Node& node) {
   return node.kind == Kind::kNegate && node.args[0]->kind == Kind::kInfinity ? &node : nullptr;
 }
 
-Relation mirrored(Relation relation) {
-  switch (relation) {
-    case Relation::kLess:
-      return Relation::kGreater;
-    case Relation::kLessEqual:
-      return Relation::kGreaterEqual;
-    case Relation::kGreater:
-      return Relation::kLess;
-    case Relation::kGreaterEqual:
-      return Relation::kLessEqual;
-    default:
-      return relation;
-  }
-}
-
 // A formula with every f(x) as a symbol of its own, and `symbol` replaced by zero where given.
 NodePtr rewritten(const NodePtr& node, const std::string* zero) {
   if (node->kind == Kind::kApply) return make_node(Kind::kSymbol, {}, node->text + "()");

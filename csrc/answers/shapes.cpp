@@ -79,25 +79,11 @@ class Comparison {
   // f(2) < f(1) < f(4), side by side, in this direction or the other.
   Verdict compare_chains(const Node& answer, const Node& gold) {
     if (answer.args.size() != gold.args.size()) return Verdict::kUndecided;
-    const auto mirror = [](Relation relation) {
-      switch (relation) {
-        case Relation::kLess:
-          return Relation::kGreater;
-        case Relation::kGreater:
-          return Relation::kLess;
-        case Relation::kLessEqual:
-          return Relation::kGreaterEqual;
-        case Relation::kGreaterEqual:
-          return Relation::kLessEqual;
-        default:
-          return relation;
-      }
-    };
     for (const bool reversed : {false, true}) {
       bool same = true;
       for (std::size_t i = 0; same && i < gold.relations.size(); ++i) {
         const Relation relation = reversed
-                                      ? mirror(answer.relations[answer.relations.size() - 1 - i])
+                                      ? mirrored(answer.relations[answer.relations.size() - 1 - i])
                                       : answer.relations[i];
         same = relation == gold.relations[i];
       }
@@ -113,12 +99,11 @@ class Comparison {
     };
     if (names_only(answer) && names_only(gold)) return Verdict::kNo;
     if (gold.relations.size() != 1) return Verdict::kUndecided;
-    return compare_half_planes(answer, gold, mirror);
+    return compare_half_planes(answer, gold);
   }
 
   // a < b and k b > k a: the same up to the side and a positive factor.
-  template <typename Mirror>
-  Verdict compare_half_planes(const Node& answer, const Node& gold, Mirror mirror) {
+  Verdict compare_half_planes(const Node& answer, const Node& gold) {
     Forms forms(budget_);
     const Polynomial x = forms.difference(forms.of(*answer.args[0]), forms.of(*answer.args[1]));
     const Polynomial y = forms.difference(forms.of(*gold.args[0]), forms.of(*gold.args[1]));
@@ -127,7 +112,8 @@ class Comparison {
         !forms.proportional(x, y, ratio)) {
       return Verdict::kUndecided;
     }
-    const Relation relation = ratio.negative() ? mirror(answer.relations[0]) : answer.relations[0];
+    const Relation relation =
+        ratio.negative() ? mirrored(answer.relations[0]) : answer.relations[0];
     return relation == gold.relations[0] ? Verdict::kYes : Verdict::kNo;
   }
 

@@ -61,6 +61,22 @@ enum class Relation {
   kElement
 };
 
+// a R b is b mirrored(R) a.
+inline Relation mirrored(Relation relation) {
+  switch (relation) {
+    case Relation::kLess:
+      return Relation::kGreater;
+    case Relation::kLessEqual:
+      return Relation::kGreaterEqual;
+    case Relation::kGreater:
+      return Relation::kLess;
+    case Relation::kGreaterEqual:
+      return Relation::kLessEqual;
+    default:
+      return relation;
+  }
+}
+
 struct Node;
 using NodePtr = std::shared_ptr<const Node>;
 

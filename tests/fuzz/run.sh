@@ -16,4 +16,4 @@ mkdir -p build/fuzz/corpus
   tests/fuzz/answers.cpp csrc/answers/*.cpp -o build/fuzz/answers
 python3 -m tests.fuzz.seeds build/fuzz/corpus
 exec build/fuzz/answers build/fuzz/corpus -dict=tests/fuzz/latex.dict -artifact_prefix=build/fuzz/ \
-  -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=1024 -print_final_stats=1
+  -max_total_time="$seconds" -max_len=4096 -timeout=60 -rss_limit_mb=1024 -print_final_stats=1
