@@ -1,10 +1,11 @@
 # make quickstart   the whole of URPO on this machine's CPU
 # make test         the test-suite; make slow-test: what takes minutes each
 # make slurm-test   jobs in a real Slurm of two nodes on this machine
+# make fuzz         the answer engine on random input, half an hour; SECONDS=60 for less; needs clang
 # make lint         style and types
 # make install-gpu  .venv for NVIDIA GPUs instead of the CPU; make gpu-test: what needs one
 .DEFAULT_GOAL := help
-.PHONY: help install install-gpu model quickstart test slow-test gpu-test slurm-test lint clean
+.PHONY: help install install-gpu model quickstart test slow-test gpu-test slurm-test fuzz lint clean
 
 PYTHON := .venv/bin/python
 
@@ -35,6 +36,9 @@ gpu-test:
 slurm-test: model
 	@tests/slurm/install.sh
 	@$(PYTHON) -m pytest -m slurm tests/slurm
+
+fuzz:
+	@tests/fuzz/run.sh $(or $(SECONDS),1800)
 
 lint: install
 	@$(PYTHON) -m ruff check .

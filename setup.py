@@ -2,6 +2,7 @@
 
 import shutil
 import sysconfig
+from glob import glob
 from pathlib import Path
 
 from pybind11.setup_helpers import Pybind11Extension
@@ -35,8 +36,8 @@ setup(
     ext_modules=[
         Pybind11Extension(
             "megatron_urpo._core",
-            sources=["csrc/bindings.cpp", "csrc/extraction.cpp", "csrc/kendall.cpp"],
-            depends=["csrc/extraction.hpp", "csrc/kendall.hpp"],
+            sources=sorted(glob("csrc/*.cpp") + glob("csrc/answers/*.cpp")),
+            depends=sorted(glob("csrc/*.hpp") + glob("csrc/answers/*.hpp")),
             cxx_std=17,
             extra_compile_args=["-O3", "-Wall", "-Wextra"],
         )

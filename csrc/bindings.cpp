@@ -8,8 +8,10 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "answers/judge.hpp"
 #include "extraction.hpp"
 #include "kendall.hpp"
 
@@ -72,15 +74,52 @@ Doubles kendall_tau(const Doubles& scores, const Doubles& truth, const Int64s& o
   return tau;
 }
 
-std::optional<py::str> last_boxed(const py::str& text) {
-  const std::string utf8 = to_utf8(text);
-  std::optional<std::string_view> content;
+std::vector<std::string> to_utf8_all(const std::vector<py::str>& texts) {
+  std::vector<std::string> all;
+  all.reserve(texts.size());
+  for (const py::str& text : texts) all.push_back(to_utf8(text));
+  return all;
+}
+
+// (answer or None, 0 no / 1 yes / 2 undecided, the golds that are undecided)
+py::tuple to_tuple(const urpo::answers::Judgement& judgement) {
+  py::object answer = py::none();
+  if (judgement.answer) answer = from_utf8(*judgement.answer);
+  py::list undecided;
+  for (const std::string& gold : judgement.undecided) undecided.append(from_utf8(gold));
+  return py::make_tuple(answer, static_cast<int>(judgement.verdict), undecided);
+}
+
+py::tuple judge_answer(const py::str& response, const std::vector<py::str>& golds) {
+  const std::string text = to_utf8(response);
+  const std::vector<std::string> accepted = to_utf8_all(golds);
+  urpo::answers::Judgement judgement;
   {
     py::gil_scoped_release release;
-    content = urpo::last_boxed(utf8);
+    judgement = urpo::answers::judge(text, accepted);
   }
-  if (!content) return std::nullopt;
-  return from_utf8(*content);
+  return to_tuple(judgement);
+}
+
+py::list judge_answers(const std::vector<py::str>& responses, const std::vector<std::vector<py::str>>& golds,
+                       std::int64_t threads) {
+  if (responses.size() != golds.size()) {
+    throw std::invalid_argument(std::to_string(responses.size()) + " responses, golds of " +
+                                std::to_string(golds.size()));
+  }
+  if (threads < 1) throw std::invalid_argument("threads = " + std::to_string(threads) + ": must be at least 1");
+  const std::vector<std::string> texts = to_utf8_all(responses);
+  std::vector<std::vector<std::string>> accepted;
+  accepted.reserve(golds.size());
+  for (const auto& each : golds) accepted.push_back(to_utf8_all(each));
+  std::vector<urpo::answers::Judgement> judgements;
+  {
+    py::gil_scoped_release release;
+    judgements = urpo::answers::judge_all(texts, accepted, static_cast<std::size_t>(threads));
+  }
+  py::list results;
+  for (const auto& judgement : judgements) results.append(to_tuple(judgement));
+  return results;
 }
 
 std::optional<std::vector<double>> parse_scores(const py::str& text, std::int64_t count) {
@@ -95,8 +134,9 @@ std::optional<std::vector<double>> parse_scores(const py::str& text, std::int64_
 }  // namespace
 
 PYBIND11_MODULE(_core, m) {
-  m.doc() = "Reward arithmetic in C++: Kendall's tau-a, boxed answers, scores.";
+  m.doc() = "Reward arithmetic in C++: Kendall's tau-a, equivalence of answers, scores.";
   m.def("kendall_tau", &kendall_tau, py::arg("scores"), py::arg("truth"), py::arg("offsets"));
-  m.def("last_boxed", &last_boxed, py::arg("text"));
+  m.def("judge_answer", &judge_answer, py::arg("response"), py::arg("golds"));
+  m.def("judge_answers", &judge_answers, py::arg("responses"), py::arg("golds"), py::arg("threads") = 1);
   m.def("parse_scores", &parse_scores, py::arg("text"), py::arg("count"));
 }

@@ -5,6 +5,8 @@
 #include <sstream>
 #include <string>
 
+#include "answers/notation.hpp"
+
 namespace urpo {
 namespace {
 
@@ -23,23 +25,10 @@ std::optional<std::string_view> after_last(std::string_view text, std::string_vi
   return std::nullopt;
 }
 
-std::optional<std::string_view> after_last_box(std::string_view text) {
-  return after_last(text, "\\boxed", '{');
-}
-
 // `text` up to the brace that closes the one before it.
 std::optional<std::string_view> until_closed(std::string_view text) {
-  std::size_t depth = 1;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\') {
-      ++i;
-    } else if (text[i] == '{') {
-      ++depth;
-    } else if (text[i] == '}' && --depth == 0) {
-      return text.substr(0, i);
-    }
-  }
-  return std::nullopt;
+  const std::size_t length = answers::closing_brace(text);
+  return length == std::string_view::npos ? std::nullopt : std::optional(text.substr(0, length));
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -84,7 +73,7 @@ std::optional<double> to_finite_double(std::string_view decimal) {
 }
 
 std::optional<std::string_view> score_list(std::string_view text) {
-  if (const auto box = after_last_box(text)) return until_closed(*box);
+  if (const auto box = after_last(text, "\\boxed", '{')) return until_closed(*box);
   const auto list = after_last(text, "Scores:", '[');
   if (!list) return std::nullopt;
   const std::size_t close = list->find(']');
@@ -93,11 +82,6 @@ std::optional<std::string_view> score_list(std::string_view text) {
 }
 
 }  // namespace
-
-std::optional<std::string_view> last_boxed(std::string_view text) {
-  const auto box = after_last_box(text);
-  return box ? until_closed(*box) : std::nullopt;
-}
 
 std::optional<std::vector<double>> parse_scores(std::string_view text, std::size_t count) {
   const auto list = score_list(text);

@@ -1,4 +1,4 @@
-// Reads final answers and scores out of model output. Everything runs in time linear in the text,
+// Reads scores out of model output. Everything runs in time linear in the text,
 // whatever the text: it is written by a model that may be rewarded for breaking this.
 #pragma once
 
@@ -8,11 +8,6 @@
 #include <vector>
 
 namespace urpo {
-
-// The content of the last \boxed{...} in UTF-8 text, nested braces included. White space may stand
-// between \boxed and its brace; \{ and \} do not count as braces. None when there is no box, and
-// none when the last one is never closed: an answer that was cut off is not an answer.
-std::optional<std::string_view> last_boxed(std::string_view text);
 
 // The scores of a judgement: the content of the last \boxed{...} or, in text without a \boxed{, of
 // the last "Scores: [...]", read as exactly `count` finite decimal numbers separated by commas

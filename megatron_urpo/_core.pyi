@@ -22,11 +22,25 @@ def kendall_tau(
         ValueError: lengths that do not match, a group of fewer than 2 values, NaN.
     """
 
-def last_boxed(text: str) -> str | None:
-    r"""Content of the last ``\boxed{...}``; None without one, or when it is never closed.
+def judge_answer(response: str, golds: list[str]) -> tuple[str | None, int, list[str]]:
+    r"""Is the final answer of a response equivalent to one of the golds? Releases the GIL.
 
-    Nested braces belong to the content, ``\{`` and ``\}`` are not braces. Linear time; releases the
-    GIL.
+    Returns:
+        The final answer, None without one; 0 no, 1 yes, 2 undecided; the golds that another judge
+        must compare with, contents of their boxes, empty unless undecided. Time and memory are
+        bounded, whatever the text.
+
+    Raises:
+        ValueError: no gold, or an empty one.
+    """
+
+def judge_answers(
+    responses: list[str], golds: list[list[str]], threads: int = 1
+) -> list[tuple[str | None, int, list[str]]]:
+    """`judge_answer` of each response and its golds, on `threads` threads without the GIL.
+
+    Raises:
+        ValueError: as there, lengths that differ, threads < 1.
     """
 
 def parse_scores(text: str, count: int) -> list[float] | None:

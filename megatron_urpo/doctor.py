@@ -98,7 +98,7 @@ def check_extension() -> Finding:
     except ImportError as error:
         return Finding("extension", Status.FAILURE, f"not built or not loadable: {error}", _REBUILD)
     path = Path(str(extension.__file__))
-    sources = (Path(__file__).resolve().parents[1] / "csrc").glob("*.[ch]pp")
+    sources = (Path(__file__).resolve().parents[1] / "csrc").rglob("*.[ch]pp")
     newer = [source.name for source in sources if source.stat().st_mtime > path.stat().st_mtime]
     if newer:
         detail = f"{path.name} is older than {', '.join(sorted(newer))}"

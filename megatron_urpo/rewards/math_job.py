@@ -7,6 +7,7 @@ parse_expr, which evaluates Python. The library's timeouts are off; the pool kee
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any, TypedDict
 
 from math_verify import LatexExtractionConfig, parse, verify
@@ -14,6 +15,7 @@ from math_verify import LatexExtractionConfig, parse, verify
 logging.getLogger("math_verify").setLevel(logging.CRITICAL)
 logging.getLogger("latex2sympy2_extended").setLevel(logging.CRITICAL)
 
+_MATH_DELIMITER = re.compile(r"(?<!\\)\$")
 _LATEX = (LatexExtractionConfig(boxed_match_priority=0),)
 # What SymPy raises on input it was not made for.
 _LIBRARY_ERRORS = (
@@ -55,6 +57,8 @@ def judge(job: EquivalenceJob) -> str:
 
 
 def _parsed(content: str) -> list[Any]:
+    # Between dollar signs the library looks for another answer inside of the box.
+    content = _MATH_DELIMITER.sub(" ", content)
     return parse(
         f"\\boxed{{{content}}}",
         extraction_config=_LATEX,

@@ -99,11 +99,9 @@ class RewardScorer:
         self._pool.close()
 
     def _begin_reasoning(self, rollout: Rollout, task: ReasoningTask) -> _Pending:
-        verifications = tuple(
-            math_answer.begin_verification(response.text, task.gold, self._pool)
-            for response in rollout.responses
-        )
-        return _Pending(rollout, verifications)
+        texts = [response.text for response in rollout.responses]
+        verifications = math_answer.begin_verifications(texts, task.gold, self._pool)
+        return _Pending(rollout, tuple(verifications))
 
     def _preference_group(self, rollout: Rollout, task: PreferenceTask) -> Group:
         read = [

@@ -1,14 +1,18 @@
-"""The rule verifier: what each step decides, and what hostile answers come to."""
+"""The rule verifier: what the engine decides, what the library decides, hostile text."""
 
+import json
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+import sympy
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.answer_variants import perturbed, rewritten
 from megatron_urpo.rewards import math_answer
 from megatron_urpo.rewards.workers import WorkerPool
 from megatron_urpo.types import VerifierStatus
+from tests.answer_cases import DIFFERENT, SAME
 
 CORRECT, WRONG = VerifierStatus.CORRECT, VerifierStatus.WRONG
 
@@ -31,45 +35,36 @@ def boxed(answer):
     return f"Some reasoning with \\boxed{{0}}. So the answer is \\boxed{{{answer}}}."
 
 
+def cases_of(families):
+    return [
+        pytest.param(answer, gold, id=f"{family}: {answer} / {gold}")
+        for family, cases in families.items()
+        for answer, gold in cases
+    ]
+
+
+@pytest.mark.parametrize(("answer", "gold"), cases_of(SAME))
+def test_the_same_in_another_notation_is_accepted_without_a_worker(answer, gold):
+    outcome = math_answer.verify(boxed(answer), gold, NoPool())
+    assert outcome == math_answer.AnswerOutcome(CORRECT, answer)
+
+
+@pytest.mark.parametrize(("answer", "gold"), cases_of(DIFFERENT))
+def test_something_else_is_refused(pool, answer, gold):
+    assert math_answer.verify(boxed(answer), gold, pool).status is WRONG
+
+
 @pytest.mark.parametrize(
     ("answer", "gold", "status"),
     [
-        ("42", "42", CORRECT),
-        ("42.", "42", CORRECT),
-        ("42.0", "42", CORRECT),
-        ("42", "43", WRONG),
-        ("-5", "5", WRONG),
-        ("- 5", "-5", CORRECT),
-        ("\u22125", "-5", CORRECT),
-        ("0.5", "\\frac{1}{2}", CORRECT),
-        ("\\dfrac{ 1 }{2}", "1/2", CORRECT),
-        ("-\\frac12", "-0.5", CORRECT),
-        ("2/4", "1/2", CORRECT),
-        ("0.333", "1/3", WRONG),
-        ("0.1", "0.10000000000000000001", WRONG),  # equal as doubles
-        ("1,234,567", "1234567", CORRECT),
-        ("1{,}234", "1234", CORRECT),
-        ("1\\,234", "1234", CORRECT),
-        ("\\$1,234.50", "1234.5", CORRECT),
-        ("$7$", "7", CORRECT),
-        ("(1, 2)", "\\left(1,2\\right)", CORRECT),
-        ("x + 1", "x+1", CORRECT),
-        ("\\text{Paris}", "paris", CORRECT),
-        ("New  York.", "new york", CORRECT),
-        ("listen", "silent", WRONG),
-        ("nineteen", "19", WRONG),
-        ("2024-05-06", "2024-05-06", CORRECT),
-        ("2013", "2024-05-06", WRONG),
-        ("12 + 30", "42", WRONG),  # restates the problem
-        ("6 \\times 7", "42", WRONG),
-        ("(50 - 8)", "42", WRONG),
-        ("42", "\\boxed{42}", CORRECT),
-        ("42", "so $\\boxed{42}$", CORRECT),
+        ("\\int_0^1 x\\,dx", "\\int_0^1 x\\,dx + 0", CORRECT),
+        ("x^2=25", "x=5", WRONG),
     ],
 )
-def test_text_and_numbers_are_decided_without_a_worker(answer, gold, status):
-    outcome = math_answer.verify(boxed(answer), gold, NoPool())
-    assert outcome == math_answer.AnswerOutcome(status, answer)
+def test_what_the_engine_cannot_read_is_decided_by_the_library(pool, answer, gold, status):
+    with pytest.raises(AssertionError, match="not decided"):
+        math_answer.verify(boxed(answer), gold, NoPool())
+    assert math_answer.verify(boxed(answer), gold, pool).status is status
 
 
 @given(st.fractions(max_denominator=10**6), st.fractions(max_denominator=10**6))
@@ -87,68 +82,229 @@ def test_fractions_are_compared_exactly(answer, gold):
 def test_decimals_are_compared_exactly(value):
     text = f"{value:f}"
     assert math_answer.verify(boxed(text), str(Fraction(text)), NoPool()).status is CORRECT
-    assert math_answer.verify(boxed(text + "1"), str(Fraction(text)), NoPool()).status is WRONG
+    assert math_answer.verify(boxed(text + "1"), text, NoPool()).status is WRONG
 
 
-@pytest.mark.parametrize(
-    ("answer", "gold", "status"),
-    [
-        ("1+x", "x+1", CORRECT),
-        ("x-1", "x+1", WRONG),
-        ("2\\sqrt{2}", "\\sqrt{8}", CORRECT),
-        ("\\frac{\\sqrt{3}}{3}", "\\frac{1}{\\sqrt{3}}", CORRECT),
-        ("x = 5", "5", CORRECT),
-        ("50\\%", "0.5", CORRECT),
-        ("5 \\text{ cm}", "5", CORRECT),
-        ("\\{2, 1\\}", "\\{1, 2\\}", CORRECT),
-        ("B", "A", WRONG),
-        ("2^{10}", "1024", CORRECT),
-        ("\\frac{1}{0}", "1", WRONG),
-        ("$$$", "1", WRONG),
-        ("__import__('os').abort()", "1", WRONG),
-    ],
+@given(st.integers(), st.integers(-3, 3))
+def test_integers_of_any_size_are_compared_exactly(value, offset):
+    big = value**41 + 7
+    status = math_answer.verify(boxed(f"{big + offset:,}"), str(big), NoPool()).status
+    assert status is (CORRECT if offset == 0 else WRONG)
+
+
+X, Y = sympy.symbols("x y")
+leaves = (
+    st.integers(-9, 9).map(sympy.Integer)
+    | st.builds(sympy.Rational, st.integers(-9, 9), st.integers(1, 9))
+    | st.sampled_from([X, Y, sympy.pi, sympy.I, sympy.sqrt(2), sympy.sqrt(3), sympy.cbrt(2)])
 )
-def test_formulas_are_decided_by_the_library(pool, answer, gold, status):
-    assert math_answer.verify(boxed(answer), gold, pool).status is status
+expressions = st.recursive(
+    leaves,
+    lambda inner: (
+        st.builds(lambda a, b: a + b, inner, inner)
+        | st.builds(lambda a, b: a * b, inner, inner)
+        | st.builds(lambda a, n: a**n, inner, st.integers(1, 3))
+    ),
+    max_leaves=7,
+)
+
+
+def decided(answer, gold):
+    """Whether the engine accepts it; a plain number against arithmetic is left out."""
+    verification = math_answer.begin_verification(boxed(answer), gold, Accepts())
+    return verification.status
+
+
+class Accepts:
+    """A pool that is never waited for."""
+
+    def submit(self, job):
+        return None
+
+
+@settings(max_examples=300)
+@given(expressions)
+def test_expansion_does_not_change_an_answer(expression):
+    """SymPy writes the gold and another form of it."""
+    expanded = sympy.expand(expression)
+    assume(not expanded.is_Rational)
+    assert decided(sympy.latex(expression), sympy.latex(expanded)) is CORRECT
+    assert decided(sympy.latex(expanded), sympy.latex(expression)) is CORRECT
+
+
+@settings(max_examples=300)
+@given(expressions, expressions)
+def test_different_expressions_are_told_apart(answer, gold):
+    difference = sympy.expand(answer - gold)
+    assume(difference != 0)
+    # Not by the engine's own reasoning: a value of the difference that is not zero.
+    value = complex(difference.subs({X: sympy.Rational(17, 13), Y: sympy.Rational(-5, 7)}).evalf())
+    assume(abs(value) > 1e-9)
+    status = decided(sympy.latex(answer), sympy.latex(gold))
+    assert status is WRONG or (status is None and not difference.is_polynomial())
+
+
+@settings(max_examples=200)
+@given(st.lists(st.integers(-20, 20), min_size=2, max_size=5, unique=True), st.randoms())
+def test_sets_have_no_order_and_points_have(values, random):
+    shuffled = values[:]
+    random.shuffle(shuffled)
+
+    def written(items, brackets):
+        return brackets[0] + ", ".join(map(str, items)) + brackets[1]
+
+    for brackets in (("", ""), ("\\{", "\\}")):
+        assert decided(written(shuffled, brackets), written(values, brackets)) is CORRECT
+        assert decided(written([*values, 99], brackets), written(values, brackets)) is WRONG
+        assert decided(written(values[1:], brackets), written(values, brackets)) is WRONG
+    point = decided(written(shuffled, "()"), written(values, "()"))
+    assert point is (CORRECT if shuffled == values else WRONG)
+    if shuffled != values:
+        assert decided(written(shuffled, ("", "")), written(values, "()")) is WRONG
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(st.integers(-9, 9), min_size=4, max_size=4),
+    st.tuples(st.booleans(), st.booleans(), st.booleans(), st.booleans()),
+)
+def test_unions_of_intervals_equal_sympys(ends, closed):
+    a, b, c, d = ends
+    assume(a < b and c < d)
+    first = sympy.Interval(a, b, not closed[0], not closed[1])
+    second = sympy.Interval(c, d, not closed[2], not closed[3])
+
+    def written(low, high, low_closed, high_closed):
+        return f"{'[' if low_closed else '('}{low}, {high}{']' if high_closed else ')'}"
+
+    gold = f"{written(a, b, *closed[:2])} \\cup {written(c, d, *closed[2:])}"
+    union = sympy.Union(first, second)
+    pieces = union.args if isinstance(union, sympy.Union) else (union,)
+    answer = " \\cup ".join(
+        written(piece.start, piece.end, not piece.left_open, not piece.right_open)
+        if isinstance(piece, sympy.Interval)
+        else "\\{" + ", ".join(map(str, piece)) + "\\}"
+        for piece in pieces
+    )
+    assert decided(answer, gold) is CORRECT
+    assert decided(gold, answer) is CORRECT
+    assert decided(answer + " \\cup (20, 21)", gold) is WRONG
 
 
 def test_one_match_among_several_golds_suffices(pool):
     assert math_answer.verify(boxed("7"), ["5", "7"], NoPool()).status is CORRECT
     assert math_answer.verify(boxed("6"), ["5", "7"], NoPool()).status is WRONG
-    assert math_answer.verify(boxed("1+x"), ["5", "x+1"], pool).status is CORRECT
-    assert math_answer.verify(boxed("7"), ("x+1", "7"), NoPool()).status is CORRECT
+    assert math_answer.verify(boxed("1+x"), ["5", "x+1"], NoPool()).status is CORRECT
+    assert math_answer.verify(boxed("5, 7"), ["5", "7"], NoPool()).status is WRONG
+    assert math_answer.verify(boxed("5 or 7"), ["5", "7"], NoPool()).status is WRONG
+    unread = "\\int_0^1 x\\,dx"
+    assert math_answer.verify(boxed(unread), [f"{unread} + 0", "7"], pool).status is CORRECT
 
 
 @pytest.mark.parametrize(
     ("response", "extracted"),
     [
-        ("The answer is 42.", None),
-        ("\\boxed{42} or rather \\boxed{42", None),
-        ("\\boxed{}", ""),
-        ("\\boxed{ }", " "),
-        ("", None),
+        ("\\boxed{1} then \\boxed{2}", "2"),
+        ("\\boxed{\\frac{1}{2}}", "\\frac{1}{2}"),
+        ("\\boxed {3}", "3"),
+        ("\\fbox{3}", "3"),
+        ("so $\\boxed 5$, done", "5"),
+        ("\\boxed 42. Done.", "42"),
+        ("\\boxed{\\boxed{4}}", "4"),
+        ("\\boxed{\\{1, 2\\}}", "\\{1, 2\\}"),
+        ("\\boxed{é\ud800}", "é\ud800"),
+        ("$\\boxed{1}$ and $\\boxed{2}$", "1, 2"),
+        ("\\boxed{1} or \\boxed{2}", "1 or 2"),
+        ("\\boxed{5} or 6.", "5 or 6"),
+        ("\\boxed{5}, so \\boxed{5}", "5"),
+        ("The answer is 42.", "42"),
+        ("Final Answer: The final answer is $42$. I hope it is correct.", "$42$"),
+        ("**Answer:** (B)", "(B)"),
+        ("The correct answer is **B**.", "B"),
+        ("Therefore the answer is: \\[ \\frac{3}{4} \\]", "\\frac{3}{4}"),
+        ("The answer is 3.5, since 7/2 is.", "3.5"),
+        ("The answer is 41. No, the answer is 42.", "42"),
+        ("48/2 = 24\n#### 1,234", "1,234"),
+        ("Final answer: the largest n is 34.", "34"),
+        ("We add.\nTherefore, the chance is 2/3. I hope it is correct.", "2/3"),
+        ("We add.\nWe find that $x < 3$.", "x < 3"),
+        ("Answer\n\\[\n9\n\\]", "9"),
+        ("\\frac{1}{2}", "\\frac{1}{2}"),
     ],
 )
-def test_without_a_final_answer_it_is_wrong(response, extracted):
-    outcome = math_answer.verify(response, "42", NoPool())
-    assert outcome == math_answer.AnswerOutcome(WRONG, extracted)
+def test_the_final_answer_is_found(response, extracted):
+    verification = math_answer.begin_verification(response, "77", Accepts())
+    assert verification.extracted == extracted
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "",
+        "\\boxed{42} or rather \\boxed{42",
+        "The answer is 42, that is \\boxed{42",
+        "\\boxed{}",
+        "\\boxed{ }",
+        "The answer is not 42.",
+        "The answer isn't 42.",
+        "The answer is not $\\boxed{42}$.",
+        "\\boxed{42} is wrong.",
+        "Is the answer 42?",
+        "We find 41 first.\nThen 42 appears.",
+        "It is not $42$.",
+        "We try $41$ and $42$.",
+        "We try $42$, then 43.",
+        "The answer is 42 or 43.",
+        "The answer is either 42 or 43.",
+        "\\boxed{42} or \\boxed{43}",
+        "\\boxed{43}, \\boxed{42}",
+        "\\boxed{43}, or it may be \\boxed{42}",
+        "\\boxed{42} or 43",
+        "\\boxed{42, 43, 44}",
+        "\\boxed{42 \\text{ or maybe not}}",
+    ],
+)
+def test_no_credit_without_one_final_answer(response):
+    assert math_answer.verify(response, "42", NoPool()).status is WRONG
+
+
+def test_joined_boxes_are_the_set_that_the_gold_is():
+    for response in ("\\boxed{1} and \\boxed{2}", "$\\boxed{2}$, $\\boxed{1}$"):
+        assert math_answer.verify(response, "1, 2", NoPool()).status is CORRECT
+        assert math_answer.verify(response, "2", NoPool()).status is WRONG
+    loose = "There are \\boxed{1} cow and \\boxed{2} pigs."
+    assert math_answer.verify(loose, "1, 2", NoPool()).status is CORRECT
+    assert math_answer.verify(loose, "2", NoPool()).status is CORRECT
+    assert math_answer.verify(loose, "1", NoPool()).status is WRONG
+    apart = "\\boxed{1} cow. And \\boxed{2} pigs."
+    assert math_answer.verify(apart, "1, 2", NoPool()).status is WRONG
+
+
+def test_many_responses_are_judged_like_one_by_one():
+    responses = [boxed("1/2"), boxed("2"), "no answer\n", boxed("0.5"), boxed("\\int x")]
+    golds = ["\\frac12", "\\int x\\,dx + 0"]
+    many = math_answer.begin_verifications(responses, golds, Accepts())
+    one_by_one = [math_answer.begin_verification(each, golds, Accepts()) for each in responses]
+    assert many == one_by_one
+    assert [each.status for each in many] == [CORRECT, None, WRONG, CORRECT, None]
 
 
 def test_a_gold_the_library_cannot_read_is_an_error(pool):
     assert math_answer.verify(boxed("x"), "\\frac{", pool).status is VerifierStatus.ERROR
 
 
-def test_a_power_tower_times_out():
+def test_a_computation_without_end_times_out():
     pool = WorkerPool(math_answer.WORKER_TARGET, workers=1, timeout_seconds=1.0)
+    answer = "9^{9^{9}} - 1"
     try:
-        outcome = math_answer.verify(boxed("9^{9^{9}}"), "7", pool)
+        outcome = math_answer.verify(boxed(answer), "7", pool)
     finally:
         pool.close()
-    assert outcome == math_answer.AnswerOutcome(VerifierStatus.TIMEOUT, "9^{9^{9}}")
+    assert outcome == math_answer.AnswerOutcome(VerifierStatus.TIMEOUT, answer)
 
 
 def test_it_needs_no_set_up():
-    assert math_answer.verify(boxed("1+x"), "x+1").status is CORRECT
+    assert math_answer.verify(boxed("\\int x\\,dx"), "\\int x\\,dx + 0").status is CORRECT
 
 
 @pytest.mark.parametrize(
@@ -159,17 +315,132 @@ def test_missing_golds_are_refused(gold, message):
         math_answer.verify(boxed("1"), gold)
 
 
+GOLDS = ("5", "paris", "2024-05-06", "x^2+1", "\\{1, 2\\}", "\\frac{1}{2}", "(B)", "[0, 1)")
+MEGABYTE = 1 << 20
+
+
 @pytest.mark.parametrize(
-    "fragment", ["1,", "1,111", "a ", "~", "\\text{x", " -", "1 ", "1 +", "é'"]
+    "fragment",
+    ["1,", "1,111", "a ", "~", "\\text{x", " -", "1 ", "1 +", "é'", "9", "\\boxed{1}", "{", "}"]
+    + [
+        "\\frac{1}{",
+        "\\left(",
+        "(",
+        "x^",
+        "9^{",
+        "!",
+        "|",
+        "\\\\",
+        "1 or ",
+        "answer is ",
+        "\u00b2",
+    ],
 )
-def test_megabytes_of_answer_are_read_in_linear_time(fragment):
-    """Quadratic reading would take hours here; what is undecided goes to the wall clock."""
+def test_megabytes_of_hostile_answer_are_refused_in_linear_time(fragment):
+    """Quadratic reading would take hours here."""
+    text = fragment * (MEGABYTE // len(fragment))
+    for gold in GOLDS:
+        for response in (boxed(text), text):
+            verification = math_answer.begin_verification(response, gold, Accepts())
+            assert verification.status in (WRONG, None)
 
-    class Accepts:
-        def submit(self, job):
-            return None
 
-    text = fragment * ((1 << 20) // len(fragment))
-    for gold in ("5", "paris", "2024-05-06"):
-        verification = math_answer.begin_verification(boxed(text), gold, Accepts())
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "9^{9^{9^{9}}}",
+        "2^{10^{9}}",
+        "((((((((((x+y+1)^{60})^{60})^{60})^{60})^{60})^{60})^{60})^{60})^{60})^{60}",
+        "(a+b+c+d+e+f+g+h)^{64}",
+        "\\frac{1}{" * 5000 + "2" + "}" * 5000,
+        "(" * 9000 + "5" + ")" * 9000,
+        "\\sqrt{" * 3000 + "5" + "}" * 3000,
+        "-" * 15000 + "5",
+        "1" * 19000 + "^{" + "1" * 900 + "}",
+        "99999!" + "!" * 50,
+        "\\binom{999999999}{500000000}",
+        "e^{e^{e^{e^{9}}}}",
+        "\\sin(10^{400})",
+        "1" + "/3" * 5000,
+        "x" + "+x" * 5000,
+        ",".join(map(str, range(3000))),
+        "\\{" + ",".join(f"\\sqrt{{{n}}}" for n in range(400)) + "\\}",
+        "\\cup".join(f"({n},{n + 1})" for n in range(900)),
+        "\\begin{pmatrix}" + "1&" * 4000,
+        "\\text{" * 4000 + "}" * 4000,
+        "x'" + "'" * 15000,
+        "\\pm" * 5000 + "1",
+        "1\\pm 1" * 2000,
+        "|" * 5000,
+        "0." + "0" * 15000 + "1",
+        "1e9999",
+        "\\log_{1} 1",
+        "\\frac{0}{0}",
+        "0^0",
+        "0^{-1}",
+        "\\left.\\right.",
+        "\x01\x02\x00",
+    ],
+)
+def test_hostile_answers_are_bounded_and_never_right(answer):
+    for gold in GOLDS:
+        verification = math_answer.begin_verification(boxed(answer), gold, Accepts())
         assert verification.status in (WRONG, None)
+
+
+@settings(max_examples=500)
+@given(
+    st.text(alphabet="0123456789abxyei+-*/^_(){}[]\\,;.=<>|!%$&~ \u2212\u00b2\u00bd"),
+    st.sampled_from(GOLDS),
+)
+def test_any_text_is_judged(text, gold):
+    for response in (boxed(text), text):
+        verification = math_answer.begin_verification(response, gold, Accepts())
+        assert verification.status in (CORRECT, WRONG, None)
+
+
+def golds_of(directory):
+    """Golds of public sets, once each, with what tells them apart in a failure."""
+    fields = {
+        "math500": "answer",
+        "math_train_2000": "answer",
+        "hmmt_feb_2024": "expected_answer",
+        "hmmt_feb_2025": "expected_answer",
+        "hmmt_other_2024_2025": "expected_answer",
+    }
+    golds = {}
+    for name, field in fields.items():
+        for line in (directory / f"{name}.jsonl").read_text().splitlines():
+            golds.setdefault(str(json.loads(line)[field]).strip(), name)
+    for name in ("gsm8k_test_500", "gsm8k_train_1000"):
+        for line in (directory / f"{name}.jsonl").read_text().splitlines():
+            golds.setdefault(json.loads(line)["answer"].split("####")[1].strip(), name)
+    return golds
+
+
+def test_golds_of_public_sets_equal_themselves(real_data):
+    golds = golds_of(real_data)
+    assert len(golds) > 1300
+    for gold in golds:
+        assert math_answer.verify(boxed(gold), gold, NoPool()).status is CORRECT, gold
+
+
+def test_golds_of_public_sets_survive_other_notation(real_data):
+    failed = [
+        (gold, variant)
+        for gold in golds_of(real_data)
+        for variant in rewritten(gold)
+        if decided(variant, gold) is not CORRECT
+    ]
+    assert failed == []
+
+
+def test_no_neighbour_of_a_gold_is_accepted(real_data):
+    accepted = [
+        (gold, variant)
+        for gold in golds_of(real_data)
+        if "approx" not in gold  # says two values of its own
+        for variant in perturbed(gold)
+        if decided(variant, gold) is CORRECT
+    ]
+    assert accepted == []

@@ -24,6 +24,8 @@ from megatron_urpo.types import (
 CORRECT, WRONG, TIMEOUT = VerifierStatus.CORRECT, VerifierStatus.WRONG, VerifierStatus.TIMEOUT
 MESSAGES = (ChatMessage("user", "a question"),)
 TIE = PreferenceTask("prefs", "1", MESSAGES, ("a", "b", "c"), (1.0, 3.0, 2.0))
+# Nothing that any engine finishes.
+ENDLESS = "9^{9^{9}} - 1"
 PROBLEM = ReasoningTask("sums", "1", MESSAGES, ("5", "five"))
 INSTRUCTION = InstructionTask("open", "7", MESSAGES)
 
@@ -106,7 +108,7 @@ def test_instruction_rollouts_must_be_judged_completely(scorer_of):
 
 
 def test_reasoning_rewards(scorer_of):
-    texts = ["\\boxed{5}", "\\boxed{FIVE}", "\\boxed{6}", "5", "\\boxed{y=5}"]
+    texts = ["\\boxed{5}", "\\boxed{FIVE}", "\\boxed{6}", "We count\n5", "\\boxed{y=5}"]
     (group,) = scored(scorer_of(), rollout(PROBLEM, texts))
     assert group.rewards.tolist() == [1.0, 1.0, 0.0, 0.0, 1.0]
     assert group.parsed.tolist() == [True, True, True, False, True]
@@ -116,7 +118,7 @@ def test_reasoning_rewards(scorer_of):
 
 def test_a_verifier_timeout_masks_its_group_and_no_other(scorer_of):
     scorer = scorer_of(verifier_timeout_seconds=3.0, verifier_workers=1)
-    slow = rollout(PROBLEM, ["\\boxed{5}", "\\boxed{9^{9^{9}}}", "\\boxed{6}"])
+    slow = rollout(PROBLEM, ["\\boxed{5}", f"\\boxed{{{ENDLESS}}}", "\\boxed{6}"])
     masked, whole = scored(scorer, slow, rollout(PROBLEM, ["\\boxed{y=5}"], index=1))
     np.testing.assert_array_equal(masked.rewards, [1.0, np.nan, 0.0])
     assert masked.statuses == (CORRECT, TIMEOUT, WRONG)
@@ -127,7 +129,7 @@ def test_a_verifier_timeout_masks_its_group_and_no_other(scorer_of):
 
 def test_groups_come_out_once_each_in_the_order_of_submission(scorer_of):
     scorer = scorer_of(verifier_timeout_seconds=2.0, verifier_workers=1)
-    hanging = rollout(PROBLEM, ["\\boxed{9^{9^{9}}}"], index=0)
+    hanging = rollout(PROBLEM, [f"\\boxed{{{ENDLESS}}}"], index=0)
     quick = rollout(PROBLEM, ["\\boxed{5}"], index=1)
     judged = rollout(INSTRUCTION, "ab", index=2, scores=(1.0, 2.0))
     for each in (hanging, quick, judged):

@@ -1,0 +1,160 @@
+#include "equivalence.hpp"
+
+#include <optional>
+#include <string>
+
+#include "ball.hpp"
+#include "closed_form.hpp"
+#include "notation.hpp"
+#include "parser.hpp"
+#include "shapes.hpp"
+#include "tokens.hpp"
+#include "words.hpp"
+
+namespace urpo::answers {
+namespace {
+
+// Decided by text alone, if at all.
+std::optional<Verdict> compare_words(const std::string& answer, const std::string& gold) {
+  if (is_words(gold))
+    return folded_words(answer) == folded_words(gold) ? Verdict::kYes : Verdict::kNo;
+  if (is_words(answer) || (is_denial(answer) && !is_denial(gold))) return Verdict::kNo;
+  if (count_words(gold, 2) == 2)
+    return folded_words(answer) == folded_words(gold) ? Verdict::kYes : Verdict::kNo;
+  if (is_date(gold)) return Verdict::kNo;
+  return std::nullopt;
+}
+
+// Words for a set, where the other side is none of words.
+void name_sets(std::string& answer, std::string& gold) {
+  if (is_words(answer) == is_words(gold)) return;
+  std::string& words = is_words(answer) ? answer : gold;
+  const std::string_view set = set_in_words(folded_words(words));
+  if (!set.empty()) words = std::string(set);
+}
+
+// "(B) or (C)", "B. C": more than one letter.
+bool names_another(const Choice& choice) {
+  const std::string_view rest = choice.content;
+  if (rest.empty()) return false;
+  if (std::string_view(",;/&+|-").find(rest.front()) != std::string_view::npos || read_choice(rest))
+    return true;
+  for (const std::string_view joint :
+       {"or", "and", "\\text{ or", "\\text{or", "\\text{ and", "\\text{and"}) {
+    if (rest.substr(0, joint.size()) == joint) return true;
+  }
+  for (std::size_t i = 0; i + 2 < rest.size(); ++i) {
+    if (rest[i] == '(' && rest[i + 2] == ')' && rest[i + 1] >= 'A' && rest[i + 1] <= 'J')
+      return true;
+  }
+  return false;
+}
+
+// Decides answers that name a choice, or leaves in `answer` and `gold` what else they say.
+std::optional<Verdict> compare_choices(std::string& answer, std::string& gold) {
+  const auto wanted = read_choice(gold);
+  const auto given = read_choice(answer);
+  const auto same_letter = [&] {
+    return given->letter == wanted->letter ? Verdict::kYes : Verdict::kNo;
+  };
+  if (wanted && given && names_another(*given)) return Verdict::kNo;
+  if (wanted && wanted->content.empty()) {
+    if (!given) return wanted->marked ? std::optional(Verdict::kNo) : std::nullopt;
+    const bool same_case =
+        given->lower_case == wanted->lower_case || (given->marked && wanted->marked);
+    return same_case ? same_letter() : Verdict::kNo;
+  }
+  // "(B) 12" is met by the letter, by the content, and by both.
+  const bool gold_labelled = wanted && wanted->marked;
+  if (gold_labelled && given && given->content.empty()) return same_letter();
+  if (gold_labelled && given && given->letter != wanted->letter) return Verdict::kNo;
+  if (given && given->marked && !given->content.empty()) answer = std::string(given->content);
+  if (gold_labelled) gold = std::string(wanted->content);
+  return std::nullopt;
+}
+
+bool has_grouping_comma(const std::string& text) {
+  for (const Token& token : tokenize(text, Commas::kGroupDigits)) {
+    if (token.grouped_by_comma) return true;
+  }
+  return false;
+}
+
+// "2,5" for 2.5.
+std::optional<std::string> with_decimal_point(const std::string& text) {
+  std::string out = text;
+  std::size_t commas = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool digit = text[i] >= '0' && text[i] <= '9';
+    if (text[i] == ',' && i > 0 && i + 1 < text.size()) {
+      out[i] = '.';
+      ++commas;
+    } else if (!digit && !(i == 0 && text[i] == '-')) {
+      return std::nullopt;
+    }
+  }
+  if (commas != 1) return std::nullopt;
+  return out;
+}
+
+Verdict compare_parsed(const std::string& answer, const std::string& gold, Budget& budget) {
+  const Verdict verdict = compare_answers(parse(answer), parse(gold), budget);
+  if (verdict != Verdict::kNo) return verdict;
+  // "98,118,122,142" is one number to some and a list to others; what the other side is decides.
+  const bool answer_grouped = has_grouping_comma(answer);
+  const bool gold_grouped = has_grouping_comma(gold);
+  if (answer_grouped != gold_grouped) {
+    const NodePtr list = parse(answer_grouped ? answer : gold, Commas::kSeparate);
+    const NodePtr other = parse(answer_grouped ? gold : answer);
+    if (list->kind == Kind::kList && list->args.size() > 2 && other->kind == Kind::kList &&
+        list->args.size() == other->args.size()) {
+      return answer_grouped ? compare_answers(list, other, budget)
+                            : compare_answers(other, list, budget);
+    }
+  }
+  const auto decimal = with_decimal_point(answer);
+  if (decimal && gold.find('.') != std::string::npos)
+    return compare_answers(parse(*decimal), parse(gold), budget);
+  const auto gold_decimal = with_decimal_point(gold);
+  if (gold_decimal && answer.find('.') != std::string::npos) {
+    return compare_answers(parse(answer), parse(*gold_decimal), budget);
+  }
+  return verdict;
+}
+
+}  // namespace
+
+Verdict equivalent(std::string_view answer_utf8, std::string_view gold_utf8) {
+  const auto answer_integer = plain_integer(answer_utf8);
+  const auto gold_integer = plain_integer(gold_utf8);
+  if (answer_integer && gold_integer)
+    return *answer_integer == *gold_integer ? Verdict::kYes : Verdict::kNo;
+  if (answer_utf8.size() > kMaxAnswerBytes) return Verdict::kNo;
+  if (gold_utf8.size() > kMaxAnswerBytes)
+    return answer_utf8 == gold_utf8 ? Verdict::kYes : Verdict::kNo;
+
+  std::string answer = normalized(answer_utf8);
+  std::string gold = normalized(gold_utf8);
+  if (answer.empty() || gold.empty())
+    return answer == gold && answer_utf8 == gold_utf8 ? Verdict::kYes : Verdict::kNo;
+  if (squeezed(answer) == squeezed(gold)) return Verdict::kYes;
+  if (const auto choices = compare_choices(answer, gold)) return *choices;
+  if (squeezed(answer) == squeezed(gold)) return Verdict::kYes;
+  name_sets(answer, gold);
+  if (const auto words = compare_words(answer, gold)) return *words;
+  Budget budget;
+  try {
+    return compare_parsed(answer, gold, budget);
+  } catch (const Unsupported&) {
+    // Words around a value claim something about it: to others they are products of letters.
+    const bool claims = count_words(answer, 1) > count_words(gold, 1);
+    const bool hedges = contains_word(answer, "or") && !contains_word(gold, "or");
+    return claims || hedges || asks_for_work(answer, gold) ? Verdict::kNo : Verdict::kUndecided;
+  } catch (const LimitExceeded&) {
+    return Verdict::kUndecided;
+  } catch (const Undefined&) {
+    return Verdict::kUndecided;
+  }
+}
+
+}  // namespace urpo::answers

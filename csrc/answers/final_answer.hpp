@@ -1,0 +1,30 @@
+// The final answer of a response. Time is linear in the text, whatever the text: it is written by a
+// model that may be rewarded for breaking this.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace urpo::answers {
+
+struct FinalAnswer {
+  std::string text;
+  // All boxes of the last sentence, where other words stand between them; else empty. They are an
+  // answer only to a gold that is their set.
+  std::string all_boxes;
+};
+
+// What a response gives as its answer, in UTF-8: the content of its last box (\boxed, \fbox, with
+// or without braces), together with the boxes that "and", "or" or a comma join to it; without any
+// box, what follows the last "####" or "answer is", "answer:" and the like, up to the end of the
+// sentence; else what the last sentence concludes ("Therefore, the sum is 5.") or its only formula;
+// else all of a response of one short line. None when the last box is never closed, and none when
+// the answer is denied ("the answer is not 5").
+std::optional<FinalAnswer> final_answer(std::string_view response);
+
+// The accepted answer in a gold: the content of its last box and those joined to it, else all of
+// it, without white space around. Empty if there is none.
+std::string gold_answer(std::string_view gold);
+
+}  // namespace urpo::answers

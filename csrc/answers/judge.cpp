@@ -1,0 +1,68 @@
+#include "judge.hpp"
+
+#include <atomic>
+#include <exception>
+#include <stdexcept>
+#include <thread>
+#include <utility>
+
+#include "equivalence.hpp"
+#include "final_answer.hpp"
+
+namespace urpo::answers {
+
+Judgement judge(std::string_view response, const std::vector<std::string>& golds) {
+  if (golds.empty())
+    throw std::invalid_argument("no gold answer to compare with: give at least one");
+  std::vector<std::string> accepted;
+  for (const std::string& gold : golds) {
+    accepted.push_back(gold_answer(gold));
+    if (accepted.back().empty()) throw std::invalid_argument("gold answer '" + gold + "' is empty");
+  }
+  Judgement judgement;
+  const auto answer = final_answer(response);
+  if (!answer) return judgement;
+  judgement.answer = answer->text;
+  for (std::string& gold : accepted) {
+    Verdict verdict = equivalent(answer->text, gold);
+    if (verdict != Verdict::kYes && !answer->all_boxes.empty() &&
+        equivalent(answer->all_boxes, gold) == Verdict::kYes) {
+      verdict = Verdict::kYes;
+    }
+    if (verdict == Verdict::kYes) {
+      judgement.verdict = verdict;
+      judgement.undecided.clear();
+      return judgement;
+    }
+    if (verdict == Verdict::kUndecided) judgement.undecided.push_back(std::move(gold));
+  }
+  if (!judgement.undecided.empty()) judgement.verdict = Verdict::kUndecided;
+  return judgement;
+}
+
+std::vector<Judgement> judge_all(const std::vector<std::string>& responses,
+                                 const std::vector<std::vector<std::string>>& golds,
+                                 std::size_t threads) {
+  std::vector<Judgement> judgements(responses.size());
+  std::vector<std::exception_ptr> failures(responses.size());
+  std::atomic<std::size_t> next{0};
+  const auto work = [&] {
+    for (std::size_t i = next++; i < responses.size(); i = next++) {
+      try {
+        judgements[i] = judge(responses[i], golds[i]);
+      } catch (const std::exception&) {
+        failures[i] = std::current_exception();
+      }
+    }
+  };
+  std::vector<std::thread> helpers;
+  for (std::size_t i = 1; i < threads; ++i) helpers.emplace_back(work);
+  work();
+  for (std::thread& helper : helpers) helper.join();
+  for (const std::exception_ptr& failure : failures) {
+    if (failure) std::rethrow_exception(failure);
+  }
+  return judgements;
+}
+
+}  // namespace urpo::answers

@@ -1,0 +1,424 @@
+#include "shapes.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "evaluate.hpp"
+#include "named_values.hpp"
+#include "real_set.hpp"
+#include "restatement.hpp"
+#include "scalars.hpp"
+#include "tokens.hpp"
+
+namespace urpo::answers {
+namespace {
+
+class Comparison {
+ public:
+  explicit Comparison(Budget& budget) : budget_(budget) {}
+
+  Verdict compare(const NodePtr& raw_answer, const NodePtr& raw_gold) {
+    NodePtr answer = simplified(raw_answer);
+    NodePtr gold = simplified(raw_gold);
+    // (x, y) = (1, 2) is (1, 2), unless the other side names its coordinates as well.
+    if (names_point(*answer) != names_point(*gold)) {
+      answer = names_point(*answer) ? answer->args.back() : answer;
+      gold = names_point(*gold) ? gold->args.back() : gold;
+    }
+    if (is_surely_set(*answer) || is_surely_set(*gold)) return compare_as_sets(answer, gold);
+    if (is_several(*answer) || is_several(*gold)) return compare_several(answer, gold);
+    if (answer->kind == Kind::kRelation || gold->kind == Kind::kRelation)
+      return compare_relations(answer, gold);
+    return compare_single(answer, gold);
+  }
+
+ private:
+  static bool is_several(const Node& node) {
+    return node.kind == Kind::kList || node.kind == Kind::kBraces || has_sign_choice(node);
+  }
+
+  static bool names_point(const Node& node) {
+    return is_equation(node) && node.args[0]->kind == Kind::kBracketed && is_name(*node.args[0]);
+  }
+
+  static NodePtr simplified(const NodePtr& node) {
+    NodePtr out = without_approximation(node);
+    // {5} is 5, and x in S is S.
+    while (true) {
+      if (out->kind == Kind::kBraces && out->args.size() == 1) {
+        out = out->args.front();
+      } else if (is_membership(*out) && is_name(*out->args[0])) {
+        out = out->args[1];
+      } else if (is_equation(*out) && is_name(*out->args[0]) && is_surely_set(*out->args.back())) {
+        out = out->args.back();
+      } else {
+        return out;
+      }
+    }
+  }
+
+  // Sets ------------------------------------------------------------------------------------------
+
+  Verdict compare_as_sets(const NodePtr& answer, const NodePtr& gold) {
+    if (is_inequality(*answer) && is_inequality(*gold)) {
+      const Verdict chains = compare_chains(*answer, *gold);
+      if (chains != Verdict::kUndecided) return chains;
+    }
+    const Verdict sets = compare_sets(answer, gold, budget_);
+    if (sets != Verdict::kUndecided) return sets;
+    const bool one_is_inequality = is_inequality(*answer) || is_inequality(*gold);
+    if (one_is_inequality && !is_surely_set(*answer))
+      return is_plain(*answer) ? Verdict::kNo : sets;
+    if (one_is_inequality && !is_surely_set(*gold)) return is_plain(*gold) ? Verdict::kNo : sets;
+    if (answer->kind == Kind::kBracketed && gold->kind == Kind::kBracketed)
+      return compare_points(*answer, *gold);
+    return sets;
+  }
+
+  // f(2) < f(1) < f(4), side by side, in this direction or the other.
+  Verdict compare_chains(const Node& answer, const Node& gold) {
+    if (answer.args.size() != gold.args.size()) return Verdict::kUndecided;
+    for (const bool reversed : {false, true}) {
+      bool same = true;
+      for (std::size_t i = 0; same && i < gold.relations.size(); ++i) {
+        const Relation relation = reversed
+                                      ? mirrored(answer.relations[answer.relations.size() - 1 - i])
+                                      : answer.relations[i];
+        same = relation == gold.relations[i];
+      }
+      for (std::size_t i = 0; same && i < gold.args.size(); ++i) {
+        const NodePtr& side = reversed ? answer.args[answer.args.size() - 1 - i] : answer.args[i];
+        same = compare_scalars(*side, *gold.args[i], budget_) == Verdict::kYes;
+      }
+      if (same) return Verdict::kYes;
+    }
+    const auto names_only = [](const Node& node) {
+      return std::all_of(node.args.begin(), node.args.end(),
+                         [](const NodePtr& side) { return is_name(*side); });
+    };
+    if (names_only(answer) && names_only(gold)) return Verdict::kNo;
+    if (gold.relations.size() != 1) return Verdict::kUndecided;
+    return compare_half_planes(answer, gold);
+  }
+
+  // a < b and k b > k a: the same up to the side and a positive factor.
+  Verdict compare_half_planes(const Node& answer, const Node& gold) {
+    Forms forms(budget_);
+    const Polynomial x = forms.difference(forms.of(*answer.args[0]), forms.of(*answer.args[1]));
+    const Polynomial y = forms.difference(forms.of(*gold.args[0]), forms.of(*gold.args[1]));
+    Rational ratio;
+    if (forms.degree(x) < 0 || forms.degree(y) < 0 || x.empty() || y.empty() ||
+        !forms.proportional(x, y, ratio)) {
+      return Verdict::kUndecided;
+    }
+    const Relation relation =
+        ratio.negative() ? mirrored(answer.relations[0]) : answer.relations[0];
+    return relation == gold.relations[0] ? Verdict::kYes : Verdict::kNo;
+  }
+
+  static bool is_plain(const Node& node) {
+    return is_plain_number(node) || node.kind == Kind::kQuantity || node.kind == Kind::kMatrix;
+  }
+
+  // Lists -----------------------------------------------------------------------------------------
+
+  Verdict compare_several(const NodePtr& answer, const NodePtr& gold) {
+    if (gold->kind == Kind::kBracketed) return compare_with_point(answer, *gold);
+    if (answer->kind == Kind::kBracketed) return compare_point_with_list(*answer, gold);
+    std::vector<NodePtr> answers = elements(answer);
+    std::vector<NodePtr> golds = elements(gold);
+    for (const NodePtr& each : golds) {
+      if (is_equation(*each) && !is_consistent(*each)) return Verdict::kUndecided;
+    }
+    if (answers.size() == 1 && golds.size() == 1) return compare(answers[0], golds[0]);
+    if (has_several_names(golds)) return compare_assignments(answers, golds);
+    if (has_several_names(answers)) return ordered(answers, golds);
+    strip_common_name(answers);
+    strip_common_name(golds);
+    const bool repeats = has_repeats(golds);
+    if (repeats && gold->kind == Kind::kList) return ordered(answers, golds);
+    return unordered(without_repeats(answers), repeats ? without_repeats(golds) : golds);
+  }
+
+  // "x = 1, y = 2", unlike "x = 1, x = 2" and "x = 1, 2".
+  static bool has_several_names(const std::vector<NodePtr>& list) {
+    std::set<std::string> names;
+    for (const NodePtr& each : list) {
+      const Named part = named(each);
+      if (!part.name) continue;
+      int numbers = 0;
+      std::set<std::string> letters;
+      collect_names(*part.name, letters, numbers);
+      std::string key;
+      for (const std::string& letter : letters) key += letter + " ";
+      if (part.name->kind == Kind::kApply) key += "(";
+      names.insert(key);
+    }
+    return names.size() > 1;
+  }
+
+  static void strip_common_name(std::vector<NodePtr>& list) {
+    for (NodePtr& each : list) each = named(each).value;
+  }
+
+  bool same_name(const Node& a, const Node& b) {
+    Forms forms(budget_);
+    if (a.kind == Kind::kBracketed || b.kind == Kind::kBracketed || a.kind == Kind::kRatio ||
+        b.kind == Kind::kRatio)
+      return false;
+    return forms.difference(forms.of(a), forms.of(b)).empty();
+  }
+
+  Verdict compare_assignments(const std::vector<NodePtr>& answers,
+                              const std::vector<NodePtr>& golds) {
+    if (answers.size() != golds.size()) return Verdict::kNo;
+    const bool all_named = std::all_of(answers.begin(), answers.end(), [](const NodePtr& each) {
+      return named(each).name != nullptr;
+    });
+    if (!all_named) return ordered(answers, golds);
+    Verdict total = Verdict::kYes;
+    for (const NodePtr& gold : golds) {
+      const Named wanted = named(gold);
+      const auto found = std::find_if(answers.begin(), answers.end(), [&](const NodePtr& each) {
+        return wanted.name && same_name(*named(each).name, *wanted.name);
+      });
+      if (found == answers.end()) return Verdict::kUndecided;
+      const Verdict each = compare(named(*found).value, wanted.value);
+      if (each == Verdict::kNo) return each;
+      if (each == Verdict::kUndecided) total = each;
+    }
+    return total;
+  }
+
+  Verdict ordered(const std::vector<NodePtr>& answers, const std::vector<NodePtr>& golds) {
+    if (answers.size() != golds.size()) return Verdict::kNo;
+    Verdict total = Verdict::kYes;
+    for (std::size_t i = 0; i < golds.size(); ++i) {
+      const Named given = named(answers[i]);
+      const Named wanted = named(golds[i]);
+      const Verdict each = compare(given.value, wanted.value);
+      if (each == Verdict::kNo) return each;
+      const bool renamed = given.name && wanted.name && !same_name(*given.name, *wanted.name);
+      if (each == Verdict::kUndecided || renamed) total = Verdict::kUndecided;
+    }
+    return total;
+  }
+
+  bool has_repeats(const std::vector<NodePtr>& list) {
+    return without_repeats(list).size() != list.size();
+  }
+
+  std::vector<NodePtr> without_repeats(const std::vector<NodePtr>& list) {
+    std::vector<NodePtr> out;
+    for (const NodePtr& each : list) {
+      const bool repeated = std::any_of(out.begin(), out.end(), [&](const NodePtr& other) {
+        return compare(each, other) == Verdict::kYes;
+      });
+      if (!repeated) out.push_back(each);
+    }
+    return out;
+  }
+
+  Verdict unordered(const std::vector<NodePtr>& answers, const std::vector<NodePtr>& golds) {
+    if (answers.size() != golds.size()) return Verdict::kNo;
+    std::vector<bool> used(answers.size());
+    Verdict total = Verdict::kYes;
+    for (const NodePtr& gold : golds) {
+      bool matched = false;
+      bool unsure = false;
+      for (std::size_t i = 0; i < answers.size() && !matched; ++i) {
+        if (used[i]) continue;
+        const Verdict each = compare(answers[i], gold);
+        matched = each == Verdict::kYes;
+        used[i] = matched;
+        unsure = unsure || each == Verdict::kUndecided;
+      }
+      if (!matched && !unsure) return Verdict::kNo;
+      if (!matched) total = Verdict::kUndecided;
+    }
+    return total;
+  }
+
+  // Points ----------------------------------------------------------------------------------------
+
+  // Two ends in square brackets are an interval, more of them a vector.
+  static bool is_vector(const Node& node) {
+    return node.text == "()" || (node.text == "[]" && node.args.size() > 2);
+  }
+
+  // A gold in parentheses is ordered: "1, 3" is (1, 3), "3, 1" is not.
+  Verdict compare_with_point(const NodePtr& answer, const Node& gold) {
+    const std::vector<NodePtr> answers = elements(answer);
+    if (answers.size() == 1) return compare_points(*answers[0], gold);
+    if (!is_vector(gold)) return Verdict::kNo;
+    const Verdict verdict = ordered(answers, gold.args);
+    return verdict == Verdict::kYes && answer->kind == Kind::kBraces ? Verdict::kUndecided
+                                                                     : verdict;
+  }
+
+  // A gold list without parentheses is a set: its elements in another order may be meant by a
+  // point.
+  Verdict compare_point_with_list(const Node& answer, const NodePtr& gold) {
+    if (!is_vector(answer)) return Verdict::kNo;
+    const std::vector<NodePtr> golds = elements(gold);
+    const Verdict in_order = ordered(answer.args, golds);
+    if (in_order == Verdict::kYes)
+      return gold->kind == Kind::kBraces ? Verdict::kUndecided : in_order;
+    std::vector<NodePtr> values = golds;
+    strip_common_name(values);
+    return unordered(answer.args, values) == Verdict::kNo ? Verdict::kNo : Verdict::kUndecided;
+  }
+
+  Verdict compare_points(const Node& answer, const Node& gold) {
+    if (answer.kind != Kind::kBracketed || gold.kind != Kind::kBracketed) return Verdict::kNo;
+    const Verdict values = ordered(answer.args, gold.args);
+    if (values == Verdict::kNo || answer.text == gold.text) return values;
+    // Two ends in other brackets are another interval; more of them are a vector.
+    return gold.args.size() == 2 ? Verdict::kNo : Verdict::kUndecided;
+  }
+
+  // Relations -------------------------------------------------------------------------------------
+
+  // Whether all that follows the first side is the same. Formulas that only follow each other read
+  // as one chain.
+  bool is_consistent(const Node& chain) {
+    for (std::size_t i = 1; i + 1 < chain.args.size(); ++i) {
+      if (same_form(*chain.args[i], *chain.args.back()) != Verdict::kYes) return false;
+    }
+    return true;
+  }
+
+  Verdict compare_relations(const NodePtr& answer, const NodePtr& gold) {
+    if (is_equation(*gold) && !is_consistent(*gold)) return Verdict::kUndecided;
+    if (is_equation(*answer) && is_equation(*gold)) return compare_equations(answer, gold);
+    if (is_equation(*answer)) return compare_equation_with_value(*answer, gold);
+    if (is_equation(*gold)) {
+      const Named wanted = named(gold);
+      if (wanted.name) return compare(answer, wanted.value);
+      return answer->kind == Kind::kRelation ? Verdict::kUndecided : Verdict::kNo;
+    }
+    return Verdict::kUndecided;
+  }
+
+  // "x = 5" for 5, "2 + 3 = 5" for 5, but neither "x + 3 = 5" nor "3 = 5".
+  Verdict compare_equation_with_value(const Node& answer, const NodePtr& gold) {
+    if (is_asked_for(*answer.args.front())) return compare(answer.args.back(), gold);
+    std::map<std::string, Rational> symbols;
+    collect_symbols(*answer.args.front(), symbols);
+    if (!symbols.empty()) return Verdict::kNo;
+    Forms forms(budget_);
+    const Form last = forms.of(*answer.args.back());
+    for (const NodePtr& side : answer.args) {
+      if (!forms.difference(forms.of(*side), last).empty()) return Verdict::kNo;
+    }
+    return compare(answer.args.back(), gold);
+  }
+
+  Verdict compare_equations(const NodePtr& answer, const NodePtr& gold) {
+    const Named given = named(answer);
+    const Named wanted = named(gold);
+    const bool points = (given.name && given.name->kind == Kind::kBracketed) ||
+                        (wanted.name && wanted.name->kind == Kind::kBracketed);
+    if (points)
+      return given.name && wanted.name ? compare(given.value, wanted.value) : Verdict::kUndecided;
+    if (given.name && wanted.name) {
+      const bool ratio = given.name->kind == Kind::kRatio || wanted.name->kind == Kind::kRatio;
+      if (ratio || same_name(*given.name, *wanted.name)) return compare(given.value, wanted.value);
+      const bool values = is_plain_number(*given.value) && is_plain_number(*wanted.value);
+      const bool letters = given.name->kind == Kind::kSymbol && wanted.name->kind == Kind::kSymbol;
+      if (values && letters && given.name->text.size() == 1 && wanted.name->text.size() == 1)
+        return Verdict::kNo;
+    }
+    return compare_zero_sets(*answer, *gold);
+  }
+
+  // Equations up to sides and a factor.
+  Verdict compare_zero_sets(const Node& answer, const Node& gold) {
+    if (answer.args.size() != 2 || gold.args.size() != 2) return Verdict::kUndecided;
+    Forms forms(budget_);
+    const Polynomial x = forms.difference(forms.of(*answer.args[0]), forms.of(*answer.args[1]));
+    const Polynomial y = forms.difference(forms.of(*gold.args[0]), forms.of(*gold.args[1]));
+    Rational ratio;
+    if (x.empty() || y.empty()) {
+      // Identities say what their sides are: "\log_8 4 = \frac{2}{3}".
+      const bool same = x.empty() && y.empty() &&
+                        same_form(*answer.args[0], *gold.args[0]) == Verdict::kYes &&
+                        compare_scalars(*answer.args[1], *gold.args[1], budget_) == Verdict::kYes;
+      if (same) return Verdict::kYes;
+      return x.empty() == y.empty() ? Verdict::kUndecided : Verdict::kNo;
+    }
+    const int x_degree = forms.degree(x);
+    const int y_degree = forms.degree(y);
+    if (forms.proportional(x, y, ratio)) {
+      return forms.is_constant(x) ? Verdict::kUndecided : Verdict::kYes;
+    }
+    const bool rational =
+        std::all_of(x.begin(), x.end(), [&](const auto& term) { return term.first.size() <= 1; }) &&
+        std::all_of(y.begin(), y.end(), [&](const auto& term) { return term.first.size() <= 1; });
+    return rational && x_degree == 1 && y_degree == 1 ? Verdict::kNo : Verdict::kUndecided;
+  }
+
+  // Single values ---------------------------------------------------------------------------------
+
+  Verdict compare_single(const NodePtr& answer, const NodePtr& gold) {
+    const NodePtr x = scaled_matrix(answer);
+    const NodePtr y = scaled_matrix(gold);
+    if (x->kind == Kind::kMatrix || y->kind == Kind::kMatrix) return compare_matrices(*x, *y);
+    const bool point = answer->kind == Kind::kBracketed;
+    if (point != (gold->kind == Kind::kBracketed)) return Verdict::kNo;
+    if (point) return compare_points(*answer, *gold);
+    return compare_scalars(*answer, *gold, budget_);
+  }
+
+  // k M with the factor multiplied in.
+  static NodePtr scaled_matrix(const NodePtr& node) {
+    if (node->kind == Kind::kNegate && node->args[0]->kind == Kind::kMatrix) {
+      return scaled_matrix(make_node(Kind::kMultiply, {make_number(-1), node->args[0]}));
+    }
+    if (node->kind != Kind::kMultiply || node->args.size() != 2 ||
+        node->args[1]->kind != Kind::kMatrix)
+      return node;
+    if (node->args[0]->kind == Kind::kMatrix) return node;
+    Node copy = *node->args[1];
+    for (NodePtr& entry : copy.args) entry = make_node(Kind::kMultiply, {node->args[0], entry});
+    copy.text = "scaled";
+    return std::make_shared<const Node>(std::move(copy));
+  }
+
+  Verdict compare_matrices(const Node& answer, const Node& gold) {
+    if (answer.kind != gold.kind) {
+      const Node& other = answer.kind == Kind::kMatrix ? gold : answer;
+      if (is_plain_number(other)) return Verdict::kNo;
+      return Verdict::kUndecided;
+    }
+    if (answer.columns != gold.columns || answer.args.size() != gold.args.size())
+      return Verdict::kNo;
+    Verdict total = Verdict::kYes;
+    for (std::size_t i = 0; i < gold.args.size(); ++i) {
+      const Verdict each = answer.text == "scaled" ? same_form(*answer.args[i], *gold.args[i])
+                                                   : compare(answer.args[i], gold.args[i]);
+      if (each == Verdict::kNo) return each;
+      if (each == Verdict::kUndecided) total = each;
+    }
+    return total;
+  }
+
+  // Without the rule against restatements: the factor before a matrix is notation.
+  Verdict same_form(const Node& answer, const Node& gold) {
+    Forms forms(budget_);
+    const Polynomial difference = forms.difference(forms.of(answer), forms.of(gold));
+    if (difference.empty()) return Verdict::kYes;
+    return forms.surely_not_zero(difference) ? Verdict::kNo : Verdict::kUndecided;
+  }
+
+  Budget& budget_;
+};
+
+}  // namespace
+
+Verdict compare_answers(const NodePtr& answer, const NodePtr& gold, Budget& budget) {
+  return Comparison(budget).compare(answer, gold);
+}
+
+}  // namespace urpo::answers

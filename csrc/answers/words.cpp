@@ -1,0 +1,239 @@
+#include "words.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "characters.hpp"
+#include "names.hpp"
+#include "notation.hpp"
+
+namespace urpo::answers {
+namespace {
+
+bool is_word_letter(char c) { return is_letter(c) || is_high(c); }
+
+bool starts_with(std::string_view text, std::size_t at, std::string_view prefix) {
+  return text.compare(at, prefix.size(), prefix) == 0;
+}
+
+// The content of a text command that is all of the text.
+std::string_view unwrapped(std::string_view text) {
+  while (true) {
+    text = trimmed(text);
+    if (text.empty() || text.front() != '\\' || text.back() != '}') return text;
+    const std::size_t open = text.find('{');
+    if (open == std::string_view::npos || !is_text_command(trimmed(text.substr(1, open - 1))))
+      return text;
+    const std::string_view content = text.substr(open + 1, text.size() - open - 2);
+    if (!is_balanced(content)) return text;
+    text = content;
+  }
+}
+
+// Calls `visit` with every run of letters that no command name is part of; stops when it says
+// false.
+template <typename Visit>
+void for_each_word(std::string_view text, Visit visit) {
+  for (std::size_t i = 0; i < text.size();) {
+    if (text[i] == '\\') {
+      std::size_t end = i + 1;
+      while (end < text.size() && is_letter(text[end])) ++end;
+      i = std::max(end, i + 2);
+    } else if (is_word_letter(text[i])) {
+      std::size_t end = i;
+      while (end < text.size() && is_word_letter(text[end])) ++end;
+      if (!visit(text.substr(i, end - i))) return;
+      i = end;
+    } else {
+      ++i;
+    }
+  }
+}
+
+std::string lower_case(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(), lower);
+  return out;
+}
+
+}  // namespace
+
+bool is_words(std::string_view text) {
+  const std::string_view inner = unwrapped(text);
+  // Two letters are a product of variables, unless they are set as text.
+  const std::size_t least =
+      inner.data() != trimmed(text).data() || inner == "no" || inner == "No" ? 2 : 3;
+  text = inner;
+  bool word = false;
+  for (const char c : text) {
+    if (!is_word_letter(c) && !is_space(c) && c != '\'' && c != '.' && c != ',' && c != '-')
+      return false;
+  }
+  if (text.empty() || !is_word_letter(text.front())) return false;
+  for_each_word(text, [&](std::string_view run) {
+    if (is_function_name(run)) {
+      word = false;
+      return false;
+    }
+    word = word || run.size() >= least;
+    return true;
+  });
+  return word;
+}
+
+int count_words(std::string_view text, int most) {
+  int words = 0;
+  for_each_word(text, [&](std::string_view run) {
+    if (run.size() >= 3 && !is_function_name(run) && !find_unit(run) && run != "and" &&
+        !is_text_command(run) && !is_environment(run)) {
+      ++words;
+    }
+    return words < most;
+  });
+  return words;
+}
+
+std::string folded_words(std::string_view text) {
+  std::string plain;
+  text = unwrapped(text);
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\') {
+      std::size_t end = i + 1;
+      while (end < text.size() && is_letter(text[end])) ++end;
+      if (!is_text_command(text.substr(i + 1, end - i - 1))) plain.append(text.substr(i, end - i));
+      i = std::max(end, i + 1) - 1;
+    } else if (text[i] != '{' && text[i] != '}' && text[i] != '"' && text[i] != '*') {
+      plain += text[i];
+    }
+  }
+  std::string folded;
+  for (std::size_t i = 0; i < plain.size();) {
+    if (is_space(plain[i]) || plain[i] == '-') {
+      ++i;
+      continue;
+    }
+    std::size_t end = i;
+    while (end < plain.size() && !is_space(plain[end]) && plain[end] != '-') ++end;
+    const std::string word = lower_case(std::string_view(plain).substr(i, end - i));
+    i = end;
+    if (folded.empty() && (word == "a" || word == "an" || word == "the") && i < plain.size())
+      continue;
+    if (!folded.empty()) folded += ' ';
+    folded += word;
+  }
+  while (!folded.empty() && (folded.back() == '.' || folded.back() == ' ')) folded.pop_back();
+  return folded;
+}
+
+bool contains_word(std::string_view text, std::string_view word) {
+  bool found = false;
+  for_each_word(text, [&](std::string_view run) {
+    found = lower_case(run) == word;
+    return !found;
+  });
+  return found;
+}
+
+bool is_denial(std::string_view text) {
+  for (const std::string_view relation : {"\\neq", "\\ne ", "!=", "\\not"}) {
+    if (starts_with(text, 0, relation)) return true;
+  }
+  for (const std::string_view denial : {"not", "never", "neither", "nor", "except"}) {
+    if (contains_word(text, denial)) return true;
+  }
+  return false;
+}
+
+bool asks_for_work(std::string_view answer, std::string_view gold) {
+  for (const std::string_view command :
+       {"\\sum", "\\prod", "\\int", "\\lim", "\\gcd", "\\lcm", "\\max", "\\min", "\\det", "\\bmod",
+        "\\pmod", "gcd(", "lcm(", "max(", "min("}) {
+    const bool open = answer.find(command) != std::string_view::npos;
+    if (open && gold.find(command) == std::string_view::npos) return true;
+  }
+  return false;
+}
+
+std::string_view set_in_words(std::string_view folded) {
+  for (const std::string_view reals : {"all real numbers", "all reals", "real numbers"}) {
+    if (folded == reals) return "\\mathbb{R}";
+  }
+  for (const std::string_view empty : {"empty set", "no solution", "no solutions"}) {
+    if (folded == empty) return "\\emptyset";
+  }
+  return {};
+}
+
+bool is_date(std::string_view text) {
+  std::array<std::size_t, 3> digits{};
+  std::size_t part = 0;
+  char separator = 0;
+  for (const char c : text) {
+    if (is_digit(c)) {
+      ++digits.at(part);
+    } else if ((c == '-' || c == '/' || c == '.') && part < 2 &&
+               (separator == 0 || separator == c)) {
+      separator = c;
+      ++part;
+    } else {
+      return false;
+    }
+  }
+  const auto fits = [&](std::size_t i, std::size_t most) {
+    return digits.at(i) >= 1 && digits.at(i) <= most;
+  };
+  return part == 2 && fits(0, 4) && fits(1, 2) && fits(2, 4);
+}
+
+std::optional<Choice> read_choice(std::string_view text) {
+  Choice choice;
+  const std::string_view inner = unwrapped(text);
+  choice.marked = inner.data() != trimmed(text).data();
+  text = inner;
+  for (const std::string_view word :
+       {"option ", "choice ", "answer ", "Option ", "Choice ", "Answer "}) {
+    if (starts_with(text, 0, word)) text = trimmed(text.substr(word.size()));
+  }
+  // "\text{(B)} 12": the command ends before the content does.
+  if (!text.empty() && text.front() == '\\') {
+    const std::size_t open = text.find('{');
+    const std::size_t close = text.find('}');
+    if (open == std::string_view::npos || close == std::string_view::npos || close < open)
+      return std::nullopt;
+    if (!is_text_command(text.substr(1, open - 1))) return std::nullopt;
+    const auto label = read_choice(text.substr(open + 1, close - open - 1));
+    if (!label || !label->marked || !label->content.empty()) return std::nullopt;
+    choice = *label;
+    choice.content = trimmed(text.substr(close + 1));
+    return choice;
+  }
+  const bool open = !text.empty() && text.front() == '(';
+  if (open) text = trimmed(text.substr(1));
+  if (text.empty() || lower(text.front()) < 'a' || lower(text.front()) > 'j') return std::nullopt;
+  choice.letter = static_cast<char>(lower(text.front()) - 32);
+  choice.lower_case = text.front() != choice.letter;
+  text = trimmed(text.substr(1));
+  if (open) {
+    if (text.empty() || text.front() != ')') return std::nullopt;
+    choice.marked = true;
+    choice.content = trimmed(text.substr(1));
+  } else if (!text.empty()) {
+    if (text.front() != '.' && text.front() != ')' && text.front() != ':') return std::nullopt;
+    choice.marked = choice.marked || text.front() == ')';
+    choice.content = trimmed(text.substr(1));
+  }
+  return choice;
+}
+
+std::optional<std::string> plain_integer(std::string_view text) {
+  bool negative = false;
+  if (!text.empty() && (text.front() == '-' || text.front() == '+')) {
+    negative = text.front() == '-';
+    text.remove_prefix(1);
+  }
+  if (text.empty() || !std::all_of(text.begin(), text.end(), is_digit)) return std::nullopt;
+  while (text.size() > 1 && text.front() == '0') text.remove_prefix(1);
+  return negative && text != "0" ? "-" + std::string(text) : std::string(text);
+}
+
+}  // namespace urpo::answers

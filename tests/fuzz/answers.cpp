@@ -1,0 +1,44 @@
+// libFuzzer harness of the answer engine: no input may crash it, hang it or make it disagree with
+// itself. The bytes before the first 0xFF, which no UTF-8 contains, are a response, the rest a
+// gold.
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include "../../csrc/answers/equivalence.hpp"
+#include "../../csrc/answers/judge.hpp"
+
+namespace {
+
+using urpo::answers::equivalent;
+using urpo::answers::Verdict;
+
+void require(bool holds, const char* what) {
+  if (holds) return;
+  std::fprintf(stderr, "broken: %s\n", what);
+  std::abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view input(reinterpret_cast<const char*>(data), size);
+  const std::size_t border = input.find('\xFF');
+  const std::string response(input.substr(0, border));
+  const std::string gold(border == std::string_view::npos ? input : input.substr(border + 1));
+
+  try {
+    const auto judgement = urpo::answers::judge(response, {gold});
+    require(judgement.undecided.empty() == (judgement.verdict != Verdict::kUndecided),
+            "who is asked");
+    require(judgement.answer || judgement.verdict == Verdict::kNo, "no credit without an answer");
+  } catch (const std::invalid_argument&) {  // the gold is empty
+  }
+  const Verdict forward = equivalent(response, gold);
+  require(equivalent(response, gold) == forward, "twice the same");
+  require(equivalent("", gold) != Verdict::kYes || gold.empty(), "no credit for nothing");
+  return 0;
+}
