@@ -35,8 +35,13 @@ setup(
     ext_modules=[
         Pybind11Extension(
             "megatron_urpo._core",
-            sources=["csrc/bindings.cpp", "csrc/extraction.cpp", "csrc/kendall.cpp"],
-            depends=["csrc/extraction.hpp", "csrc/kendall.hpp"],
+            sources=[
+                "csrc/bindings.cpp",
+                "csrc/extraction.cpp",
+                "csrc/kendall.cpp",
+                "csrc/kendall_rows.cpp",
+            ],
+            depends=["csrc/extraction.hpp", "csrc/kendall.hpp", "csrc/kendall_rows.hpp"],
             cxx_std=17,
             extra_compile_args=["-O3", "-Wall", "-Wextra"],
         )

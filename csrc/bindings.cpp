@@ -72,6 +72,23 @@ Doubles kendall_tau(const Doubles& scores, const Doubles& truth, const Int64s& o
   return tau;
 }
 
+Doubles kendall_tau_rows(const Doubles& scores, const Doubles& truth, int max_lanes) {
+  if (scores.ndim() != 2 || truth.ndim() != 2 || scores.shape(0) != truth.shape(0) ||
+      scores.shape(1) != truth.shape(1)) {
+    throw std::invalid_argument("scores and truth must be (groups, N) arrays of one shape");
+  }
+  Doubles tau(scores.shape(0));
+  const double* score_data = scores.data();
+  const double* truth_data = truth.data();
+  double* tau_data = tau.mutable_data();
+  {
+    py::gil_scoped_release release;
+    urpo::kendall_tau(score_data, truth_data, scores.shape(1),
+                      static_cast<std::size_t>(scores.shape(0)), tau_data, max_lanes);
+  }
+  return tau;
+}
+
 std::optional<py::str> last_boxed(const py::str& text) {
   const std::string utf8 = to_utf8(text);
   std::optional<std::string_view> content;
@@ -97,6 +114,8 @@ std::optional<std::vector<double>> parse_scores(const py::str& text, std::int64_
 PYBIND11_MODULE(_core, m) {
   m.doc() = "Reward arithmetic in C++: Kendall's tau-a, boxed answers, scores.";
   m.def("kendall_tau", &kendall_tau, py::arg("scores"), py::arg("truth"), py::arg("offsets"));
+  m.def("kendall_tau_rows", &kendall_tau_rows, py::arg("scores"), py::arg("truth"),
+        py::arg("max_lanes") = 8);
   m.def("last_boxed", &last_boxed, py::arg("text"));
   m.def("parse_scores", &parse_scores, py::arg("text"), py::arg("count"));
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,8 @@ def kendall_tau(scores: Groups, truth: Groups) -> Float64Array:
         ValueError: NaN, a group of fewer than 2 items, or lengths that do not match; it names the
             group.
     """
+    if _is_matrix(scores) and _is_matrix(truth) and scores.shape == truth.shape:
+        return _core.kendall_tau_rows(_as_doubles(scores), _as_doubles(truth))
     score_values, score_offsets = _flatten("scores", scores)
     truth_values, truth_offsets = _flatten("truth", truth)
     if len(score_offsets) != len(truth_offsets):
@@ -46,6 +49,14 @@ def kendall_tau(scores: Groups, truth: Groups) -> Float64Array:
     return _core.kendall_tau(score_values, truth_values, score_offsets)
 
 
+def _is_matrix(groups: Groups) -> TypeGuard[npt.NDArray[np.floating | np.integer]]:
+    return isinstance(groups, np.ndarray) and groups.ndim == 2 and groups.dtype != object
+
+
+def _as_doubles(groups: npt.NDArray[np.floating | np.integer]) -> Float64Array:
+    return np.ascontiguousarray(groups, dtype=np.float64)
+
+
 def _flatten(name: str, groups: Groups) -> tuple[Float64Array, npt.NDArray[np.int64]]:
     """(values of all groups in a row, offsets of the groups)."""
     if isinstance(groups, np.ndarray) and groups.dtype != object:
@@ -55,8 +66,7 @@ def _flatten(name: str, groups: Groups) -> tuple[Float64Array, npt.NDArray[np.in
                 "groups"
             )
         count, length = groups.shape
-        values = np.ascontiguousarray(groups, dtype=np.float64).reshape(-1)
-        return values, np.arange(count + 1, dtype=np.int64) * length
+        return _as_doubles(groups).reshape(-1), np.arange(count + 1, dtype=np.int64) * length
     arrays = [np.asarray(group, dtype=np.float64) for group in groups]
     for index, array in enumerate(arrays):
         if array.ndim != 1:

@@ -34,6 +34,16 @@ def test_without_ties_it_is_scipys_tau():
     np.testing.assert_allclose(kendall_tau(scores, truth), expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("length", [100, 5000])
+def test_long_groups_are_scipys_tau_too(length):
+    """tau-b without ties is tau-a."""
+    rng = np.random.default_rng(length)
+    truth = rng.random((2, length))
+    scores = truth + 0.3 * rng.random((2, length))
+    expected = [kendalltau(s, t).statistic for s, t in zip(scores, truth, strict=True)]
+    np.testing.assert_allclose(kendall_tau(scores, truth), expected, rtol=1e-12)
+
+
 def test_ragged_groups_and_mixed_forms():
     taus = kendall_tau(
         [[1, 2], (3.0, 2.0, 1.0), np.array([1, 2, 3])], [[1, 2], [1, 2, 3], [1, 2, 2]]
@@ -63,6 +73,9 @@ def test_no_groups_give_no_taus():
         ([[1, float("nan")]], [[1, 2]], "group 0, item 1: score is NaN"),
         ([[1, 2]], [[None, 2]], "group 0, item 0: truth is NaN"),
         ([1, 2], [1, 2], "scores: group 0 has 0 dimensions"),
+        (np.array([[1], [2]]), np.array([[1], [2]]), r"group 0 has 1 item\(s\)"),
+        (np.array([[1, 2], [1, np.nan]]), np.ones((2, 2)), "group 1, item 1: score is NaN"),
+        (np.ones((2, 3)), np.ones((2, 2)), "group 0 has 3 scores and 2 true qualities"),
         (np.array([1, 2]), np.array([1, 2]), r"scores has 1 dimension\(s\)"),
         ([[[1, 2]]], [[[1, 2]]], "scores: group 0 has 2 dimensions"),
         ([["a", "b"]], [[1, 2]], "could not convert string"),
