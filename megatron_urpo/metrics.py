@@ -32,6 +32,7 @@ STAGES = (
     "weight_sync",
     "checkpoint",
     "evaluation",
+    "monitoring",
     "sft",
     "run",  # of the step as a whole
 )

@@ -1,8 +1,12 @@
-"""Kendall's tau-a between predicted scores and true qualities (paper section 3.2.1)."""
+"""Rankings against each other: Kendall's tau-a (paper section 3.2.1), and shares of pairs.
+
+kendall_tau is the reward. The shares read more easily: 1 is agreement, 0.5 chance, 0 reversal.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import TypeGuard
 
 import numpy as np
@@ -47,6 +51,69 @@ def kendall_tau(scores: Groups, truth: Groups) -> Float64Array:
             f"and {np.diff(truth_offsets)[group]} true qualities"
         )
     return _core.kendall_tau(score_values, truth_values, score_offsets)
+
+
+def pairwise_accuracy(scores: Sequence[float], truth: Sequence[float]) -> float:
+    """Share of pairs of different quality that the scores order rightly; a tied score counts half.
+
+    Args:
+        scores, truth: N values each, larger is better; at least one pair of different truth.
+    """
+    truth_signs, score_signs = _pair_signs(truth), _pair_signs(scores)
+    decided = truth_signs != 0
+    return float(((truth_signs * score_signs)[decided] + 1).mean() / 2)
+
+
+def pair_agreement(first: Sequence[float], second: Sequence[float]) -> float:
+    """Share of all pairs of items that two score lists order alike, ties included.
+
+    A pair that only one of them ties counts half. Symmetric; 1 for equal rankings, 0 for reversed
+    ones without ties.
+
+    Args:
+        first, second: scores of the same N >= 2 items.
+
+    Raises:
+        ValueError: lists of different lengths, or of fewer than 2 items.
+    """
+    if len(first) != len(second) or len(first) < 2:
+        raise ValueError(
+            f"two rankings of the same 2 or more items are needed, got {len(first)} and "
+            f"{len(second)} scores"
+        )
+    return float(1 - np.abs(_pair_signs(first) - _pair_signs(second)).mean() / 2)
+
+
+def permutation_consistency(judgements: Sequence[Sequence[float]]) -> float:
+    """How much of a referee's ranking survives when the same responses are shown in other orders.
+
+    The mean pair_agreement over all pairs of judgements. A referee that ties everything is
+    consistent too: look at its ties beside it.
+
+    Args:
+        judgements: K >= 2 judgements of the same N >= 2 responses, scores by response (not by the
+            slot in which it was shown).
+
+    Raises:
+        ValueError: fewer than 2 judgements, or of different lengths.
+    """
+    if len(judgements) < 2:
+        raise ValueError(f"consistency needs at least 2 judgements, got {len(judgements)}")
+    return float(np.mean([pair_agreement(a, b) for a, b in combinations(judgements, 2)]))
+
+
+def pairs_tied(scores: Sequence[float]) -> npt.NDArray[np.bool_]:
+    """(N (N - 1) / 2,) whether each pair i < j has equal scores, in the order of triu_indices."""
+    return _pair_signs(scores) == 0
+
+
+def _pair_signs(values: Sequence[float]) -> Float64Array:
+    """(N (N - 1) / 2,) sign of value i against value j for each pair i < j; compared, not
+    subtracted."""
+    array = np.asarray(values, dtype=np.float64)
+    first, second = np.triu_indices(len(array), 1)
+    higher, lower = array[first] > array[second], array[first] < array[second]
+    return higher.astype(np.float64) - lower
 
 
 def _is_matrix(groups: Groups) -> TypeGuard[npt.NDArray[np.floating | np.integer]]:

@@ -41,7 +41,9 @@ LAYERS = (
         "weight_sync",
     },
     {"doctor", "evaluation", "report_samples", "run_checkpoints"},
-    {"report", "supervised", "trainer"},
+    {"monitoring"},
+    {"report_referee", "supervised", "trainer"},
+    {"report"},
     {"build"},
     {"dry_run"},
     {"cli"},
@@ -57,6 +59,7 @@ OWNERS = {
     "vllm": "rollout/engine.py",
 }
 LIGHT = ("config", "load_config", "judging", "data", "rewards", "advantages", "metrics", "planning")
+LIGHT += ("monitoring.statistics", "monitoring.alarms", "monitoring.baseline")
 
 
 def imported_modules(path):
