@@ -6,6 +6,7 @@ torch.distributed world and takes its memory last.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -141,7 +142,13 @@ def open_probe(config: Config) -> Iterator[tuple[Probe, bool]]:
     tasks = _monitored_tasks(config, sources, split)
     with _open_engine(config) as parts:
         _check_judge_prompt(config, parts.encoder)
-        yield Probe(tasks, parts.engine, parts.encoder, parts.scorer, config), parts.is_main
+
+        def show(text: str) -> None:
+            if parts.is_main:
+                print(text, file=sys.stderr, flush=True)
+
+        probe = Probe(tasks, parts.engine, parts.encoder, parts.scorer, config, show)
+        yield probe, parts.is_main
 
 
 @contextmanager

@@ -10,7 +10,7 @@ on the model as it is, before anything is trained.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -45,8 +45,13 @@ class Probe:
         encoder: PromptEncoder,
         scorer: RewardScorer,
         config: Config,
+        show: Callable[[str], None],
     ) -> None:
-        """Raises ConfigError unless there are reasoning and preference tasks that fit."""
+        """show: is told what begins, for whoever waits.
+
+        Raises:
+            ConfigError: there are no reasoning or no preference tasks.
+        """
         self._problems = [task for task in tasks if isinstance(task, ReasoningTask)]
         self._preferences = [task for task in tasks if isinstance(task, PreferenceTask)]
         if not self._problems or not self._preferences:
@@ -59,12 +64,18 @@ class Probe:
         self._encoder = encoder
         self._scorer = scorer
         self._config = config
+        self._show = show
 
     def run(self) -> list[Measure]:
-        """Samples, verifies and judges. All ranks call it together and get the same measures."""
+        """Samples, verifies and judges. All ranks call it together and get the same measures.
+
+        Raises:
+            ConfigError: no reasoning prompt fits data.max_prompt_tokens.
+        """
         groups = self._answer()
         known = [KnownGroup(TaskKind.PREFERENCE, task) for task in self._preferences]
         known += verified_groups(groups, len(groups))
+        self._show(f"{len(known)} groups, judged in {self._config.monitoring.orders} orders each")
         judged = judge(known, self._engine, self._encoder, self._config, step=0)
         return player_measures(groups) + referee_measures(judged, self._config)
 
@@ -79,6 +90,7 @@ class Probe:
                 f"all {len(skipped)} reasoning prompts exceed data.max_prompt_tokens = "
                 f"{config.data.max_prompt_tokens}: raise it"
             )
+        self._show(f"{len(prompts)} problems, {config.rollout.group_size} answers each")
         replica = this_replica(config.rollout.tensor_model_parallel_size)
         share = deal(prompts, replica.count, config.rollout)[replica.index]
         for rollout in sample(

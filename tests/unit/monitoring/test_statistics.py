@@ -86,9 +86,7 @@ def test_a_referee_of_places_is_found_out_whatever_the_truth(truth, order):
     """It gives the last place most."""
     first = [order.index(response) for response in range(3)]
     second = [list(order)[::-1].index(response) for response in range(3)]
-    values = group_values(
-        judged(truth, verdict(first, order), verdict(second, tuple(order)[::-1]))
-    )
+    values = group_values(judged(truth, verdict(first, order), verdict(second, tuple(order)[::-1])))
     assert values["position_bias"] == 1.0
     assert values["consistency"] == 0.0
     assert values["tau"] == pytest.approx(0.0)
