@@ -460,7 +460,7 @@ class MonitoringConfig:
     # Preference sources that are held out, and reasoning ones for `urpo probe`; none: those of
     # [evaluation].
     sources: tuple[SourceConfig, ...] = ()
-    groups_per_source: int = 16  # the first so many of each source; 0: all
+    groups_per_source: int = 32  # the first so many of each source; 0: all
     reasoning_groups: int = 16  # at most, of the step's batch, that have right and wrong answers
     orders: int = 2  # in which each group is shown: pairs of a drawn order and its reverse
     patience: int = 2  # measurements in a row beyond a threshold before its alarm is given

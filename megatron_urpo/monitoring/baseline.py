@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from megatron_urpo.monitoring.judged import JudgedGroup, Verdict
+from megatron_urpo.monitoring.judged import JudgedGroup, KnownGroup, Verdict
 from megatron_urpo.types import RunError
 
 BASELINE_FILE = "monitoring/baseline.json"
@@ -57,22 +57,34 @@ class Baseline:
             ),
         )
 
-    def check(self, directory: Path, judged: Sequence[JudgedGroup]) -> None:
-        """Raises BaselineError unless it is of the groups, and the orders, that were judged now."""
-        other = Baseline.of(self.step, self.values, judged)
-        for mine, now in zip(self.groups, other.groups, strict=False):
-            same = (mine.source, mine.key, mine.content) == (now.source, now.key, now.content)
-            if not same or [v.order for v in mine.verdicts] != [v.order for v in now.verdicts]:
-                raise BaselineError(
-                    f"{directory / BASELINE_FILE} holds judgements of {mine.source}/{mine.key}, "
-                    f"where the configuration now has {now.source}/{now.key}, or shows it in other "
-                    f"orders. {_REMEDY}"
-                )
-        if len(self.groups) != len(other.groups):
+    def check(
+        self, directory: Path, groups: Sequence[KnownGroup], orders: Sequence[tuple[int, ...]]
+    ) -> None:
+        """Raises BaselineError unless it is of these groups, shown in these orders.
+
+        Args:
+            directory: of the run, for the message.
+            orders: the same number for each group, group after group.
+        """
+        if len(self.groups) != len(groups):
             raise BaselineError(
                 f"{directory / BASELINE_FILE} holds judgements of {len(self.groups)} held-out "
-                f"groups, the configuration now has {len(other.groups)}. {_REMEDY}"
+                f"groups, the configuration now has {len(groups)}. {_REMEDY}"
             )
+        each = len(orders) // max(len(groups), 1)
+        for position, (mine, now) in enumerate(zip(self.groups, groups, strict=True)):
+            shown = tuple(orders[position * each : (position + 1) * each])
+            same = (mine.source, mine.key, mine.content) == (
+                now.task.source,
+                now.task.key,
+                now.content,
+            )
+            if not same or tuple(verdict.order for verdict in mine.verdicts) != shown:
+                raise BaselineError(
+                    f"{directory / BASELINE_FILE} holds judgements of {mine.source}/{mine.key}, "
+                    f"where the configuration now has {now.task.source}/{now.task.key}, or shows "
+                    f"it in other orders. {_REMEDY}"
+                )
 
 
 _REMEDY = (

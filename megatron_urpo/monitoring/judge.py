@@ -10,15 +10,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from megatron_urpo.config import Config
-from megatron_urpo.data.prompts import PromptEncoder
+from megatron_urpo.config import Config, ConfigError
+from megatron_urpo.data.prompts import PromptEncoder, PromptTooLongError
 from megatron_urpo.data.splits import generator
 from megatron_urpo.judging import parse_scores, shuffled_order, undo_order
 from megatron_urpo.monitoring.judged import JudgedGroup, KnownGroup, Verdict
 from megatron_urpo.rollout.collect import sample
 from megatron_urpo.rollout.gather import deal, gather_indexed, this_replica
 from megatron_urpo.rollout.interface import RolloutEngine
-from megatron_urpo.types import FinishReason, PreferenceTask, Prompt, Rollout
+from megatron_urpo.types import FinishReason, Prompt, Rollout
 
 # Keeps these samples apart from those of a rollout of the same seed and step.
 _SEED_DOMAIN = 1
@@ -38,12 +38,11 @@ def judge(
 
     Args:
         step: seeds the sampling, where rollout.judge_temperature is not 0.
+
+    Raises:
+        ConfigError: see judge_prompts.
     """
-    prompts = [
-        prompt
-        for position, group in enumerate(groups)
-        for prompt in _prompts(group.task, position, encoder, config)
-    ]
+    prompts = judge_prompts(groups, encoder, config)
     replica = this_replica(config.rollout.tensor_model_parallel_size)
     share = deal(prompts, replica.count, config.rollout)[replica.index]
     seeds = np.random.SeedSequence([config.run.seed, step, _SEED_DOMAIN])
@@ -63,22 +62,34 @@ def judge(
     ]
 
 
-def _prompts(
-    task: PreferenceTask, position: int, encoder: PromptEncoder, config: Config
+def judge_prompts(
+    groups: Sequence[KnownGroup], encoder: PromptEncoder, config: Config
 ) -> list[Prompt]:
-    """The prompts of a group: a drawn order and its reverse, another drawn one, and so on."""
+    """The prompts of all groups, monitoring.orders each: a drawn order and its reverse, and so on.
+
+    Raises:
+        ConfigError: a group does not fit the context, however its responses are shortened.
+    """
     orders = config.monitoring.orders
     limit = config.rollout.max_model_len - config.rollout.max_judgement_tokens
-    draw = generator("monitoring", config.run.seed, task.source, task.key)
     prompts: list[Prompt] = []
-    for number in range(orders):
-        order = (
-            prompts[-1].order[::-1]
-            if number % 2
-            else shuffled_order(len(task.responses), draw.getrandbits(32))
-        )
-        ids, shortened = encoder.encode_judge(task.messages, task.responses, order, limit)
-        prompts.append(Prompt(position * orders + number, task, ids, order, shortened))
+    for group in groups:
+        task = group.task
+        draw = generator("monitoring", config.run.seed, task.source, task.key)
+        for number in range(orders):
+            order = (
+                prompts[-1].order[::-1]
+                if number % 2
+                else shuffled_order(len(task.responses), draw.getrandbits(32))
+            )
+            try:
+                ids, shortened = encoder.encode_judge(task.messages, task.responses, order, limit)
+            except PromptTooLongError as error:
+                raise ConfigError(
+                    f"{task.source}/{task.key} cannot be judged: {error}; or leave it out of "
+                    "monitoring.sources"
+                ) from error
+            prompts.append(Prompt(len(prompts), task, ids, order, shortened))
     return prompts
 
 

@@ -22,7 +22,7 @@ from megatron_urpo.config import Config
 from megatron_urpo.data.prompts import PromptEncoder
 from megatron_urpo.monitoring.alarms import Alarm, RefereeAlarmError, check_alarms
 from megatron_urpo.monitoring.baseline import Baseline, read_baseline, write_baseline
-from megatron_urpo.monitoring.judge import judge
+from megatron_urpo.monitoring.judge import judge, judge_prompts
 from megatron_urpo.monitoring.judged import KnownGroup, verified_groups
 from megatron_urpo.monitoring.statistics import (
     baseline_agreement,
@@ -45,8 +45,16 @@ class RefereeMonitor:
         encoder: PromptEncoder,
         config: Config,
     ) -> None:
-        """engine: the one that holds the referee."""
+        """
+        Args:
+            tasks: held out, the same at every start of the run.
+            engine: the one that holds the referee.
+
+        Raises:
+            ConfigError: a task does not fit the referee's context.
+        """
         self._held_out = [KnownGroup(TaskKind.PREFERENCE, task) for task in tasks]
+        self._orders = [prompt.order for prompt in judge_prompts(self._held_out, encoder, config)]
         self._engine = engine
         self._encoder = encoder
         self._config = config
@@ -66,12 +74,14 @@ class RefereeMonitor:
             step: steps completed; the engine holds their weights.
 
         Raises:
-            BaselineError: the file is damaged.
+            BaselineError: the file is damaged, or of other groups.
         """
         self._is_main = ranks.rank == 0
         saved = read_baseline(self._directory) if ranks.rank == 0 else None
         self._baseline = ranks.gather_objects(saved)[0]
-        if self._baseline is None or self._baseline.step >= step:
+        if self._baseline is not None and self._baseline.step < step:
+            self._baseline.check(self._directory, self._held_out, self._orders)
+        else:
             judged = judge(self._held_out, self._engine, self._encoder, self._config, step)
             self._baseline = Baseline.of(step, referee_metrics(judged), judged)
             if ranks.rank == 0:
@@ -83,9 +93,6 @@ class RefereeMonitor:
         Args:
             groups: of the step, with their rewards.
             step: steps completed.
-
-        Raises:
-            BaselineError: the baseline is of other groups.
         """
         config = self._config.monitoring
         known = self._held_out + verified_groups(groups, config.reasoning_groups)
@@ -93,7 +100,6 @@ class RefereeMonitor:
         values = referee_metrics(judged) | self_judged_metrics(groups)
         if self._baseline is not None:
             held_out = judged[: len(self._held_out)]
-            self._baseline.check(self._directory, held_out)
             shares = [
                 share
                 for now, then in zip(held_out, self._baseline.groups, strict=True)

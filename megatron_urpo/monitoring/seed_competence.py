@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from textwrap import fill
 
 import numpy as np
 
@@ -139,8 +140,8 @@ REFEREE = (
         alarm="length_bias",
         is_upper=True,
         by_size=True,
-        advice="its scores follow the length of a response more than the truth does: add "
-        "preferences in which the shorter response is the better one",
+        advice="its scores follow the length of a response more than the truth does (below 0: "
+        "less): add preferences in which the shorter (the longer) response is the better one",
     ),
 )
 
@@ -220,14 +221,20 @@ def _wanted(row: Measure) -> str:
 
 def _advice(measures: Sequence[Measure]) -> list[str]:
     bad = [row for row in measures if row.outcome is Outcome.BAD]
-    lines = [f"- {row.role}, {row.name} {row.value:.2f}: {row.rule.advice}." for row in bad]
+    lines = [_item(f"{row.role}, {row.name} {row.value:.2f}: {row.rule.advice}.") for row in bad]
     unclear = [row.name for row in measures if row.outcome is Outcome.UNCLEAR]
     if unclear:
         lines.append(
-            f"- not certain: {', '.join(unclear)}. Measure more groups "
-            "(monitoring.groups_per_source)."
+            _item(
+                f"not certain: {', '.join(unclear)}. Measure more groups "
+                "(monitoring.groups_per_source)."
+            )
         )
     return lines
+
+
+def _item(text: str) -> str:
+    return fill(text, 100, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _conclusion(measures: Sequence[Measure]) -> str:
@@ -237,10 +244,8 @@ def _conclusion(measures: Sequence[Measure]) -> str:
         if not has_seed([row for row in measures if row.role == role])
     ]
     if unfit:
-        return (
-            f"Conclusion: not ready as {' and not as '.join(unfit)}. Reinforcement learning has "
-            "nothing to grow from there: do the above, then probe again."
-        )
+        roles = " and not as ".join(unfit)
+        return f"Conclusion: not ready as {roles}. Do the above, then probe again."
     if any(row.outcome is Outcome.UNCLEAR for row in measures):
         return (
             "Conclusion: nothing speaks against training this model, but see what is not certain."
