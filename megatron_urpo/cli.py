@@ -58,10 +58,10 @@ def read_config(arguments: Sequence[str]) -> Config:
 
 
 def _load(arguments: argparse.Namespace, overrides: Sequence[str]) -> Config:
-    if not hasattr(arguments, "model"):
-        return load_config(arguments.config, overrides, override_files=arguments.override)
-    path = arguments.config or Path(__file__).with_name("probe.toml")
-    overrides = [f"--model.path={arguments.model}", *overrides]
+    path = arguments.config
+    if arguments.takes_model:
+        path = path or Path(__file__).with_name("probe.toml")
+        overrides = [f"--model.path={arguments.model}", *overrides]
     return load_config(path, overrides, override_files=arguments.override)
 
 
@@ -90,7 +90,7 @@ def _build_parser() -> argparse.ArgumentParser:
         takes_model: bool = False,
     ) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
-        sub.set_defaults(command=command, takes_overrides=takes_overrides)
+        sub.set_defaults(command=command, takes_overrides=takes_overrides, takes_model=takes_model)
         if takes_model:
             sub.add_argument("model", help="a Hugging Face directory")
             sub.add_argument("config", nargs="?", help="a TOML file; default: generated tasks")

@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import pytest
 
-from megatron_urpo.config import MonitoringConfig
+from megatron_urpo.config import MonitoringConfig, SourceConfig
 from megatron_urpo.data.prompts import PromptEncoder, load_encoder
 from megatron_urpo.rollout.engine import VLLMEngine
-from megatron_urpo.types import ChatMessage
+from megatron_urpo.types import ChatMessage, TaskKind
 from tests.unit.rollout.conftest import small_config
 from tools.unpack_smollm2 import unpack
 
@@ -31,7 +31,12 @@ def config():
     return replace(
         config,
         model=replace(config.model, params_dtype="bfloat16"),
-        monitoring=MonitoringConfig(patience=1, reasoning_groups=1),
+        monitoring=MonitoringConfig(
+            every=1,
+            sources=(SourceConfig("pairs", TaskKind.PREFERENCE, "held_out.jsonl"),),
+            patience=1,
+            reasoning_groups=1,
+        ),
     )
 
 

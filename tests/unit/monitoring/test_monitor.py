@@ -35,7 +35,7 @@ def make(config, encoder, engine, tmp_path):
         changed = replace(
             config,
             run=replace(config.run, directory=str(tmp_path)),
-            monitoring=replace(config.monitoring, every=1, **monitoring),
+            monitoring=replace(config.monitoring, **monitoring),
         )
         return RefereeMonitor(tasks, engine, encoder, changed)
 

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from megatron_urpo.cli import read_config
 from megatron_urpo.config import Config, MonitoringConfig
 from megatron_urpo.monitoring.probe import player_measures, referee_measures
 from megatron_urpo.monitoring.seed_competence import (
@@ -121,3 +122,21 @@ def test_what_is_not_certain_is_said():
     assert "- not certain: tau. Measure more groups" in table
     assert "Conclusion: nothing speaks against training this model" in table
     assert math.isclose(measures[0].value, 0.05)
+
+
+def test_the_model_of_the_command_line_is_probed_with_generated_tasks():
+    config = read_config(["probe", "some/model", "--rollout.group_size", "4"])
+    assert config.model.path == "some/model"
+    assert config.rollout.group_size == 4
+    assert {source.kind for source in config.monitored_sources()} == {
+        TaskKind.REASONING,
+        TaskKind.PREFERENCE,
+    }
+
+
+def test_a_configuration_replaces_the_generated_tasks(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("[model]\npath = 'other'\n[run]\nseed = 9\n")
+    config = read_config(["probe", "some/model", str(path), "--monitoring.orders", "4"])
+    assert (config.model.path, config.run.seed, config.monitoring.orders) == ("some/model", 9, 4)
+    assert config.monitored_sources() == ()
