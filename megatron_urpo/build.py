@@ -19,7 +19,7 @@ from megatron_urpo.data.sources import load_sources
 from megatron_urpo.evaluation.held_out import HeldOut
 from megatron_urpo.judging import SHORTENING_MARKER
 from megatron_urpo.monitoring.monitor import RefereeMonitor
-from megatron_urpo.monitoring.probe import Probe
+from megatron_urpo.monitoring.probe import Probe, ProbeTasks
 from megatron_urpo.planning.steps import check_world
 from megatron_urpo.rewards.score import RewardScorer
 from megatron_urpo.rollout.engine import VLLMEngine
@@ -139,7 +139,7 @@ def open_probe(config: Config) -> Iterator[tuple[Probe, bool]]:
     sources, split = config.monitored_sources(), "heldout"
     if not sources:
         sources, split = config.data.sources, "train"
-    tasks = _monitored_tasks(config, sources, split)
+    tasks = ProbeTasks.of(_monitored_tasks(config, sources, split))
     with _open_engine(config) as parts:
         _check_judge_prompt(config, parts.encoder)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -35,31 +36,45 @@ from megatron_urpo.types import (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class ProbeTasks:
+    """Problems for the player and preferences for the referee, at least one of each."""
+
+    problems: tuple[ReasoningTask, ...]
+    preferences: tuple[PreferenceTask, ...]
+
+    @classmethod
+    def of(cls, tasks: Sequence[Task]) -> ProbeTasks:
+        """Sorts tasks by kind; instructions are passed over.
+
+        Raises:
+            ConfigError: there are no reasoning or no preference tasks.
+        """
+        problems = tuple(task for task in tasks if isinstance(task, ReasoningTask))
+        preferences = tuple(task for task in tasks if isinstance(task, PreferenceTask))
+        if not problems or not preferences:
+            raise ConfigError(
+                f"the probe has no {'preference' if problems else 'reasoning'} tasks: add a source "
+                "of that kind to [[monitoring.sources]], or leave the configuration out to use "
+                "generated tasks"
+            )
+        return cls(problems, preferences)
+
+
 class Probe:
     """The tasks of a probe and what measures a model on them."""
 
     def __init__(
         self,
-        tasks: Sequence[Task],
+        tasks: ProbeTasks,
         engine: RolloutEngine,
         encoder: PromptEncoder,
         scorer: RewardScorer,
         config: Config,
         show: Callable[[str], None],
     ) -> None:
-        """show: is told what begins, for whoever waits.
-
-        Raises:
-            ConfigError: there are no reasoning or no preference tasks.
-        """
-        self._problems = [task for task in tasks if isinstance(task, ReasoningTask)]
-        self._preferences = [task for task in tasks if isinstance(task, PreferenceTask)]
-        if not self._problems or not self._preferences:
-            missing = "preference" if self._problems else "reasoning"
-            raise ConfigError(
-                f"the probe has no {missing} tasks: add a source of that kind to "
-                "[[monitoring.sources]], or leave the configuration out to use generated tasks"
-            )
+        """show: is told what begins, for whoever waits."""
+        self._tasks = tasks
         self._engine = engine
         self._encoder = encoder
         self._scorer = scorer
@@ -73,7 +88,7 @@ class Probe:
             ConfigError: no reasoning prompt fits data.max_prompt_tokens.
         """
         groups = self._answer()
-        known = [KnownGroup(TaskKind.PREFERENCE, task) for task in self._preferences]
+        known = [KnownGroup(TaskKind.PREFERENCE, task) for task in self._tasks.preferences]
         known += verified_groups(groups, len(groups))
         self._show(f"{len(known)} groups, judged in {self._config.monitoring.orders} orders each")
         judged = judge(known, self._engine, self._encoder, self._config, step=0)
@@ -83,7 +98,7 @@ class Probe:
         """rollout.group_size answers to each problem, verified."""
         config = self._config
         prompts, skipped = build_prompts(
-            self._problems, self._encoder, config, seed=config.run.seed, step=0
+            self._tasks.problems, self._encoder, config, seed=config.run.seed, step=0
         )
         if not prompts:
             raise ConfigError(

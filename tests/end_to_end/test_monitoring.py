@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import signal
 from pathlib import Path
@@ -149,14 +148,3 @@ def test_the_probe_says_whether_a_model_is_ready(warm_model):
     assert values["mixed groups"] <= values["pass@4"]
     assert {"tau", "consistency", "ties", "position bias", "length bias"} <= values.keys()
     assert "Conclusion: " in result.stdout
-
-
-def test_the_probe_needs_both_kinds_of_task(warm_model, tmp_path):
-    config = tmp_path / "one.toml"
-    config.write_text(
-        '[[monitoring.sources]]\nname = "sums"\nkind = "reasoning"\npath = "embedded:chain_sum"\n'
-    )
-    result = run_urpo("probe", warm_model, config, check=False)
-    assert result.returncode == 2
-    assert "the probe has no preference tasks" in result.stderr
-    assert json.dumps(result.stdout) == '""'

@@ -5,8 +5,8 @@ import math
 import pytest
 
 from megatron_urpo.cli import read_config
-from megatron_urpo.config import Config, MonitoringConfig
-from megatron_urpo.monitoring.probe import player_measures, referee_measures
+from megatron_urpo.config import Config, ConfigError, MonitoringConfig
+from megatron_urpo.monitoring.probe import ProbeTasks, player_measures, referee_measures
 from megatron_urpo.monitoring.seed_competence import (
     REFEREE,
     Outcome,
@@ -17,7 +17,7 @@ from megatron_urpo.monitoring.seed_competence import (
 )
 from megatron_urpo.types import TaskKind
 
-from .known import judged, reasoning, verdict
+from .known import instruction, judged, reasoning, verdict
 
 
 def by_name(measures):
@@ -140,3 +140,16 @@ def test_a_configuration_replaces_the_generated_tasks(tmp_path):
     config = read_config(["probe", "some/model", str(path), "--monitoring.orders", "4"])
     assert (config.model.path, config.run.seed, config.monitoring.orders) == ("some/model", 9, 4)
     assert config.monitored_sources() == ()
+
+
+def test_both_kinds_of_task_are_needed():
+    problem, pair, other = (
+        reasoning([1.0]).prompt.task,
+        good("a").known.task,
+        instruction(["a"], (1.0,)).prompt.task,
+    )
+    assert ProbeTasks.of([pair, other, problem]) == ProbeTasks((problem,), (pair,))
+    with pytest.raises(ConfigError, match="the probe has no preference tasks"):
+        ProbeTasks.of([problem, other])
+    with pytest.raises(ConfigError, match="the probe has no reasoning tasks"):
+        ProbeTasks.of([pair])
