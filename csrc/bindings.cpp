@@ -74,6 +74,23 @@ Doubles kendall_tau(const Doubles& scores, const Doubles& truth, const Int64s& o
   return tau;
 }
 
+Doubles kendall_tau_rows(const Doubles& scores, const Doubles& truth, int max_lanes) {
+  if (scores.ndim() != 2 || truth.ndim() != 2 || scores.shape(0) != truth.shape(0) ||
+      scores.shape(1) != truth.shape(1)) {
+    throw std::invalid_argument("scores and truth must be (groups, N) arrays of one shape");
+  }
+  Doubles tau(scores.shape(0));
+  const double* score_data = scores.data();
+  const double* truth_data = truth.data();
+  double* tau_data = tau.mutable_data();
+  {
+    py::gil_scoped_release release;
+    urpo::kendall_tau(score_data, truth_data, scores.shape(1),
+                      static_cast<std::size_t>(scores.shape(0)), tau_data, max_lanes);
+  }
+  return tau;
+}
+
 std::vector<std::string> to_utf8_all(const std::vector<py::str>& texts) {
   std::vector<std::string> all;
   all.reserve(texts.size());
@@ -136,6 +153,8 @@ std::optional<std::vector<double>> parse_scores(const py::str& text, std::int64_
 PYBIND11_MODULE(_core, m) {
   m.doc() = "Reward arithmetic in C++: Kendall's tau-a, equivalence of answers, scores.";
   m.def("kendall_tau", &kendall_tau, py::arg("scores"), py::arg("truth"), py::arg("offsets"));
+  m.def("kendall_tau_rows", &kendall_tau_rows, py::arg("scores"), py::arg("truth"),
+        py::arg("max_lanes") = 8);
   m.def("judge_answer", &judge_answer, py::arg("response"), py::arg("golds"));
   m.def("judge_answers", &judge_answers, py::arg("responses"), py::arg("golds"), py::arg("threads") = 1);
   m.def("parse_scores", &parse_scores, py::arg("text"), py::arg("count"));

@@ -1,5 +1,7 @@
 #include "kendall.hpp"
 
+#include "kendall_rows.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
@@ -8,9 +10,6 @@
 
 namespace urpo {
 namespace {
-
-// Below this many items comparing all pairs beats sorting.
-constexpr std::int64_t kAllPairsLimit = 64;
 
 struct Item {
   double score;
@@ -95,29 +94,59 @@ std::int64_t balance_by_sorting(const double* scores, const double* truth, std::
   return pairs(n) - tied_score - tied_truth + tied_both - 2 * discordant;
 }
 
+[[noreturn]] void refuse(std::size_t group, std::int64_t n) {
+  throw std::invalid_argument("group " + std::to_string(group) + " has " + std::to_string(n) +
+                              " item(s): a ranking needs at least 2");
+}
+
+// Throws for the first NaN of a group, which is number `group` of its batch.
+void check_numbers(const double* scores, const double* truth, std::int64_t n, std::size_t group) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    if (std::isnan(scores[i]) || std::isnan(truth[i])) {
+      throw std::invalid_argument("group " + std::to_string(group) + ", item " +
+                                  std::to_string(i) + ": " +
+                                  (std::isnan(scores[i]) ? "score" : "truth") + " is NaN");
+    }
+  }
+}
+
+// The taus of `groups` groups of n items; the first is number `first` of its batch.
+void tau_of_rows(const double* scores, const double* truth, std::int64_t n, std::size_t groups,
+                 std::size_t first, double* tau, int max_lanes) {
+  if (n < 2) refuse(first, n);
+  std::size_t done = 0;
+  if (n <= kAllPairsLimit) {
+    bool may_have_nan = false;
+    done = kendall_rows(scores, truth, n, groups, tau, may_have_nan, max_lanes);
+    for (std::size_t g = 0; may_have_nan && g < done; ++g) {
+      check_numbers(scores + g * n, truth + g * n, n, first + g);
+    }
+  }
+  for (std::size_t g = done; g < groups; ++g) {
+    const double* s = scores + g * n;
+    const double* t = truth + g * n;
+    check_numbers(s, t, n, first + g);
+    const std::int64_t balance =
+        n <= kAllPairsLimit ? balance_of_all_pairs(s, t, n) : balance_by_sorting(s, t, n);
+    tau[g] = static_cast<double>(balance) / static_cast<double>(pairs(n));
+  }
+}
+
 }  // namespace
 
 void kendall_tau(const double* scores, const double* truth, const std::int64_t* offsets,
                  std::size_t groups, double* tau) {
-  for (std::size_t g = 0; g < groups; ++g) {
-    const std::int64_t begin = offsets[g];
-    const std::int64_t n = offsets[g + 1] - begin;
-    if (n < 2) {
-      throw std::invalid_argument("group " + std::to_string(g) + " has " + std::to_string(n) +
-                                  " item(s): a ranking needs at least 2");
-    }
-    for (std::int64_t i = begin; i < begin + n; ++i) {
-      if (std::isnan(scores[i]) || std::isnan(truth[i])) {
-        throw std::invalid_argument("group " + std::to_string(g) + ", item " +
-                                    std::to_string(i - begin) + ": " +
-                                    (std::isnan(scores[i]) ? "score" : "truth") + " is NaN");
-      }
-    }
-    const std::int64_t balance = n <= kAllPairsLimit
-                                     ? balance_of_all_pairs(scores + begin, truth + begin, n)
-                                     : balance_by_sorting(scores + begin, truth + begin, n);
-    tau[g] = static_cast<double>(balance) / static_cast<double>(pairs(n));
+  for (std::size_t first = 0, last = 0; first < groups; first = last) {
+    const std::int64_t n = offsets[first + 1] - offsets[first];
+    while (last < groups && offsets[last + 1] - offsets[last] == n) ++last;
+    tau_of_rows(scores + offsets[first], truth + offsets[first], n, last - first, first,
+                tau + first, native_lanes());
   }
+}
+
+void kendall_tau(const double* scores, const double* truth, std::int64_t n, std::size_t groups,
+                 double* tau, int max_lanes) {
+  if (groups > 0) tau_of_rows(scores, truth, n, groups, 0, tau, max_lanes);
 }
 
 }  // namespace urpo

@@ -18,4 +18,9 @@ namespace urpo {
 void kendall_tau(const double* scores, const double* truth, const std::int64_t* offsets,
                  std::size_t groups, double* tau);
 
+// The same for groups of n items each: `scores` and `truth` are (groups, n) arrays.
+// max_lanes: widest vectors to use, in values; 1: none.
+void kendall_tau(const double* scores, const double* truth, std::int64_t n, std::size_t groups,
+                 double* tau, int max_lanes);
+
 }  // namespace urpo

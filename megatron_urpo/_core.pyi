@@ -22,6 +22,23 @@ def kendall_tau(
         ValueError: lengths that do not match, a group of fewer than 2 values, NaN.
     """
 
+def kendall_tau_rows(
+    scores: npt.NDArray[np.float64], truth: npt.NDArray[np.float64], max_lanes: int = 8
+) -> npt.NDArray[np.float64]:
+    """kendall_tau of groups of one length N; releases the GIL.
+
+    Args:
+        scores, truth: (groups, N).
+        max_lanes: groups compared at a time at most, for tests and measurements: 1, 2, 4 (AVX2) or
+            8 (AVX-512). What the processor lacks is not used.
+
+    Returns:
+        (groups,) taus in [-1, 1].
+
+    Raises:
+        ValueError: shapes that differ, N < 2, NaN.
+    """
+
 def judge_answer(response: str, golds: list[str]) -> tuple[str | None, int, list[str]]:
     r"""Is the final answer of a response equivalent to one of the golds? Releases the GIL.
 

@@ -6,17 +6,20 @@ torch.distributed world and takes its memory last.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from megatron_urpo.config import Config, ConfigError, OptimizerConfig
+from megatron_urpo.config import Config, ConfigError, OptimizerConfig, SourceConfig
 from megatron_urpo.data.mixture import Mixture
 from megatron_urpo.data.prompts import PromptEncoder, PromptTooLongError, load_encoder
 from megatron_urpo.data.sources import load_sources
 from megatron_urpo.evaluation.held_out import HeldOut
 from megatron_urpo.judging import SHORTENING_MARKER
+from megatron_urpo.monitoring.monitor import RefereeMonitor
+from megatron_urpo.monitoring.probe import Probe, ProbeTasks
 from megatron_urpo.planning.steps import check_world
 from megatron_urpo.rewards.score import RewardScorer
 from megatron_urpo.rollout.engine import VLLMEngine
@@ -29,7 +32,7 @@ from megatron_urpo.training.hf_weights import open_model_files
 from megatron_urpo.training.parallel import Parallel
 from megatron_urpo.training.platform import read_launch
 from megatron_urpo.training.policy import Policy
-from megatron_urpo.types import ChatMessage
+from megatron_urpo.types import ChatMessage, PreferenceTask, Task
 
 
 def load_held_out(
@@ -45,6 +48,22 @@ def load_held_out(
     if not tasks:
         raise ConfigError("evaluation.sources is empty: add an [[evaluation.sources]] table")
     return HeldOut(tasks, engine, encoder, scorer, config)
+
+
+def load_monitor(config: Config, engine: RolloutEngine, encoder: PromptEncoder) -> RefereeMonitor:
+    """The measurements of [monitoring] inside a run, of the referee in this engine."""
+    tasks = _monitored_tasks(config, config.monitored_sources(), "heldout")
+    held_out = [task for task in tasks if isinstance(task, PreferenceTask)]
+    return RefereeMonitor(held_out, engine, encoder, config)
+
+
+def _monitored_tasks(config: Config, sources: Sequence[SourceConfig], split: str) -> list[Task]:
+    limit = config.monitoring.groups_per_source or None
+    return [
+        task
+        for source in load_sources(sources, split, config.run.seed)
+        for task in source.tasks[:limit]
+    ]
 
 
 def _check_judge_prompt(config: Config, encoder: PromptEncoder) -> None:
@@ -68,12 +87,18 @@ def _check_judge_prompt(config: Config, encoder: PromptEncoder) -> None:
         ) from error
 
 
-@contextmanager
-def open_inference(config: Config) -> Iterator[tuple[HeldOut, bool]]:
-    """Held-out evaluation of the weights of model.path, without a trainer.
+@dataclass(frozen=True, slots=True)
+class _Inference:
+    """What measures the weights of model.path without a trainer."""
 
-    Yields what evaluates, and whether this rank is the one to record it.
-    """
+    encoder: PromptEncoder
+    scorer: RewardScorer
+    engine: RolloutEngine
+    is_main: bool  # this rank records what all of them know
+
+
+@contextmanager
+def _open_engine(config: Config) -> Iterator[_Inference]:
     encoder = load_encoder(config.model)
     open_model_files(Path(config.model.path), read_model_shape(config.model.path))
     launch = read_launch()
@@ -85,9 +110,46 @@ def open_inference(config: Config) -> Iterator[tuple[HeldOut, bool]]:
         closing(RewardScorer(config.rewards, config.run.seed)) as scorer,
         closing(VLLMEngine(config, encoder.eos_ids)) as engine,
     ):
-        yield load_held_out(config, engine, encoder, scorer), launch.rank == 0
+        yield _Inference(encoder, scorer, engine, launch.rank == 0)
     if launch.from_launcher:
         parallelism.shutdown()
+
+
+@contextmanager
+def open_inference(config: Config) -> Iterator[tuple[HeldOut, bool]]:
+    """Held-out evaluation of the weights of model.path, without a trainer.
+
+    Yields what evaluates, and whether this rank is the one to record it.
+    """
+    with _open_engine(config) as parts:
+        held_out = load_held_out(config, parts.engine, parts.encoder, parts.scorer)
+        yield held_out, parts.is_main
+
+
+@contextmanager
+def open_probe(config: Config) -> Iterator[tuple[Probe, bool]]:
+    """`urpo probe` of the weights of model.path.
+
+    Its tasks are those of [monitoring] or [evaluation] or, since nothing has been trained on yet,
+    of [data]. Yields the probe, and whether this rank is the one to print it.
+
+    Raises:
+        ConfigError: there are no reasoning or no preference sources, or the context is too small
+            for the referee.
+    """
+    sources, split = config.monitored_sources(), "heldout"
+    if not sources:
+        sources, split = config.data.sources, "train"
+    tasks = ProbeTasks.of(_monitored_tasks(config, sources, split))
+    with _open_engine(config) as parts:
+        _check_judge_prompt(config, parts.encoder)
+
+        def show(text: str) -> None:
+            if parts.is_main:
+                print(text, file=sys.stderr, flush=True)
+
+        probe = Probe(tasks, parts.engine, parts.encoder, parts.scorer, config, show)
+        yield probe, parts.is_main
 
 
 @contextmanager
@@ -128,7 +190,7 @@ def load_inputs(config: Config) -> tuple[PromptEncoder, Mixture]:
     if not config.data.sources:
         raise ConfigError("data.sources is empty: add a [[data.sources]] table")
     encoder = load_encoder(config.model)
-    if config.data.instruction_ratio > 0:
+    if config.data.instruction_ratio > 0 or config.monitoring.every:
         _check_judge_prompt(config, encoder)
     seed = config.run.seed
     sources = load_sources(config.data.sources, "train", seed)
@@ -153,6 +215,7 @@ def open_trainer(config: Config) -> Iterator[Trainer]:
         held_out = None
         if config.evaluation.every:
             held_out = load_held_out(config, engine, encoder, scorer)
+        monitor = load_monitor(config, engine, encoder) if config.monitoring.every else None
         yield Trainer(
             config,
             parallel=parallel,
@@ -162,4 +225,5 @@ def open_trainer(config: Config) -> Iterator[Trainer]:
             mixture=mixture,
             scorer=scorer,
             held_out=held_out,
+            monitor=monitor,
         )

@@ -1,4 +1,4 @@
-"""The command line: urpo train | sft | eval | export | report | doctor."""
+"""The command line: urpo train | sft | eval | probe | export | report | doctor."""
 
 from __future__ import annotations
 
@@ -59,7 +59,11 @@ def read_config(arguments: Sequence[str]) -> Config:
 
 
 def _load(arguments: argparse.Namespace, overrides: Sequence[str]) -> Config:
-    return load_config(arguments.config, overrides, override_files=arguments.override)
+    path = arguments.config
+    if arguments.takes_model:
+        path = path or Path(__file__).with_name("probe.toml")
+        overrides = [f"--model.path={arguments.model}", *overrides]
+    return load_config(path, overrides, override_files=arguments.override)
 
 
 def _quieten_libraries() -> None:
@@ -84,11 +88,16 @@ def _build_parser() -> argparse.ArgumentParser:
         text: str,
         *,
         takes_overrides: bool = True,
+        takes_model: bool = False,
     ) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
-        sub.set_defaults(command=command, takes_overrides=takes_overrides)
-        if takes_overrides:
+        sub.set_defaults(command=command, takes_overrides=takes_overrides, takes_model=takes_model)
+        if takes_model:
+            sub.add_argument("model", help="a Hugging Face directory")
+            sub.add_argument("config", nargs="?", help="a TOML file; default: generated tasks")
+        elif takes_overrides:
             sub.add_argument("config", help="a TOML file")
+        if takes_overrides:
             sub.add_argument(
                 "--override",
                 action="append",
@@ -114,6 +123,12 @@ def _build_parser() -> argparse.ArgumentParser:
     evaluate = add("eval", _evaluate, "measure a model on held-out tasks")
     evaluate.add_argument("--label", required=True, help="the model's name in the report")
     evaluate.add_argument("--step", type=int, default=0, help="the step it comes from")
+    add(
+        "probe",
+        _probe,
+        "say whether a base model has the competence that training starts from",
+        takes_model=True,
+    )
     export = add("export", _export, "write a run's checkpoint as a Hugging Face directory")
     export.add_argument("--output", help="directory to write; default: <run.directory>/export")
     report = add("report", _report, "write report.html of a run", takes_overrides=False)
@@ -206,6 +221,18 @@ def _evaluate(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
         record_evaluation(directory, evaluation)
         print_evaluations(directory)
     return 0
+
+
+def _probe(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
+    config = _load(arguments, overrides)
+    from megatron_urpo.build import open_probe
+    from megatron_urpo.monitoring.seed_competence import format_table, has_seed
+
+    with open_probe(config) as (probe, is_main):
+        measures = probe.run()
+    if is_main:
+        print(format_table(arguments.model, measures))
+    return 0 if has_seed(measures) else 1
 
 
 def _export(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:

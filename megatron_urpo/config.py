@@ -451,6 +451,74 @@ class EvaluationConfig:
         )
 
 
+# What of [monitoring] has an alarm: the measure, its key, and whether the key is an upper limit.
+ALARMS: dict[str, tuple[str, bool]] = {
+    "tau": ("min_tau", False),
+    "verifier_agreement": ("min_verifier_agreement", False),
+    "consistency": ("min_consistency", False),
+    "baseline_agreement": ("min_baseline_agreement", False),
+    "length_bias": ("max_length_bias", True),
+    "position_bias": ("max_position_bias", True),
+    "tie_share": ("max_tie_share", True),
+    "parse_failure_share": ("max_parse_failure_share", True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MonitoringConfig:
+    """Measurements of the referee inside a run, and their alarms: docs/referee.md."""
+
+    every: int = 0  # steps between measurements; 0: never
+    # Preference sources that are held out, and reasoning ones for `urpo probe`; none: those of
+    # [evaluation].
+    sources: tuple[SourceConfig, ...] = ()
+    groups_per_source: int = 32  # the first so many of each source; 0: all
+    reasoning_groups: int = 16  # at most, of the step's batch, that have right and wrong answers
+    orders: int = 2  # in which each group is shown: pairs of a drawn order and its reverse
+    patience: int = 2  # measurements in a row beyond a threshold before its alarm is given
+    stop_on: tuple[str, ...] = ()  # measures whose alarm stops the run; the others warn
+    min_tau: float = 0.0  # chance is 0, and so counts what cannot be read
+    min_verifier_agreement: float = 0.5  # chance is 0.5, and so counts what cannot be read
+    min_consistency: float = 0.6  # chance is 0.5
+    min_baseline_agreement: float = 0.4  # chance is 0.5
+    max_length_bias: float = 0.5  # in size; a tau, 0 without bias
+    max_position_bias: float = 0.5  # in size; a tau, 0 without bias
+    max_tie_share: float = 0.5
+    max_parse_failure_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        _require_not_negative(
+            "monitoring",
+            every=self.every,
+            groups_per_source=self.groups_per_source,
+            reasoning_groups=self.reasoning_groups,
+        )
+        _require_positive("monitoring", patience=self.patience)
+        _require(
+            self.orders >= 2,
+            f"monitoring.orders = {self.orders}: consistency needs at least 2 orders",
+        )
+        for source in self.sources:
+            _require(
+                source.kind is not TaskKind.INSTRUCTION,
+                f"monitoring.sources[{source.name}].kind = 'instruction': the referee is measured "
+                "where the truth is known; give preference or reasoning sources",
+            )
+        for name in self.stop_on:
+            _require_choice("monitoring.stop_on", name, tuple(ALARMS))
+        for name, (key, _) in ALARMS.items():
+            lowest = -1.0 if name == "tau" else 0.0
+            value = self.threshold(name)
+            _require(
+                lowest <= value <= 1,
+                f"monitoring.{key} = {value}: must lie in [{lowest:g}, 1]",
+            )
+
+    def threshold(self, name: str) -> float:
+        """The limit of a measure of ALARMS."""
+        return getattr(self, ALARMS[name][0])
+
+
 @dataclass(frozen=True, slots=True)
 class SFTConfig:
     """The supervised warm start (paper Table 2, "starting from SFT")."""
@@ -492,6 +560,7 @@ class Config:
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    monitoring: MonitoringConfig = field(default_factory=MonitoringConfig)
     sft: SFTConfig = field(default_factory=SFTConfig)
 
     def __post_init__(self) -> None:
@@ -514,11 +583,36 @@ class Config:
             f"evaluation.every = {self.evaluation.every} needs an [[evaluation.sources]] table",
         )
         self._check_sources()
+        self._check_monitoring()
         self._check_precision()
         _require(
             self.batching.mini_batches <= data.prompts_per_step,
             f"batching.mini_batches = {self.batching.mini_batches} exceeds data.prompts_per_step = "
             f"{data.prompts_per_step}: a mini-batch needs at least one group",
+        )
+
+    def monitored_sources(self) -> tuple[SourceConfig, ...]:
+        """What the referee is measured on: [[monitoring.sources]], else [[evaluation.sources]]."""
+        return self.monitoring.sources or self.evaluation.sources
+
+    def _check_monitoring(self) -> None:
+        monitoring = self.monitoring
+        kinds = {source.kind for source in self.monitored_sources()}
+        _require(
+            monitoring.every == 0 or TaskKind.PREFERENCE in kinds,
+            f"monitoring.every = {monitoring.every} needs a held-out preference source: add one to "
+            "[[monitoring.sources]] or [[evaluation.sources]]",
+        )
+        _require(
+            not monitoring.stop_on or monitoring.every > 0,
+            f"monitoring.stop_on = {list(monitoring.stop_on)} has no effect with "
+            "monitoring.every = 0: set every, or leave stop_on empty",
+        )
+        reasoning = monitoring.reasoning_groups > 0 and self.data.reasoning_ratio > 0
+        _require(
+            "verifier_agreement" not in monitoring.stop_on or reasoning,
+            "monitoring.stop_on = 'verifier_agreement' could never stop the run: it needs "
+            "monitoring.reasoning_groups > 0 and data.reasoning_ratio > 0",
         )
 
     def _check_precision(self) -> None:
@@ -545,6 +639,7 @@ class Config:
         sections = {
             "data": self.data.sources,
             "evaluation": self.evaluation.sources,
+            "monitoring": self.monitoring.sources,
             "sft": self.sft.sources,
         }
         for section, sources in sections.items():
@@ -560,9 +655,10 @@ class Config:
                     "are weighted; remove it",
                 )
         files = {s.path for s in (*self.data.sources, *self.sft.sources) if ":" not in s.path}
-        for source in self.evaluation.sources:
-            _require(
-                source.path not in files,
-                f"evaluation.sources[{source.name}].path = {source.path!r} is trained on as well: "
-                "hold a file of its own out",
-            )
+        for section in ("evaluation", "monitoring"):
+            for source in sections[section]:
+                _require(
+                    source.path not in files,
+                    f"{section}.sources[{source.name}].path = {source.path!r} is trained on as "
+                    "well: hold a file of its own out",
+                )

@@ -200,7 +200,8 @@ def check_model(directory: Path) -> Finding:
 def check_sources(config: Config) -> list[Finding]:
     """The files of all data sources."""
     findings = []
-    for source in (*config.data.sources, *config.evaluation.sources, *config.sft.sources):
+    sections = (config.data, config.evaluation, config.monitoring, config.sft)
+    for source in (source for section in sections for source in section.sources):
         if not source.path.startswith("embedded:") and not Path(source.path).is_file():
             remedy = "correct the path (relative to the working directory) or write the file"
             detail = f"{source.path} does not exist"

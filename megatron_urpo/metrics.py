@@ -33,6 +33,7 @@ STAGES = (
     "weight_sync",
     "checkpoint",
     "evaluation",
+    "monitoring",
     "sft",
     "run",  # of the step as a whole
 )

@@ -1,10 +1,10 @@
 """`urpo report`: one self-contained report.html of a run directory.
 
-Reads config.toml, environment.json, metrics.jsonl, sft/metrics.jsonl, evaluations.jsonl and
-rollouts/; a file that is not there (yet) leaves a note in its place, so that partial runs can be
-looked at. An evaluation is
-one JSON object a line: {"label": str, "step": int, "values": {"preference/tau": float, ...},
-"intervals": {"preference/tau": [low, high], ...} (optional)}.
+Reads config.toml, environment.json, metrics.jsonl, sft/metrics.jsonl, evaluations.jsonl,
+monitoring/ and rollouts/; a file that is not there (yet) leaves a note in its place, so that
+partial runs can be looked at. An evaluation is one JSON object a line: {"label": str, "step": int,
+"values": {"preference/tau": float, ...}, "intervals": {"preference/tau": [low, high], ...}
+(optional)}.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from megatron_urpo.charts import Series, format_value, line_chart, sparkline, st
 from megatron_urpo.evaluation.comparison import Difference, paired_difference
 from megatron_urpo.evaluation.records import items_path, read_items
 from megatron_urpo.metrics import METRICS_FILE, STAGES, read_metrics
+from megatron_urpo.monitoring.baseline import Baseline, read_baseline
 from megatron_urpo.progress import format_duration
+from megatron_urpo.report_referee import REFEREE_CHARTS, referee_table
 from megatron_urpo.report_samples import render_samples
 from megatron_urpo.rollout_log import RolloutLog
 from megatron_urpo.types import StepStatistics, TaskKind
@@ -74,13 +76,14 @@ class RunRecord:
     steps: list[StepStatistics] = field(default_factory=list)
     sft_steps: list[StepStatistics] = field(default_factory=list)  # of the warm start, if any
     evaluations: list[dict[str, Any]] = field(default_factory=list)
+    baseline: Baseline | None = None  # of the referee
 
 
 def render_report(run_directory: str | Path) -> Path:
     """Writes report.html into a run directory and returns its path.
 
-    Raises FileNotFoundError when there is no such directory, ValueError (file:line) for a damaged
-    file in it.
+    Raises FileNotFoundError when there is no such directory, ValueError (file:line) or
+    BaselineError for a damaged file in it.
     """
     directory = Path(run_directory)
     if not directory.is_dir():
@@ -93,6 +96,7 @@ def render_report(run_directory: str | Path) -> Path:
             _summary(run),
             _section("Evaluation", evaluation_table(run.evaluations, _paired_changes(run))),
             _section("Training", _charts(run.steps)),
+            _section("Referee", _referee(run)),
             _section("Supervised warm start", _charts(run.sft_steps)) if run.sft_steps else "",
             _section("Sampled answers and judgements", render_samples(RolloutLog(directory))),
             _section("All metrics", _all_metrics(run.steps)),
@@ -127,6 +131,7 @@ def read_run(directory: Path) -> RunRecord:
         run.sft_steps = read_metrics(path)
     if (path := directory / EVALUATIONS_FILE).is_file():
         run.evaluations = _read_evaluations(path)
+    run.baseline = read_baseline(directory)
     return run
 
 
@@ -244,13 +249,7 @@ def _summary(run: RunRecord) -> str:
 def _charts(steps: Sequence[StepStatistics]) -> str:
     if not steps:
         return _note(f"No finished step yet: {METRICS_FILE} is missing or empty.")
-    phases = [(record.step, record.values.get("data/all/phase")) for record in steps]
-    boundary = next((step for step, phase in phases if phase == 2), None)
-    figures = [
-        line_chart(title, series, boundary)
-        for title, *patterns in CHARTS
-        if (series := _series(steps, patterns))
-    ]
+    figures = _figures(steps, CHARTS)
     numbers = [record.step for record in steps]
     timed = {
         stage.replace("_", " "): [r.values.get(f"{stage}/all/seconds", math.nan) for r in steps]
@@ -259,6 +258,24 @@ def _charts(steps: Sequence[StepStatistics]) -> str:
     }
     figures.append(stacked_chart("Seconds a stage", numbers, timed))
     return f'<div class="charts">{"".join(figures)}</div>'
+
+
+def _referee(run: RunRecord) -> str:
+    table = referee_table(run.steps, (run.config or {}).get("monitoring", {}), run.baseline)
+    return f'{table}<div class="charts">{"".join(_figures(run.steps, REFEREE_CHARTS))}</div>'
+
+
+def _figures(
+    steps: Sequence[StepStatistics], charts: Sequence[tuple[str, *tuple[str, ...]]]
+) -> list[str]:
+    """A chart for each entry of which a metric was recorded."""
+    phases = [(record.step, record.values.get("data/all/phase")) for record in steps]
+    boundary = next((step for step, phase in phases if phase == 2), None)
+    return [
+        line_chart(title, series, boundary)
+        for title, *patterns in charts
+        if (series := _series(steps, patterns))
+    ]
 
 
 def _series(steps: Sequence[StepStatistics], patterns: Sequence[str]) -> list[Series]:

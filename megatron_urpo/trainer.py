@@ -25,6 +25,7 @@ from megatron_urpo.data.prompts import PromptEncoder, build_prompts
 from megatron_urpo.evaluation.held_out import HeldOut
 from megatron_urpo.evaluation.records import record_evaluation
 from megatron_urpo.metrics import MetricsWriter, Timers
+from megatron_urpo.monitoring.monitor import RefereeMonitor
 from megatron_urpo.rewards.score import RewardScorer
 from megatron_urpo.rollout.collect import RolloutStatistics, collect
 from megatron_urpo.rollout.gather import deal, gather, mean_response_tokens, this_replica
@@ -91,6 +92,7 @@ class Trainer:
         mixture: Mixture,
         scorer: RewardScorer,
         held_out: HeldOut | None = None,
+        monitor: RefereeMonitor | None = None,
     ) -> None:
         self.config = config
         self.parallel = parallel
@@ -100,6 +102,7 @@ class Trainer:
         self.mixture = mixture
         self.scorer = scorer
         self.held_out = held_out
+        self.monitor = monitor
         self.state = RunState()
         self.replica = this_replica(config.rollout.tensor_model_parallel_size)
         self.weight_sync = WeightSync(policy, engine, config.weight_sync)
@@ -117,6 +120,7 @@ class Trainer:
 
         Raises:
             CheckpointError: the last checkpoint could not be written.
+            RefereeAlarmError: an alarm of monitoring.stop_on; a checkpoint is written.
             WeightMismatchError, StaleWeightsError, NonFiniteUpdatesError: see there.
         """
         self._resume()
@@ -128,6 +132,9 @@ class Trainer:
             ranks=self.parallel,
         )
         self._sync_weights()
+        if self.monitor is not None:
+            with self.timers("monitoring"):
+                self.monitor.begin(self.state.step, self.parallel)
         pending: dict[str, float] = {}
         with StopRequest() as stop:
             while self.state.step < self.config.run.steps:
@@ -137,6 +144,7 @@ class Trainer:
                 # resuming, a checkpoint without its record could never be completed.
                 self.metrics.log(StepStatistics(self.state.step - 1, values))
                 stopping = any(self.parallel.gather_objects(stop.requested is not None))
+                stopping |= self.monitor is not None and self.monitor.stops
                 pending = self.checkpoints.after_step(
                     self.state.step, self.timers, self._manifest, stopping=stopping
                 )
@@ -144,7 +152,10 @@ class Trainer:
                     break
         self.checkpoints.at_end(self.state.step, self.timers, self._manifest)
         self.metrics.close()
-        return self.state.step == self.config.run.steps
+        complete = self.state.step == self.config.run.steps
+        if self.monitor is not None and not complete:
+            self.monitor.raise_alarm(self.state.step)
+        return complete
 
     def run_step(self) -> dict[str, float]:
         """Collects a batch, learns from it, and gives the engine the new weights."""
@@ -157,6 +168,7 @@ class Trainer:
             self._sync_weights()
         self.state.step += 1
         values |= self._evaluate()
+        values |= self._monitor(groups)
         return self._finish_values(values)
 
     def learn(self, groups: Sequence[Group], step: int) -> dict[str, float]:
@@ -291,6 +303,13 @@ class Trainer:
         self.parallel.on_main(lambda: record_evaluation(self.directory, evaluation))
         return {f"evaluation/{name}": value for name, value in evaluation.values.items()}
 
+    def _monitor(self, groups: Sequence[Group]) -> dict[str, float]:
+        step = self.state.step
+        if self.monitor is None or not self._is_due(self.config.monitoring.every, step):
+            return {}
+        with self.timers("monitoring"):
+            return self.monitor.measure(groups, step)
+
     def _count_skipped(self, update: UpdateStatistics, step: int) -> None:
         self.state.skipped_in_a_row = self.state.skipped_in_a_row + 1 if update.skipped else 0
         if self.state.skipped_in_a_row > self.config.training.max_skipped_steps:
@@ -325,7 +344,8 @@ class Trainer:
         return {
             "policy_version": self.state.policy_version,
             "data_state": self.mixture.state(),
-            "counters": {"skipped_in_a_row": self.state.skipped_in_a_row},
+            "counters": {"skipped_in_a_row": self.state.skipped_in_a_row}
+            | ({} if self.monitor is None else self.monitor.counters()),
             "expected_tokens": {
                 kind.value: tokens for kind, tokens in self.state.expected_tokens.items()
             },
@@ -344,6 +364,8 @@ class Trainer:
                 manifest.counters["skipped_in_a_row"],
                 {TaskKind(kind): tokens for kind, tokens in manifest.expected_tokens.items()},
             )
+            if self.monitor is not None:
+                self.monitor.load_counters(manifest.counters)
         self.parallel.on_main(lambda: self.rollout_log.cut_off(self.state.step))
 
     def _show(self, text: str) -> None:

@@ -17,7 +17,7 @@ from megatron_urpo.data.prompts import PromptEncoder, build_prompts
 from megatron_urpo.evaluation.bootstrap import bootstrap_interval
 from megatron_urpo.evaluation.items import Evaluation, EvaluationItem
 from megatron_urpo.judging import parse_scores, undo_order
-from megatron_urpo.rewards.ranking import kendall_tau
+from megatron_urpo.rewards.ranking import kendall_tau, pairwise_accuracy
 from megatron_urpo.rewards.score import RewardScorer
 from megatron_urpo.rollout.collect import sample
 from megatron_urpo.rollout.gather import deal, gather_indexed, this_replica
@@ -91,19 +91,6 @@ class HeldOut:
                 self._scorer.submit(rollout)
         items += [(group.prompt.index, _measure(group)) for group in self._scorer.drain()]
         return _summarise(gather_indexed(items, replica), label, step, self._engine.policy_version)
-
-
-def pairwise_accuracy(scores: Sequence[float], truth: Sequence[float]) -> float:
-    """Share of pairs of different quality that the scores order rightly; a tied score counts half.
-
-    Args:
-        scores, truth: N values each, larger is better; at least one pair of different truth.
-    """
-    first, second = np.triu_indices(len(truth), 1)
-    truth_sign = np.sign(np.subtract(np.take(truth, first), np.take(truth, second)))
-    score_sign = np.sign(np.subtract(np.take(scores, first), np.take(scores, second)))
-    decided = truth_sign != 0
-    return float(((truth_sign * score_sign)[decided] + 1).mean() / 2)
 
 
 def _summarise(

@@ -1,8 +1,13 @@
-"""Kendall's tau-a between predicted scores and true qualities (paper section 3.2.1)."""
+"""Rankings against each other: Kendall's tau-a (paper section 3.2.1), and shares of pairs.
+
+kendall_tau is the reward. The shares read more easily: 1 is agreement, 0.5 chance, 0 reversal.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
+from typing import TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +35,8 @@ def kendall_tau(scores: Groups, truth: Groups) -> Float64Array:
         ValueError: NaN, a group of fewer than 2 items, or lengths that do not match; it names the
             group.
     """
+    if _is_matrix(scores) and _is_matrix(truth) and scores.shape == truth.shape:
+        return _core.kendall_tau_rows(_as_doubles(scores), _as_doubles(truth))
     score_values, score_offsets = _flatten("scores", scores)
     truth_values, truth_offsets = _flatten("truth", truth)
     if len(score_offsets) != len(truth_offsets):
@@ -46,6 +53,77 @@ def kendall_tau(scores: Groups, truth: Groups) -> Float64Array:
     return _core.kendall_tau(score_values, truth_values, score_offsets)
 
 
+def pairwise_accuracy(scores: Sequence[float], truth: Sequence[float]) -> float:
+    """Share of pairs of different quality that the scores order rightly; a tied score counts half.
+
+    Args:
+        scores, truth: N values each, larger is better; at least one pair of different truth.
+    """
+    truth_signs, score_signs = _pair_signs(truth), _pair_signs(scores)
+    decided = truth_signs != 0
+    return float(((truth_signs * score_signs)[decided] + 1).mean() / 2)
+
+
+def pair_agreement(first: Sequence[float], second: Sequence[float]) -> float:
+    """Share of all pairs of items that two score lists order alike, ties included.
+
+    A pair that only one of them ties counts half. Symmetric; 1 for equal rankings, 0 for reversed
+    ones without ties.
+
+    Args:
+        first, second: scores of the same N >= 2 items.
+
+    Raises:
+        ValueError: lists of different lengths, or of fewer than 2 items.
+    """
+    if len(first) != len(second) or len(first) < 2:
+        raise ValueError(
+            f"two rankings of the same 2 or more items are needed, got {len(first)} and "
+            f"{len(second)} scores"
+        )
+    return float(1 - np.abs(_pair_signs(first) - _pair_signs(second)).mean() / 2)
+
+
+def permutation_consistency(judgements: Sequence[Sequence[float]]) -> float:
+    """How much of a referee's ranking survives when the same responses are shown in other orders.
+
+    The mean pair_agreement over all pairs of judgements. A referee that ties everything is
+    consistent too: look at its ties beside it.
+
+    Args:
+        judgements: K >= 2 judgements of the same N >= 2 responses, scores by response (not by the
+            slot in which it was shown).
+
+    Raises:
+        ValueError: fewer than 2 judgements, or of different lengths.
+    """
+    if len(judgements) < 2:
+        raise ValueError(f"consistency needs at least 2 judgements, got {len(judgements)}")
+    return float(np.mean([pair_agreement(a, b) for a, b in combinations(judgements, 2)]))
+
+
+def pairs_tied(scores: Sequence[float]) -> npt.NDArray[np.bool_]:
+    """(N (N - 1) / 2,) whether each pair i < j has equal scores, in the order of triu_indices."""
+    return _pair_signs(scores) == 0
+
+
+def _pair_signs(values: Sequence[float]) -> Float64Array:
+    """(N (N - 1) / 2,) sign of value i against value j for each pair i < j; compared, not
+    subtracted."""
+    array = np.asarray(values, dtype=np.float64)
+    first, second = np.triu_indices(len(array), 1)
+    higher, lower = array[first] > array[second], array[first] < array[second]
+    return higher.astype(np.float64) - lower
+
+
+def _is_matrix(groups: Groups) -> TypeGuard[npt.NDArray[np.floating | np.integer]]:
+    return isinstance(groups, np.ndarray) and groups.ndim == 2 and groups.dtype != object
+
+
+def _as_doubles(groups: npt.NDArray[np.floating | np.integer]) -> Float64Array:
+    return np.ascontiguousarray(groups, dtype=np.float64)
+
+
 def _flatten(name: str, groups: Groups) -> tuple[Float64Array, npt.NDArray[np.int64]]:
     """(values of all groups in a row, offsets of the groups)."""
     if isinstance(groups, np.ndarray) and groups.dtype != object:
@@ -55,8 +133,7 @@ def _flatten(name: str, groups: Groups) -> tuple[Float64Array, npt.NDArray[np.in
                 "groups"
             )
         count, length = groups.shape
-        values = np.ascontiguousarray(groups, dtype=np.float64).reshape(-1)
-        return values, np.arange(count + 1, dtype=np.int64) * length
+        return _as_doubles(groups).reshape(-1), np.arange(count + 1, dtype=np.int64) * length
     arrays = [np.asarray(group, dtype=np.float64) for group in groups]
     for index, array in enumerate(arrays):
         if array.ndim != 1:

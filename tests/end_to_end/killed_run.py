@@ -14,6 +14,7 @@ from typing import Any
 
 from megatron_urpo import checkpoint, cli, trainer
 from megatron_urpo.metrics import MetricsWriter
+from megatron_urpo.monitoring import monitor
 from megatron_urpo.rollout.engine import VLLMEngine
 from megatron_urpo.rollout.referee import GenerativeReferee
 from megatron_urpo.rollout_log import RolloutLog
@@ -34,11 +35,16 @@ POINTS: dict[str, tuple[Any, str]] = {
     "metrics": (MetricsWriter, "log"),
     "learn": (trainer.Trainer, "learn"),
 }
+# Those that only a run with monitoring.every passes.
+MONITORING_POINTS: dict[str, tuple[Any, str]] = {
+    "baseline": (monitor, "write_baseline"),  # judged, not kept
+    "monitoring": (monitor.RefereeMonitor, "measure"),
+}
 
 
 def kill_at(point: str, nth: int) -> None:
     """Arms the NTH call of a point."""
-    owner, name = POINTS[point]
+    owner, name = (POINTS | MONITORING_POINTS)[point]
     original = getattr(owner, name)
     calls = 0
 

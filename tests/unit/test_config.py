@@ -13,6 +13,7 @@ from megatron_urpo.config import (
     DataConfig,
     EvaluationConfig,
     ModelConfig,
+    MonitoringConfig,
     OptimizerConfig,
     RewardsConfig,
     RolloutConfig,
@@ -174,3 +175,70 @@ def test_curriculum():
 def test_role_weights_are_told_apart():
     batching = BatchingConfig(reasoning_weight=1, preference_weight=2, instruction_weight=3)
     assert [batching.role_weight(kind) for kind in TaskKind] == [1, 2, 3]
+
+
+PAIRS = SourceConfig("pairs", TaskKind.PREFERENCE, "held_out.jsonl")
+SUMS = SourceConfig("sums", TaskKind.REASONING, "held_out_sums.jsonl")
+
+
+def test_monitoring_takes_its_own_sources_or_those_of_the_evaluation():
+    evaluated = EvaluationConfig(sources=(PAIRS,))
+    assert Config(evaluation=evaluated).monitored_sources() == (PAIRS,)
+    config = Config(evaluation=evaluated, monitoring=MonitoringConfig(sources=(SUMS,)))
+    assert config.monitored_sources() == (SUMS,)
+    Config(evaluation=evaluated, monitoring=MonitoringConfig(every=1))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"orders": 1}, "monitoring.orders = 1: consistency needs at least 2"),
+        ({"patience": 0}, "monitoring.patience = 0: must be greater than 0"),
+        ({"every": -1}, "monitoring.every = -1: must not be negative"),
+        ({"stop_on": ("taus",)}, "monitoring.stop_on = 'taus': choose one of 'tau', "),
+        ({"min_tau": -1.5}, r"monitoring.min_tau = -1.5: must lie in \[-1, 1\]"),
+        ({"max_tie_share": 1.1}, r"monitoring.max_tie_share = 1.1: must lie in \[0, 1\]"),
+        ({"min_consistency": -0.1}, r"monitoring.min_consistency = -0.1: must lie in \[0, 1\]"),
+        (
+            {"sources": (SourceConfig("open", TaskKind.INSTRUCTION, "x.jsonl"),)},
+            r"monitoring.sources\[open\].kind = 'instruction'",
+        ),
+    ],
+)
+def test_monitoring_checks_itself(values, message):
+    with pytest.raises(ConfigError, match=message):
+        MonitoringConfig(**values)
+
+
+@pytest.mark.parametrize(
+    ("values", "data", "message"),
+    [
+        ({"every": 5}, {}, "monitoring.every = 5 needs a held-out preference source"),
+        ({"every": 5, "sources": (SUMS,)}, {}, "needs a held-out preference source"),
+        ({"stop_on": ("tau",), "sources": (PAIRS,)}, {}, "has no effect with monitoring.every = 0"),
+        (
+            {"every": 1, "sources": (PAIRS,), "stop_on": ("verifier_agreement",)},
+            {"reasoning_ratio": 0.0},
+            "could never stop the run",
+        ),
+        (
+            {
+                "every": 1,
+                "sources": (PAIRS,),
+                "stop_on": ("verifier_agreement",),
+                "reasoning_groups": 0,
+            },
+            {},
+            "could never stop the run",
+        ),
+        (
+            {"every": 1, "sources": (PAIRS,)},
+            {"sources": (SourceConfig("train", TaskKind.PREFERENCE, "held_out.jsonl"),)},
+            r"monitoring.sources\[pairs\].path = 'held_out.jsonl' is trained on as well",
+        ),
+        ({"sources": (PAIRS, PAIRS)}, {}, "monitoring.sources: names must be unique"),
+    ],
+)
+def test_monitoring_that_cannot_work_is_refused(values, data, message):
+    with pytest.raises(ConfigError, match=message):
+        Config(data=DataConfig(**data), monitoring=MonitoringConfig(**values))

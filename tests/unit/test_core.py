@@ -95,6 +95,54 @@ def test_tau_of_ragged_groups_equals_all_pairs(groups):
     assert tau.tolist() == expected
 
 
+@pytest.mark.parametrize("lanes", [1, 2, 4, 8])
+@given(st.data())
+def test_tau_of_rows_equals_all_pairs(lanes, data):
+    """Every width of vector, with and without a remainder, unrolled (to 8) and not."""
+    n = data.draw(st.integers(2, 12))
+    rows = data.draw(st.lists(st.lists(st.tuples(values, values), min_size=n, max_size=n)))
+    pairs = np.array(rows, dtype=float).reshape(-1, n, 2)
+    tau = _core.kendall_tau_rows(pairs[..., 0], pairs[..., 1], lanes)
+    assert tau.dtype == np.float64
+    assert tau.tolist() == [tau_of_all_pairs(*zip(*row, strict=True)) for row in rows]
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 5, 6, 7, 8, 9, 33, 64, 65])
+@pytest.mark.parametrize("lanes", [1, 2, 4, 8])
+def test_every_row_of_a_large_batch_is_right(n, lanes):
+    rng = np.random.default_rng(n)
+    scores, truth = rng.integers(4, size=(2, 203, n)).astype(float)
+    product = np.sign(scores[:, :, None] - scores[:, None]) * np.sign(
+        truth[:, :, None] - truth[:, None]
+    )
+    expected = product.sum((1, 2)) / (n * (n - 1))
+    assert _core.kendall_tau_rows(scores, truth, lanes).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 4, 8])
+@pytest.mark.parametrize("row", [0, 7, 8, 18])
+def test_nan_is_found_in_any_lane_and_infinities_are_not_mistaken_for_it(row, lanes):
+    scores, truth = np.random.default_rng(row).random((2, 19, 5))
+    scores[:, 2] = np.inf
+    assert np.isfinite(_core.kendall_tau_rows(scores, truth, lanes)).all()
+    truth[row, 3] = np.nan
+    with pytest.raises(ValueError, match=f"group {row}, item 3: truth is NaN"):
+        _core.kendall_tau_rows(scores, truth, lanes)
+
+
+@pytest.mark.parametrize(
+    ("scores", "truth", "message"),
+    [
+        (np.zeros((2, 3)), np.zeros((2, 4)), "of one shape"),
+        (np.zeros(3), np.zeros(3), "of one shape"),
+        (np.zeros((2, 1)), np.zeros((2, 1)), r"group 0 has 1 item\(s\)"),
+    ],
+)
+def test_bad_rows_raise(scores, truth, message):
+    with pytest.raises(ValueError, match=message):
+        _core.kendall_tau_rows(scores, truth)
+
+
 @pytest.mark.parametrize("n", [63, 64, 65, 66, 127, 128, 129, 1000, 3001])
 @pytest.mark.parametrize("distinct", [2, 10, 10**6])
 def test_tau_of_large_groups_equals_all_pairs(n, distinct):

@@ -44,7 +44,9 @@ LAYERS = (
     },
     {"earlier_run"},
     {"doctor", "evaluation", "report_samples", "run_checkpoints"},
-    {"report", "supervised", "trainer"},
+    {"monitoring"},
+    {"report_referee", "supervised", "trainer"},
+    {"report"},
     {"build"},
     {"dry_run"},
     {"cli"},
@@ -60,6 +62,7 @@ OWNERS = {
     "vllm": "rollout/engine.py",
 }
 LIGHT = ("config", "load_config", "judging", "data", "rewards", "advantages", "metrics", "planning")
+LIGHT += ("monitoring.statistics", "monitoring.alarms", "monitoring.baseline")
 
 
 def imported_modules(path):

@@ -1,0 +1,253 @@
+"""The table of `urpo probe`: measures, what is asked of each, and what to do where it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from textwrap import fill
+
+import numpy as np
+
+from megatron_urpo.evaluation.bootstrap import bootstrap_interval
+
+
+class Outcome(str, Enum):
+    """How a measure stands to its limit, its 95 % interval taken into account."""
+
+    GOOD = "good"
+    UNCLEAR = "unclear"  # on the right side, but the interval reaches over the limit
+    BAD = "bad"
+    NONE = "-"  # nothing is asked of it
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is asked of one measure."""
+
+    name: str
+    values: str = ""  # where its values are, if not under its name
+    limit: float | None = None  # None: a number to look at
+    is_upper: bool = False  # the limit is the most that is good
+    by_size: bool = False  # a bias: the sign does not matter
+    alarm: str = ""  # the measure of config.ALARMS whose threshold is the limit
+    advice: str = ""  # where it is bad
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A row of the table."""
+
+    role: str  # player or referee
+    name: str
+    value: float
+    interval: tuple[float, float]  # 95 % bootstrap, over groups
+    groups: int
+    rule: Rule
+    limit: float | None
+    outcome: Outcome
+
+
+WARM_START = "give it a warm start (`urpo sft` on demonstrations of the format)"
+
+PLAYER = (
+    Rule("pass@1"),
+    Rule(
+        "pass@G",
+        limit=0.1,
+        advice="hardly any problem is ever solved, so that there is nothing to reinforce: take "
+        f"easier problems, a model with more training on reasoning, or {WARM_START}",
+    ),
+    Rule(
+        "mixed groups",
+        limit=0.1,
+        advice="a group of answers that are all right or all wrong has no gradient: with a low "
+        "pass@G take easier problems, with a high pass@1 harder ones, else raise "
+        "rollout.group_size or rollout.temperature",
+    ),
+    Rule(
+        "answers in a box",
+        limit=0.5,
+        advice="answers are not given in \\boxed{}, and so not read: ask for it in the prompt, "
+        f"take another template (model.chat_template), or {WARM_START}",
+    ),
+    Rule(
+        "answers cut off",
+        limit=0.3,
+        is_upper=True,
+        advice="answers run into rollout.max_response_tokens: raise it, or take a template whose "
+        "end of turn the model knows (model.chat_template)",
+    ),
+)
+REFEREE = (
+    Rule(
+        "scores unreadable",
+        "parse_failure_share",
+        alarm="parse_failure_share",
+        is_upper=True,
+        advice="it does not answer the judging template with a list of scores: "
+        f"{WARM_START}, or take another template (model.chat_template)",
+    ),
+    Rule(
+        "judgements cut off",
+        "truncated_share",
+        limit=0.3,
+        is_upper=True,
+        advice="judgements run into rollout.max_judgement_tokens: raise it; if they ramble, "
+        f"{WARM_START}",
+    ),
+    Rule(
+        "tau",
+        "tau",
+        alarm="tau",
+        advice="its scores do not follow the ranking of the data: take a larger or better trained "
+        "model, easier preferences first, or demonstrations of judgements in the warm start",
+    ),
+    Rule(
+        "agreement with the verifier",
+        "verifier_agreement",
+        alarm="verifier_agreement",
+        advice="it does not tell its own right answers from its wrong ones: self-rewards would be "
+        "noise. Train with rule and preference rewards only at first (data.phase1_steps)",
+    ),
+    Rule(
+        "consistency",
+        "consistency",
+        alarm="consistency",
+        advice="its ranking depends on the order of the responses: lower "
+        "rollout.judge_temperature, or train the referee longer before phase 2 (data.phase1_steps)",
+    ),
+    Rule(
+        "ties",
+        "tie_share",
+        alarm="tie_share",
+        is_upper=True,
+        advice="it gives most responses the same score, and tied answers have no gradient: "
+        f"{WARM_START} with judgements that use the whole scale",
+    ),
+    Rule(
+        "position bias",
+        "position_bias",
+        alarm="position_bias",
+        is_upper=True,
+        by_size=True,
+        advice="its scores follow the place of a response: train the referee longer before phase 2 "
+        "(data.phase1_steps); the order is drawn anew each time, so preference rewards punish it",
+    ),
+    Rule(
+        "length bias",
+        "length_bias",
+        alarm="length_bias",
+        is_upper=True,
+        by_size=True,
+        advice="its scores follow the length of a response more than the truth does (below 0: "
+        "less): add preferences in which the shorter (the longer) response is the better one",
+    ),
+)
+
+
+def measure(
+    role: str,
+    rule: Rule,
+    values: Sequence[float],
+    *,
+    name: str = "",
+    limit: float | None = None,
+) -> Measure:
+    """A row from one value a group.
+
+    Args:
+        name: shown instead of the rule's.
+        limit: instead of the rule's.
+
+    Raises:
+        ValueError: no values.
+    """
+    limit = rule.limit if limit is None else limit
+    mean, interval = float(np.mean(values)), bootstrap_interval(values)
+    return Measure(
+        role, name or rule.name, mean, interval, len(values), rule, limit,
+        _outcome(mean, interval, rule, limit),
+    )  # fmt: skip
+
+
+def _outcome(
+    mean: float, interval: tuple[float, float], rule: Rule, limit: float | None
+) -> Outcome:
+    if limit is None:
+        return Outcome.NONE
+    if rule.by_size and mean < 0:
+        mean, interval = -mean, (-interval[1], -interval[0])
+    if rule.is_upper:
+        worst, good = interval[1] > limit, mean <= limit
+    else:
+        worst, good = interval[0] <= limit, mean > limit
+    if not good:
+        return Outcome.BAD
+    return Outcome.UNCLEAR if worst else Outcome.GOOD
+
+
+def has_seed(measures: Sequence[Measure]) -> bool:
+    """Whether the model has what training starts from: no measure is bad."""
+    return not any(row.outcome is Outcome.BAD for row in measures)
+
+
+def format_table(model: str, measures: Sequence[Measure]) -> str:
+    """The table, then a sentence for every measure that is bad or unclear, then the conclusion."""
+    width = max(len(row.name) for row in measures)
+    lines = [
+        f"{model}, as it is",
+        "",
+        f"{'':8} {'measure':{width}}  {'value':>6}  {'95 % interval':>16}  {'groups':>6}  wanted",
+    ]
+    for row in measures:
+        low, high = row.interval
+        lines.append(
+            f"{row.role:8} {row.name:{width}}  {row.value:>6.2f}  {low:>7.2f} to {high:>5.2f}  "
+            f"{row.groups:>6}  {_wanted(row):<16} {row.outcome.value}"
+        )
+    lines.append("")
+    lines += _advice(measures)
+    return "\n".join(lines + [_conclusion(measures)])
+
+
+def _wanted(row: Measure) -> str:
+    if row.limit is None:
+        return ""
+    if row.rule.by_size:
+        return f"-{row.limit:g} to {row.limit:g}"
+    return f"at most {row.limit:g}" if row.rule.is_upper else f"above {row.limit:g}"
+
+
+def _advice(measures: Sequence[Measure]) -> list[str]:
+    bad = [row for row in measures if row.outcome is Outcome.BAD]
+    lines = [_item(f"{row.role}, {row.name} {row.value:.2f}: {row.rule.advice}.") for row in bad]
+    unclear = [row.name for row in measures if row.outcome is Outcome.UNCLEAR]
+    if unclear:
+        lines.append(
+            _item(
+                f"not certain: {', '.join(unclear)}. Measure more groups "
+                "(monitoring.groups_per_source)."
+            )
+        )
+    return lines
+
+
+def _item(text: str) -> str:
+    return fill(text, 100, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
+
+
+def _conclusion(measures: Sequence[Measure]) -> str:
+    unfit = [
+        role
+        for role in ("player", "referee")
+        if not has_seed([row for row in measures if row.role == role])
+    ]
+    if unfit:
+        roles = " and not as ".join(unfit)
+        return f"Conclusion: not ready as {roles}. Do the above, then probe again."
+    if any(row.outcome is Outcome.UNCLEAR for row in measures):
+        return (
+            "Conclusion: nothing speaks against training this model, but see what is not certain."
+        )
+    return "Conclusion: ready, as player and as referee."

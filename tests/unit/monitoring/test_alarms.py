@@ -1,0 +1,71 @@
+import pytest
+
+from megatron_urpo.config import ALARMS, MonitoringConfig
+from megatron_urpo.monitoring.alarms import MEANING, check_alarms
+
+TAU = "monitoring/preference/tau"
+BIAS = "monitoring/reasoning/position_bias"
+
+
+def run(values_of_measurements, **config):
+    """The alarms of each of several measurements."""
+    counts, given = {}, []
+    for values in values_of_measurements:
+        alarms, counts = check_alarms(values, counts, MonitoringConfig(**config))
+        given.append([(alarm.metric, alarm.in_a_row) for alarm in alarms])
+    return given
+
+
+def test_an_alarm_waits_for_patience_and_a_good_value_ends_it():
+    values = [{TAU: value} for value in (-0.1, -0.1, -0.2, 0.1, -0.1, -0.1)]
+    assert run(values, patience=2) == [[], [(TAU, 2)], [(TAU, 3)], [], [], [(TAU, 2)]]
+    assert run(values[:1], patience=1) == [[(TAU, 1)]]
+
+
+def test_the_limit_itself_is_allowed_on_both_sides():
+    assert run([{TAU: 0.25, BIAS: 0.5}], patience=1, min_tau=0.25, max_position_bias=0.5) == [[]]
+
+
+def test_a_bias_counts_by_its_size():
+    assert run([{BIAS: -0.6}], patience=1) == [[(BIAS, 1)]]
+    assert run([{BIAS: 0.6}], patience=1) == [[(BIAS, 1)]]
+
+
+def test_a_measurement_without_the_metric_neither_counts_nor_forgives():
+    assert run([{BIAS: 1.0}, {}, {BIAS: 1.0}], patience=2)[2] == [(BIAS, 2)]
+
+
+def test_roles_are_counted_apart_and_sources_and_other_metrics_not_at_all():
+    values = {
+        "monitoring/preference/tie_share": 0.9,
+        "monitoring/instruction/tie_share": 0.9,
+        "monitoring/preference/tau/hard": -1.0,
+        "monitoring/all/judgements": -1.0,
+        "rewards/preference/tau": -1.0,
+        "monitoring/preference/length_correlation": 1.0,
+    }
+    assert run([values], patience=1) == [
+        [("monitoring/preference/tie_share", 1), ("monitoring/instruction/tie_share", 1)]
+    ]
+
+
+def test_stop_on_names_the_measures_that_stop():
+    config = MonitoringConfig(every=1, patience=1, stop_on=("tau",))
+    alarms, _ = check_alarms({TAU: -1.0, BIAS: 1.0}, {}, config)
+    assert {alarm.metric: alarm.stops for alarm in alarms} == {TAU: True, BIAS: False}
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_every_measure_has_an_alarm_that_names_its_key(name):
+    key, is_upper = ALARMS[name]
+    value = 1.0 if is_upper else -1.0
+    (alarm,), _ = check_alarms(
+        {f"monitoring/preference/{name}": value},
+        {},
+        MonitoringConfig(patience=1, **{key: 0.25}),
+    )
+    side = "above" if is_upper else "below"
+    assert str(alarm) == (
+        f"monitoring/preference/{name} = {value:.3f}, {side} monitoring.{key} = 0.25 for "
+        f"1 measurement(s) in a row: {MEANING[name]}"
+    )

@@ -1,0 +1,108 @@
+"""A run's monitor on the real engine, whose referee scores places (conftest)."""
+
+from dataclasses import replace
+
+import pytest
+
+from megatron_urpo.monitoring.alarms import RefereeAlarmError
+from megatron_urpo.monitoring.baseline import BASELINE_FILE, BaselineError, read_baseline
+from megatron_urpo.monitoring.monitor import RefereeMonitor
+
+from .known import instruction, judged, reasoning
+
+TASKS = [judged([1, 2, 3], key=key).known.task for key in "ab"]
+GROUPS = [
+    reasoning([1.0, 0.0, 0.0], key="mixed"),
+    reasoning([1.0, 0.0, 0.0], key="beyond the limit"),
+    instruction(["x", "xx"], (1.0, 1.0)),
+]
+BIAS = "monitoring/preference/position_bias"
+
+
+class OneRank:
+    rank, world_size = 0, 1
+
+    def barrier(self):
+        pass
+
+    def gather_objects(self, value):
+        return [value]
+
+
+@pytest.fixture
+def make(config, encoder, engine, tmp_path):
+    def make(tasks=TASKS, **monitoring):
+        changed = replace(
+            config,
+            run=replace(config.run, directory=str(tmp_path)),
+            monitoring=replace(config.monitoring, **monitoring),
+        )
+        return RefereeMonitor(tasks, engine, encoder, changed)
+
+    return make
+
+
+def test_a_referee_of_places_is_measured_as_one(make, capsys):
+    monitor = make()
+    monitor.begin(0, OneRank())
+    values = monitor.measure(GROUPS, 1)
+    assert values[BIAS] == values["monitoring/reasoning/position_bias"] == 1.0
+    assert values["monitoring/preference/consistency"] == 0.0
+    assert values["monitoring/preference/tau"] == pytest.approx(0.0)
+    assert values["monitoring/reasoning/verifier_agreement"] == pytest.approx(0.5)
+    assert values["monitoring/preference/baseline_agreement"] == 1.0  # it has not changed
+    assert values["monitoring/reasoning/groups"] == 1  # monitoring.reasoning_groups
+    assert values["monitoring/instruction/tie_share"] == 1.0
+    assert values["monitoring/all/judgements"] == 2 * (len(TASKS) + 1)
+    warnings = capsys.readouterr().out
+    assert f"WARNING: step 1: {BIAS} = 1.000, above monitoring.max_position_bias" in warnings
+    assert values["monitoring/all/alarms"] == warnings.count("WARNING")
+    assert not monitor.stops
+    monitor.raise_alarm(1)
+
+
+def test_the_baseline_is_kept_and_read_again(make, tmp_path):
+    make().begin(0, OneRank())
+    path = tmp_path / BASELINE_FILE
+    written = path.read_bytes()
+    baseline = read_baseline(tmp_path)
+    assert baseline.step == 0
+    assert baseline.values[BIAS] == 1.0
+    assert [group.key for group in baseline.groups] == ["a", "b"]
+    resumed = make()
+    resumed.begin(3, OneRank())
+    assert path.read_bytes() == written
+    assert resumed.measure([], 4)["monitoring/preference/baseline_agreement"] == 1.0
+
+
+def test_a_baseline_of_a_step_that_was_thrown_away_is_made_anew(make, tmp_path):
+    make().begin(5, OneRank())
+    make().begin(2, OneRank())
+    assert read_baseline(tmp_path).step == 2
+
+
+def test_a_baseline_of_other_groups_is_refused(make):
+    make().begin(0, OneRank())
+    other = make(TASKS[::-1])
+    with pytest.raises(BaselineError, match="judgements of pairs/a, where the configuration now"):
+        other.begin(1, OneRank())
+
+
+def test_an_alarm_of_stop_on_stops_and_names_its_key(make):
+    monitor = make(stop_on=("position_bias",), patience=2)
+    monitor.begin(0, OneRank())
+    monitor.measure([], 1)
+    assert not monitor.stops
+    resumed = make(stop_on=("position_bias",), patience=2)
+    resumed.load_counters({"skipped_in_a_row": 0} | monitor.counters())
+    resumed.begin(1, OneRank())
+    resumed.measure([], 2)
+    assert resumed.stops
+    with pytest.raises(RefereeAlarmError) as caught:
+        resumed.raise_alarm(2)
+    for part in (
+        "stopped after step 2, which is saved",
+        BIAS,
+        "change monitoring.max_position_bias",
+    ):
+        assert part in str(caught.value)
