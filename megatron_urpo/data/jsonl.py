@@ -5,6 +5,7 @@
     {"kind": "instruction", "prompt": "Write a line about rain.", "checks": []}
 
 Every line is checked on its own; the first bad one raises DataError with file, line and remedy.
+The same records lie in Arrow files, one a row (data.tables).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _KINDS = [kind.value for kind in TaskKind]
 ROLES = ("system", "user", "assistant")
 _COMMON_FIELDS = ("kind", "id", "prompt", "messages", "metadata")
 _FIELDS = {
-    TaskKind.REASONING: (*_COMMON_FIELDS, "answers"),
+    TaskKind.REASONING: (*_COMMON_FIELDS, "answers", "tests"),
     TaskKind.PREFERENCE: (*_COMMON_FIELDS, "responses", "truth", "rank"),
     TaskKind.INSTRUCTION: (*_COMMON_FIELDS, "checks"),
 }
@@ -50,11 +51,15 @@ class JsonlTasks:
     dropped_ties: int  # preference records without any order between their responses
 
 
-def read_tasks(source: SourceConfig) -> JsonlTasks:
+def read_tasks(source: SourceConfig, *, answered: bool = False) -> JsonlTasks:
     """All tasks of a JSONL file.
 
     Preference records whose responses are all equally good carry no signal: they are left out and
     counted.
+
+    Args:
+        answered: instructions have to be whole conversations, the assistant's answer at their end
+            (demonstrations of the warm start), instead of ending with the user's turn.
 
     Raises:
         DataError: the file is missing, is empty or holds a bad line.
@@ -64,14 +69,15 @@ def read_tasks(source: SourceConfig) -> JsonlTasks:
     first_lines: dict[str, int] = {}
     dropped = 0
     for number, record in _read_objects(path):
-        task = parse_task(record, source, f"{path}:{number}", default_key=f"line-{number}")
+        place, key = f"{path}:{number}", f"line-{number}"
+        task = parse_task(record, source, place, default_key=key, answered=answered)
         if task.key in first_lines:
             raise DataError(
                 f"{path}:{number}: id {task.key!r} is already taken by line "
                 f"{first_lines[task.key]}: make ids unique, or leave them out"
             )
         first_lines[task.key] = number
-        if isinstance(task, PreferenceTask) and len(set(task.truth)) == 1:
+        if is_tied(task):
             dropped += 1
         else:
             tasks.append(task)
@@ -79,6 +85,11 @@ def read_tasks(source: SourceConfig) -> JsonlTasks:
         reason = f"all its {dropped} records are tied" if dropped else "it has no records"
         raise DataError(f"{path}: source {source.name!r} is empty, {reason}: add data or remove it")
     return JsonlTasks(tuple(tasks), dropped)
+
+
+def is_tied(task: Task) -> bool:
+    """Whether a preference has no order between any of its responses."""
+    return isinstance(task, PreferenceTask) and len(set(task.truth)) == 1
 
 
 def _read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -90,10 +101,15 @@ def _read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     with file:
         for number, line in enumerate(file, start=1):
             if line.strip():
-                yield number, _parse_object(line, f"{path}:{number}")
+                yield number, parse_object(line, f"{path}:{number}")
 
 
-def _parse_object(line: bytes, place: str) -> dict[str, Any]:
+def parse_object(line: bytes, place: str) -> dict[str, Any]:
+    """The JSON object on a line.
+
+    Raises:
+        DataError: it is none, or not UTF-8.
+    """
     try:
         record = json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -115,13 +131,19 @@ def _refuse_constant(name: str) -> float:
 
 
 def parse_task(
-    record: Mapping[str, Any], source: SourceConfig, place: str, default_key: str
+    record: Mapping[str, Any],
+    source: SourceConfig,
+    place: str,
+    default_key: str,
+    *,
+    answered: bool = False,
 ) -> Task:
     """One record as a task of the source.
 
     Args:
         place: file and line, for errors.
         default_key: the task's key where the record has no id.
+        answered: an instruction ends with the assistant's turn; see read_tasks.
 
     Raises:
         DataError: the record is not as the schema wants it.
@@ -145,8 +167,15 @@ def parse_task(
     key = record.get("id", default_key)
     if not isinstance(key, str | int) or isinstance(key, bool) or key == "":
         raise DataError(f"{place}: id = {_excerpt(key)}: give a string or a whole number")
-    messages = _parse_messages(record, place)
+    messages = _parse_messages(record, place, answered and source.kind is TaskKind.INSTRUCTION)
     if source.kind is TaskKind.REASONING:
+        if ("answers" in record) == ("tests" in record):
+            raise DataError(
+                f"{place}: give either answers (a list of texts) or tests (of a program)"
+            )
+        if "tests" in record:
+            tests = _parse_tests(record["tests"], place)
+            return ReasoningTask(source.name, str(key), messages, (), tests)
         gold = _parse_texts(record, "answers", place, minimum=1)
         return ReasoningTask(source.name, str(key), messages, gold)
     if source.kind is TaskKind.PREFERENCE:
@@ -156,9 +185,37 @@ def parse_task(
     return InstructionTask(source.name, str(key), messages, _parse_checks(record, place))
 
 
-def _parse_messages(record: Mapping[str, Any], place: str) -> tuple[ChatMessage, ...]:
+def format_task(task: Task) -> dict[str, Any]:
+    """The record of a task: parse_task reads an equal task from it.
+
+    The checks of a generated preference have no place in the schema.
+    """
+    record: dict[str, Any] = {
+        "kind": str(task.kind),
+        "id": task.key,
+        "messages": [{"role": turn.role, "content": turn.content} for turn in task.messages],
+    }
+    match task:
+        case ReasoningTask():
+            record |= {"tests": task.tests} if task.tests else {"answers": list(task.gold)}
+        case PreferenceTask():
+            record |= {"responses": list(task.responses), "truth": list(task.truth)}
+        case InstructionTask():
+            checks = [{"name": check.name, "argument": check.argument} for check in task.checks]
+            record["checks"] = checks
+    return record
+
+
+def _parse_messages(
+    record: Mapping[str, Any], place: str, answered: bool
+) -> tuple[ChatMessage, ...]:
     if ("prompt" in record) == ("messages" in record):
         raise DataError(f"{place}: give either prompt (a text) or messages (a list of turns)")
+    if "prompt" in record and answered:
+        raise DataError(
+            f"{place}: a prompt has no answer to show: give messages that end with the assistant's "
+            "turn"
+        )
     if "prompt" in record:
         return (ChatMessage("user", _parse_text(record["prompt"], "prompt", place)),)
     turns = record["messages"]
@@ -178,7 +235,11 @@ def _parse_messages(record: Mapping[str, Any], place: str) -> tuple[ChatMessage,
                 "the first turn"
             )
         messages.append(ChatMessage(role, _parse_text(turn["content"], f"{name}.content", place)))
-    if messages[-1].role != "user":
+    if answered and messages[-1].role != "assistant":
+        raise DataError(
+            f"{place}: the last of messages must be the assistant's turn, as an answer to show"
+        )
+    if not answered and messages[-1].role != "user":
         raise DataError(f"{place}: the last of messages must be a user turn, for a model to answer")
     return tuple(messages)
 
@@ -208,6 +269,18 @@ def _parse_texts(
         _parse_text(value, f"{name}[{index}]", place, may_be_blank=may_be_blank)
         for index, value in enumerate(values)
     )
+
+
+def _parse_tests(value: object, place: str) -> str:
+    """Tests of a program as JSON text: of a text that is JSON already, or of an object or list."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    try:
+        decoded = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{place}: tests = {_excerpt(value)}: not JSON ({error})") from error
+    if not isinstance(decoded, dict | list) or not decoded:
+        raise DataError(f"{place}: tests = {_excerpt(value)}: give an object or a list of tests")
+    return text
 
 
 def _parse_truth(record: Mapping[str, Any], count: int, place: str) -> tuple[float, ...]:
