@@ -235,6 +235,8 @@ def _parse_messages(
                 "the first turn"
             )
         messages.append(ChatMessage(role, _parse_text(turn["content"], f"{name}.content", place)))
+    if answered and not any(message.role == "user" for message in messages):
+        raise DataError(f"{place}: messages have no user turn, so that nothing is answered")
     if answered and messages[-1].role != "assistant":
         raise DataError(
             f"{place}: the last of messages must be the assistant's turn, as an answer to show"
