@@ -39,13 +39,12 @@ def resolve_revision(dataset: HubDataset) -> str:
     """
     if dataset.is_local:
         return dataset.revision
-    import httpx
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+    from huggingface_hub.utils import httpx
 
     try:
         commit = HfApi().dataset_info(dataset.id, revision=dataset.revision).sha
-    except (HfHubHTTPError, OfflineModeIsEnabled, httpx.HTTPError, OSError) as error:
+    except (OSError, httpx.HTTPError) as error:
         raise DataError(_unreachable(dataset, error)) from error
     if commit is None:
         raise DataError(f"{dataset.id}@{dataset.revision}: the hub names no commit of it")
@@ -64,6 +63,7 @@ def read_hub(dataset: HubDataset, skip: int = 0) -> Iterator[RawRow]:
     """
     place = f"{dataset.id}@{dataset.revision or 'local'} {dataset.config}/{dataset.split}"
     from datasets.exceptions import DatasetGenerationError
+    from huggingface_hub.utils import httpx
 
     rows = iter(_open_stream(dataset).skip(skip))
     position = skip
@@ -75,6 +75,8 @@ def read_hub(dataset: HubDataset, skip: int = 0) -> Iterator[RawRow]:
                 f"{place}: row {position + 1} or one behind it cannot be read ({error}): download "
                 "the files and give them as path, where bad lines are set aside"
             ) from error
+        except (OSError, httpx.HTTPError) as error:
+            raise DataError(_unreachable(dataset, error)) from error
         if values is None:
             return
         position += 1
@@ -82,9 +84,8 @@ def read_hub(dataset: HubDataset, skip: int = 0) -> Iterator[RawRow]:
 
 
 def _open_stream(dataset: HubDataset) -> IterableDataset:
-    import httpx
     from datasets import load_dataset
-    from huggingface_hub.errors import OfflineModeIsEnabled
+    from huggingface_hub.utils import httpx
 
     try:
         return load_dataset(
@@ -96,7 +97,7 @@ def _open_stream(dataset: HubDataset) -> IterableDataset:
         )
     except ValueError as error:  # no such configuration or split; the message lists those there are
         raise DataError(f"{dataset.id}: {error}") from error
-    except (OfflineModeIsEnabled, httpx.HTTPError, OSError) as error:
+    except (OSError, httpx.HTTPError) as error:
         raise DataError(_unreachable(dataset, error)) from error
 
 

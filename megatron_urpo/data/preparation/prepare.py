@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import time
@@ -79,7 +80,7 @@ def prepare(config: PreparationConfig, report: Report) -> list[Manifest]:
         shared = _shared_plan(config)
         sources = [_plan_source(source, shared, directory) for source in config.sources]
         for source, earlier in _with_earlier(sources):
-            source.plan["duplicates_of"] = [other.plan for other in earlier]
+            source.plan["earlier"] = [_digest(other.plan) for other in earlier]
         manifests = _finished(sources, directory)
         if manifests is None:
             _collect_all(sources, config, report)
@@ -122,9 +123,14 @@ def _plan_source(config: RawSourceConfig, shared: dict[str, Any], directory: Pat
     else:
         revision = resolve_revision(_hub_dataset(config, config.revision))
         plan["commit"] = revision
+    plan = json.loads(json.dumps(plan))  # as it is read back: no tuples
     adapter = config.adapter
     work = directory / WORK_DIRECTORY / config.name
     return _Source(config, revision, plan, Parts(work, adapter.kind, adapter.answered))
+
+
+def _digest(plan: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
 
 
 def _hub_dataset(config: RawSourceConfig, revision: str) -> HubDataset:
@@ -152,8 +158,7 @@ def _finished(sources: Sequence[_Source], directory: Path) -> list[Manifest] | N
             return None
         manifest = Manifest.read(path)
         output = Path(manifest.output.path)
-        # As JSON, which has no tuples.
-        if manifest.plan != json.loads(json.dumps(source.plan)) or not output.is_file():
+        if manifest.plan != source.plan or not output.is_file():
             return None
         if output.stat().st_size != manifest.output.bytes:
             return None
@@ -169,8 +174,7 @@ def _collect_all(sources: Sequence[_Source], config: PreparationConfig, report: 
         report(f"{path}: {index.add_file(path):,} questions to keep clear of")
     filters = RowFilters(config.filters, encoder, index)
     for source in sources:
-        plan = {name: value for name, value in source.plan.items() if name != "duplicates_of"}
-        source.parts.open(json.loads(json.dumps(plan)))
+        source.parts.open({name: value for name, value in source.plan.items() if name != "earlier"})
         _collect(source, filters, config.rows_per_part, report)
 
 

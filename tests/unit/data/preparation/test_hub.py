@@ -1,5 +1,6 @@
 """Data sets of the hub, through datasets: directories laid out like one, and no network."""
 
+import gzip
 import json
 
 import pyarrow as pa
@@ -40,8 +41,6 @@ def preference(score):
 @pytest.fixture
 def helpsteer3(tmp_path):
     """The layout of nvidia/HelpSteer3: configurations in the card, JSON Lines."""
-    import gzip
-
     root = tmp_path / "HelpSteer3"
     for name, scores in (("train.jsonl.gz", range(-3, 4)), ("validation.jsonl", [1])):
         path = root / "preference" / name
@@ -119,6 +118,12 @@ def test_without_a_network_the_error_says_what_to_do(offline):
         assert "nvidia/HelpSteer3 at revision 'main' cannot be read from the hub" in message
         assert "hf download --repo-type dataset nvidia/HelpSteer3 --revision main" in message
         assert "set hub = 'downloads/HelpSteer3'" in message
+
+
+def test_a_connection_that_fails_is_the_same_error(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(DataError, match="ConnectError.*hf download --repo-type dataset a/b"):
+        resolve_revision(HubDataset("a/b", "", "train", "main"))
 
 
 def test_a_directory_keeps_its_revision(helpsteer3):
