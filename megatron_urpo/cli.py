@@ -1,4 +1,4 @@
-"""The command line: urpo train | sft | eval | export | report | doctor."""
+"""The command line: urpo train | sft | eval | export | data | report | doctor."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from megatron_urpo.checkpoint import CheckpointError
 from megatron_urpo.config import Config, ConfigError
@@ -83,8 +83,9 @@ def _build_parser() -> argparse.ArgumentParser:
         text: str,
         *,
         takes_overrides: bool = True,
+        parent: Any = commands,
     ) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        sub = parent.add_parser(name, help=text, description=text, allow_abbrev=False)
         sub.set_defaults(command=command, takes_overrides=takes_overrides)
         if takes_overrides:
             sub.add_argument("config", help="a TOML file")
@@ -115,6 +116,10 @@ def _build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--step", type=int, default=0, help="the step it comes from")
     export = add("export", _export, "write a run's checkpoint as a Hugging Face directory")
     export.add_argument("--output", help="directory to write; default: <run.directory>/export")
+    data = commands.add_parser("data", help="look at the data", description="look at the data")
+    actions = data.add_subparsers(required=True, metavar="ACTION", dest="action")
+    show = add("show", _show_data, "print the first prompts of each role", parent=actions)
+    show.add_argument("--count", type=int, default=1, help="prompts of each role; default: 1")
     report = add("report", _report, "write report.html of a run", takes_overrides=False)
     report.add_argument("run_directory")
     doctor = add("doctor", _doctor, "check this machine", takes_overrides=False)
@@ -212,6 +217,14 @@ def _export(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
         policy.export(output)
         if parallel.is_main:
             print(f"{saved.directory} -> {output}")
+    return 0
+
+
+def _show_data(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
+    from megatron_urpo.data.preview import format_preview, preview
+
+    for shown in preview(_load(arguments, overrides), arguments.count):
+        print(format_preview(shown))
     return 0
 
 

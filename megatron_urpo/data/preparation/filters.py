@@ -43,11 +43,12 @@ ROW_FILTERS = (
     "contaminated",
 )
 
-# A language is told from prose alone, and only from enough of it.
+# A language is told from prose alone, from enough of it, and from no more than that takes.
 _MARKUP = re.compile(
     r"```.*?```|\$\$.*?\$\$|\$[^$]*\$|\\\[.*?\\\]|\\\(.*?\\\)|\\[a-zA-Z]+", re.DOTALL
 )
 _LEAST_LETTERS = 40
+_MOST_CHARACTERS = 1000
 _LEAST_CONFIDENCE = 0.9
 
 
@@ -80,7 +81,7 @@ class Languages:
 
     def other(self, text: str) -> str | None:
         """The language of a text, where it is certainly none of those to keep."""
-        prose = _MARKUP.sub(" ", text)
+        prose = _MARKUP.sub(" ", text)[:_MOST_CHARACTERS]
         if sum(map(str.isalpha, prose)) < _LEAST_LETTERS:
             return None
         language, confidence = self._identifier.classify(prose)

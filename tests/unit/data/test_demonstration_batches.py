@@ -89,9 +89,7 @@ def test_conversations_of_a_file_are_shown_turn_by_turn(tmp_path):
         '{"role": "user", "content": "u2"}, {"role": "assistant", "content": "a2"}]}\n'
     )
     source = SourceConfig("chat", TaskKind.INSTRUCTION, str(path))
-    generated = SourceConfig(
-        "sums", TaskKind.REASONING, "embedded:chain_sum", options={"items": 2}
-    )
+    generated = SourceConfig("sums", TaskKind.REASONING, "embedded:chain_sum", options={"items": 2})
     config = replace(Config(), sft=SFTConfig(sources=(generated, source)))
     shown = load_demonstrations(config)
     assert len(shown) == 3

@@ -1,4 +1,4 @@
-"""Overlap with evaluation sets: against a plain reference, on real sets, and the documented edges."""
+"""Overlap with evaluation sets: against a plain reference, on real sets, at the edges."""
 
 import json
 from random import Random

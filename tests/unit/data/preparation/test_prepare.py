@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,10 @@ RANKED = [
     (ranked("Tell it all: " + "a b " * 200, ("Yes", 1), ("No", 2)), "prompt_length"),
     (ranked("Say it all.", ("Yes", 1), ("no " * 400, 2)), "response_length"),
     (ranked(FRENCH, ("Rayleigh", 1), ("Dieu", 2)), "language"),
-    (ranked("So: what is the tallest tree in the whole world?", ("A", 1), ("B", 2)), "contaminated"),
+    (
+        ranked("So: what is the tallest tree in the whole world?", ("A", 1), ("B", 2)),
+        "contaminated",
+    ),
     (ranked("Name a  fruit.", ("Pear", 1), ("Fig", 1), ("Dog", 2)), "exact_duplicate"),
     (ranked(ESSAY, ("Good", 1), ("Bad", 2)), None),
     (ranked(f"{ESSAY} again", ("Good", 1), ("Bad", 2)), "near_duplicate"),
@@ -129,13 +133,13 @@ def test_the_manifest_counts_and_hashes(prepared):
     assert manifest == Manifest.read(manifest_path(config, "ranked"))
     assert (manifest.rows_read, manifest.rows_written) == (13, 2)
     removed = Counter(name for _, name in RANKED if name)
-    assert {c.filter: c.rows_in - c.rows_out for c in manifest.filters if c.rows_in > c.rows_out} == (
-        removed
-    )
+    assert {
+        c.filter: c.rows_in - c.rows_out for c in manifest.filters if c.rows_in > c.rows_out
+    } == (removed)
     flow = [(count.rows_in, count.rows_out) for count in manifest.filters]
     assert flow[0][0] == 13
     assert flow[-1][1] == 2
-    assert all(before[1] == after[0] for before, after in zip(flow, flow[1:], strict=False))
+    assert all(before[1] == after[0] for before, after in pairwise(flow))
     assert [file.path for file in manifest.inputs] == [config.sources[0].path]
     assert manifest.output == hash_file(output_path(config, "ranked"))
     assert manifest.plan["evaluation_sets"][0]["path"] == config.evaluation_sets[0]
