@@ -7,6 +7,11 @@ import pytest
 from megatron_urpo.config import ConfigError
 from megatron_urpo.data.preparation.filters import Languages
 
+CHINESE = (
+    "为什么白天的天空是蓝色的,而日落的时候天空会变成红色?"
+    "请用简单的语言解释一下这个现象的原因,谢谢你。"
+)
+
 
 @pytest.fixture(scope="module")
 def english():
@@ -18,7 +23,7 @@ def english():
     [
         ("Why is the sky blue during the day and red when the sun goes down?", None),
         ("Pourquoi le ciel est-il bleu pendant la journée et rouge le soir ?", "fr"),
-        ("为什么白天的天空是蓝色的,而日落的时候天空会变成红色?请用简单的语言解释一下这个现象的原因,谢谢你。", "zh"),
+        (CHINESE, "zh"),
         ("Warum ist der Himmel am Tag blau und bei Sonnenuntergang rot? Erkläre es kurz.", "de"),
         # Too little to tell.
         ("Bonjour", None),
