@@ -204,10 +204,7 @@ def main() -> None:
             "machine": describe_machine(),
             "rows": options.rows,
             "input_mib": (directory / "rows.jsonl").stat().st_size / 2**20,
-            **{
-                phase: run_phase("--phase", phase, "--directory", directory)
-                for phase in PHASES
-            },
+            **{phase: run_phase("--phase", phase, "--directory", directory) for phase in PHASES},
         }
     RESULTS.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(result, indent=2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from megatron_urpo.data.preparation.raw_rows import RawRow
 
 if TYPE_CHECKING:
     from datasets import IterableDataset
+
+_COMMIT = re.compile("[0-9a-f]{40}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +35,12 @@ class HubDataset:
 def resolve_revision(dataset: HubDataset) -> str:
     """The commit that a revision stands for, so that later runs read the same rows.
 
-    A local directory has no commits: its revision is as it was given.
+    A commit stands for itself, and a local directory has none: its revision is as it was given.
 
     Raises:
         DataError: the hub cannot be reached, or has no such data set or revision.
     """
-    if dataset.is_local:
+    if dataset.is_local or _COMMIT.fullmatch(dataset.revision):
         return dataset.revision
     from huggingface_hub import HfApi
     from huggingface_hub.utils import httpx

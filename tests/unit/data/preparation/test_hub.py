@@ -126,5 +126,7 @@ def test_a_connection_that_fails_is_the_same_error(monkeypatch):
         resolve_revision(HubDataset("a/b", "", "train", "main"))
 
 
-def test_a_directory_keeps_its_revision(helpsteer3):
+def test_a_directory_and_a_commit_need_no_network(helpsteer3, offline):
     assert resolve_revision(helpsteer3) == ""
+    commit = "0123456789abcdef" * 2 + "01234567"
+    assert resolve_revision(HubDataset("a/b", "", "train", commit)) == commit
