@@ -113,7 +113,7 @@ def parse_object(line: bytes, place: str) -> dict[str, Any]:
     try:
         record = json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        shown = _excerpt(line.decode("utf-8", "replace"))
+        shown = excerpt(line.decode("utf-8", "replace"))
         if not line.endswith((b"\n", b"}")):
             problem = f"the last line is cut off: {shown}; write or copy the file to its end"
         elif isinstance(error, UnicodeDecodeError):
@@ -122,7 +122,7 @@ def parse_object(line: bytes, place: str) -> dict[str, Any]:
             problem = f"not a JSON object ({error}): {shown}; write one object on each line"
         raise DataError(f"{place}: {problem}") from error
     if not isinstance(record, dict):
-        raise DataError(f"{place}: {_excerpt(record)} is not an object: write {{...}} on each line")
+        raise DataError(f"{place}: {excerpt(record)} is not an object: write {{...}} on each line")
     return record
 
 
@@ -151,7 +151,7 @@ def parse_task(
     kind = record.get("kind")
     if kind not in _KINDS:
         raise DataError(
-            f"{place}: kind = {_excerpt(kind)}: give one of {', '.join(map(repr, _KINDS))}"
+            f"{place}: kind = {excerpt(kind)}: give one of {', '.join(map(repr, _KINDS))}"
         )
     if kind != source.kind:
         raise DataError(
@@ -166,7 +166,7 @@ def parse_task(
             )
     key = record.get("id", default_key)
     if not isinstance(key, str | int) or isinstance(key, bool) or key == "":
-        raise DataError(f"{place}: id = {_excerpt(key)}: give a string or a whole number")
+        raise DataError(f"{place}: id = {excerpt(key)}: give a string or a whole number")
     messages = _parse_messages(record, place, answered and source.kind is TaskKind.INSTRUCTION)
     if source.kind is TaskKind.REASONING:
         if ("answers" in record) == ("tests" in record):
@@ -221,17 +221,17 @@ def _parse_messages(
     turns = record["messages"]
     if not isinstance(turns, list) or not turns:
         raise DataError(
-            f'{place}: messages = {_excerpt(turns)}: give a list of {{"role": ..., "content": ...}}'
+            f'{place}: messages = {excerpt(turns)}: give a list of {{"role": ..., "content": ...}}'
         )
     messages = []
     for index, turn in enumerate(turns):
         name = f"messages[{index}]"
         if not isinstance(turn, dict) or set(turn) != {"role", "content"}:
-            raise DataError(f"{place}: {name} = {_excerpt(turn)}: give exactly role and content")
+            raise DataError(f"{place}: {name} = {excerpt(turn)}: give exactly role and content")
         role = turn["role"]
         if role not in ROLES or (role == "system" and index > 0):
             raise DataError(
-                f"{place}: {name}.role = {_excerpt(role)}: give user or assistant, or system in "
+                f"{place}: {name}.role = {excerpt(role)}: give user or assistant, or system in "
                 "the first turn"
             )
         messages.append(ChatMessage(role, _parse_text(turn["content"], f"{name}.content", place)))
@@ -248,7 +248,7 @@ def _parse_messages(
 
 def _parse_text(value: object, name: str, place: str, *, may_be_blank: bool = False) -> str:
     if not isinstance(value, str) or not (value.strip() or may_be_blank):
-        raise DataError(f"{place}: {name} = {_excerpt(value)}: give a text that is not blank")
+        raise DataError(f"{place}: {name} = {excerpt(value)}: give a text that is not blank")
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -265,7 +265,7 @@ def _parse_texts(
     values = record.get(name)
     if not isinstance(values, list) or len(values) < minimum:
         raise DataError(
-            f"{place}: {name} = {_excerpt(values)}: give a list of at least {minimum} text(s)"
+            f"{place}: {name} = {excerpt(values)}: give a list of at least {minimum} text(s)"
         )
     return tuple(
         _parse_text(value, f"{name}[{index}]", place, may_be_blank=may_be_blank)
@@ -279,9 +279,9 @@ def _parse_tests(value: object, place: str) -> str:
     try:
         decoded = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{place}: tests = {_excerpt(value)}: not JSON ({error})") from error
+        raise DataError(f"{place}: tests = {excerpt(value)}: not JSON ({error})") from error
     if not isinstance(decoded, dict | list) or not decoded:
-        raise DataError(f"{place}: tests = {_excerpt(value)}: give an object or a list of tests")
+        raise DataError(f"{place}: tests = {excerpt(value)}: give an object or a list of tests")
     return text
 
 
@@ -295,11 +295,11 @@ def _parse_truth(record: Mapping[str, Any], count: int, place: str) -> tuple[flo
     values = record[name]
     if not isinstance(values, list) or len(values) != count:
         raise DataError(
-            f"{place}: {name} = {_excerpt(values)}: give {count} numbers, one a response"
+            f"{place}: {name} = {excerpt(values)}: give {count} numbers, one a response"
         )
     for value in values:
         if isinstance(value, bool) or not isinstance(value, int | float) or not _finite(value):
-            raise DataError(f"{place}: {name} holds {_excerpt(value)}: give finite numbers")
+            raise DataError(f"{place}: {name} holds {excerpt(value)}: give finite numbers")
     if name == "truth":
         return tuple(map(float, values))
     worst = max(values)
@@ -316,7 +316,7 @@ def _finite(value: int | float) -> bool:
 def _parse_checks(record: Mapping[str, Any], place: str) -> tuple[Check, ...]:
     values = record.get("checks", [])
     if not isinstance(values, list):
-        raise DataError(f"{place}: checks = {_excerpt(values)}: give a list")
+        raise DataError(f"{place}: checks = {excerpt(values)}: give a list")
     checks = []
     for index, value in enumerate(values):
         name = f"checks[{index}]"
@@ -326,20 +326,21 @@ def _parse_checks(record: Mapping[str, Any], place: str) -> tuple[Check, ...]:
             or not isinstance(value.get("argument", ""), str)
         ):
             raise DataError(
-                f'{place}: {name} = {_excerpt(value)}: give {{"name": ..., "argument": text}}'
+                f'{place}: {name} = {excerpt(value)}: give {{"name": ..., "argument": text}}'
             )
         if value["name"] not in CHECKERS:
             raise DataError(
-                f"{place}: {name}.name = {_excerpt(value['name'])}: give one of "
+                f"{place}: {name}.name = {excerpt(value['name'])}: give one of "
                 f"{', '.join(CHECKERS)}"
             )
         check = Check(value["name"], value.get("argument", ""))
         if problem := argument_problem(check):
-            raise DataError(f"{place}: {name}.argument = {_excerpt(check.argument)}: {problem}")
+            raise DataError(f"{place}: {name}.argument = {excerpt(check.argument)}: {problem}")
         checks.append(check)
     return tuple(checks)
 
 
-def _excerpt(value: object, limit: int = 60) -> str:
+def excerpt(value: object, limit: int = 60) -> str:
+    """A value as it is shown in messages."""
     text = repr(value)
     return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -3,7 +3,8 @@ r"""The MATH data set: {"problem", "solution": "... \boxed{...}"}, or with "answ
 from __future__ import annotations
 
 from megatron_urpo import _core
-from megatron_urpo.data.adapters.rows import Record, Row, RowError, ask_for_box, excerpt, text
+from megatron_urpo.data.adapters.rows import Record, Row, RowError, ask_for_box, text
+from megatron_urpo.data.jsonl import excerpt
 
 
 def math_record(row: Row) -> Record:

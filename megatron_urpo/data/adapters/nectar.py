@@ -10,16 +10,8 @@ from __future__ import annotations
 
 import re
 
-from megatron_urpo.data.adapters.rows import (
-    Record,
-    Row,
-    RowError,
-    excerpt,
-    number,
-    objects,
-    response,
-    text,
-)
+from megatron_urpo.data.adapters.rows import Record, Row, RowError, number, objects, response, text
+from megatron_urpo.data.jsonl import excerpt
 
 _SPEAKER = re.compile(r"(?:\A\s*|\n\n)(Human|Assistant):")
 _ROLES = {"Human": "user", "Assistant": "assistant"}

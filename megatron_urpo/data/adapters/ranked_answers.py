@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from megatron_urpo.data.adapters.rows import Record, Row, RowError, excerpt, number, objects, text
+from megatron_urpo.data.adapters.rows import Record, Row, RowError, number, objects, text
+from megatron_urpo.data.jsonl import excerpt
 
 
 def ranked_record(row: Row) -> Record:

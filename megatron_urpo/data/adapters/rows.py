@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from megatron_urpo.data.jsonl import excerpt
+
 Row = Mapping[str, Any]
 Record = dict[str, Any]  # fields of docs/data.md, without kind and id
 
@@ -14,12 +16,6 @@ ANSWER_REQUEST = "Reason step by step and put the final answer in \\boxed{}."
 
 class RowError(ValueError):
     """A row that has no counterpart in our schema; the message names the field and the value."""
-
-
-def excerpt(value: object, limit: int = 60) -> str:
-    """A value as it is shown in messages."""
-    shown = repr(value)
-    return shown if len(shown) <= limit else shown[: limit - 3] + "..."
 
 
 def text(row: Row, name: str) -> str:

@@ -11,15 +11,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from megatron_urpo.data.adapters.rows import (
-    Record,
-    Row,
-    RowError,
-    ask_for_box,
-    excerpt,
-    text,
-    turns,
-)
+from megatron_urpo.data.adapters.rows import Record, Row, RowError, ask_for_box, text, turns
+from megatron_urpo.data.jsonl import excerpt
 
 _TEST_KEYS = ({"inputs", "outputs"}, {"test_code", "entry_point"}, {"assert_case"})
 
