@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from megatron_urpo.config import Config, ConfigError, OptimizerConfig, SourceConfig
+from megatron_urpo.data.demonstration_batches import load_demonstrations
 from megatron_urpo.data.mixture import Mixture
 from megatron_urpo.data.prompts import PromptEncoder, PromptTooLongError, load_encoder
 from megatron_urpo.data.sources import load_sources
@@ -24,7 +25,7 @@ from megatron_urpo.planning.steps import check_world
 from megatron_urpo.rewards.score import RewardScorer
 from megatron_urpo.rollout.engine import VLLMEngine
 from megatron_urpo.rollout.interface import RolloutEngine
-from megatron_urpo.supervised import SupervisedTrainer, load_demonstrations
+from megatron_urpo.supervised import SupervisedTrainer
 from megatron_urpo.trainer import Trainer
 from megatron_urpo.training import parallel as parallelism
 from megatron_urpo.training.hf_config import read_model_shape

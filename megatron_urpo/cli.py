@@ -1,4 +1,4 @@
-"""The command line: urpo train | sft | eval | probe | export | report | doctor."""
+"""The command line: urpo train | sft | eval | probe | export | data | report | doctor."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from megatron_urpo.checkpoint import CheckpointError
 from megatron_urpo.config import Config, ConfigError
@@ -89,8 +89,9 @@ def _build_parser() -> argparse.ArgumentParser:
         *,
         takes_overrides: bool = True,
         takes_model: bool = False,
+        parent: Any = commands,
     ) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        sub = parent.add_parser(name, help=text, description=text, allow_abbrev=False)
         sub.set_defaults(command=command, takes_overrides=takes_overrides, takes_model=takes_model)
         if takes_model:
             sub.add_argument("model", help="a Hugging Face directory")
@@ -131,6 +132,10 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     export = add("export", _export, "write a run's checkpoint as a Hugging Face directory")
     export.add_argument("--output", help="directory to write; default: <run.directory>/export")
+    data = commands.add_parser("data", help="look at the data", description="look at the data")
+    actions = data.add_subparsers(required=True, metavar="ACTION", dest="action")
+    show = add("show", _show_data, "print the first prompts of each role", parent=actions)
+    show.add_argument("--count", type=int, default=1, help="prompts of each role; default: 1")
     report = add("report", _report, "write report.html of a run", takes_overrides=False)
     report.add_argument("run_directory")
     doctor = add("doctor", _doctor, "check this machine", takes_overrides=False)
@@ -255,6 +260,14 @@ def _export(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
         policy.export(output)
         if parallel.is_main:
             print(f"{saved.directory} -> {output}")
+    return 0
+
+
+def _show_data(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
+    from megatron_urpo.data.preview import format_preview, preview
+
+    for shown in preview(_load(arguments, overrides), arguments.count):
+        print(format_preview(shown))
     return 0
 
 

@@ -78,8 +78,8 @@ class SourceConfig:
 
     name: str  # shown in metrics
     kind: TaskKind
-    path: str  # a JSONL file, or "embedded:<name>" for a generated source
-    weight: float = 1.0
+    path: str  # a .jsonl, .arrow or .parquet file, or "embedded:<name>" for a generated source
+    weight: float = 0.0  # share among the sources of its kind; 0: the number of its tasks
     options: dict[str, int | float | str] = field(default_factory=dict)  # of an embedded source
 
     def __post_init__(self) -> None:
@@ -88,8 +88,8 @@ class SourceConfig:
             self.name != "" and "/" not in self.name,
             f"source name {self.name!r}: give a name without '/', it becomes part of metric names",
         )
-        _require(self.path != "", f"{key}.path is empty: name a JSONL file or embedded:<name>")
-        _require(self.weight > 0, f"{key}.weight = {self.weight}: must be greater than 0")
+        _require(self.path != "", f"{key}.path is empty: name a file or embedded:<name>")
+        _require(self.weight >= 0, f"{key}.weight = {self.weight}: must not be negative")
 
 
 @dataclass(frozen=True, slots=True)
@@ -650,10 +650,11 @@ class Config:
             )
             for source in sources:
                 _require(
-                    section == "data" or source.weight == 1,
+                    section == "data" or source.weight == 0,
                     f"{section}.sources[{source.name}].weight = {source.weight}: only data.sources "
                     "are weighted; remove it",
                 )
+        self._check_weights()
         files = {s.path for s in (*self.data.sources, *self.sft.sources) if ":" not in s.path}
         for section in ("evaluation", "monitoring"):
             for source in sections[section]:
@@ -662,3 +663,14 @@ class Config:
                     f"{section}.sources[{source.name}].path = {source.path!r} is trained on as "
                     "well: hold a file of its own out",
                 )
+
+    def _check_weights(self) -> None:
+        """Within a kind the sources share by weight or by size: the two have no common unit."""
+        for kind in TaskKind:
+            sources = [source for source in self.data.sources if source.kind is kind]
+            unweighted = [source.name for source in sources if source.weight == 0]
+            _require(
+                len(unweighted) in (0, len(sources)),
+                f"data.sources[{', '.join(unweighted)}].weight is not set, but other {kind} "
+                "sources have weights: give each of them one, or none (shares by size)",
+            )

@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import tomli_w
 
@@ -31,11 +31,14 @@ from megatron_urpo.config import Config, ConfigError
 
 COMMAND_LINE = "command line"
 
+Root = TypeVar("Root")
+
 
 @dataclass(slots=True)
 class _Settings:
     """Merged TOML tables, and where each dotted key was last set."""
 
+    root: type  # the dataclass that the whole file is read as
     values: dict[str, Any] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
 
@@ -68,7 +71,18 @@ def load_config(
     *,
     override_files: Sequence[str | Path] = (),
 ) -> Config:
-    """The configuration of a file (none: the defaults) with command-line overrides applied.
+    """The configuration of a run: read_toml of a Config (path = None: the defaults)."""
+    return read_toml(Config, path, overrides, override_files=override_files)
+
+
+def read_toml(
+    root: type[Root],
+    path: str | Path | None,
+    overrides: Sequence[str] = (),
+    *,
+    override_files: Sequence[str | Path] = (),
+) -> Root:
+    """A file as a dataclass of sections, with command-line overrides applied.
 
     override_files: laid over the file in this order, under the overrides.
     overrides: `--section.key value` or `--section.key=value`, as they stand in argv. A value is
@@ -77,11 +91,12 @@ def load_config(
 
     Raises ConfigError for everything that is wrong with either.
     """
-    settings = _Settings()
+    settings = _Settings(root)
     for file in (*([] if path is None else [path]), *override_files):
         _read_file(Path(file), settings, chain=())
     _apply_overrides(overrides, settings)
-    return _build(Config, settings.values, "", settings)
+    built: Root = _build(root, settings.values, "", settings)
+    return built
 
 
 def save_config(config: Config, path: str | Path) -> None:
@@ -174,7 +189,7 @@ def _merge(target: dict[str, Any], changes: Mapping[str, Any]) -> None:
 
 def _apply_overrides(overrides: Sequence[str], settings: _Settings) -> None:
     for key, text in _pairs(overrides):
-        expected = _field_type(key)
+        expected = _field_type(settings.root, key)
         *tables, last = key.split(".")
         change: dict[str, Any] = {last: text if expected is str else _toml_value(text)}
         for table in reversed(tables):
@@ -209,9 +224,9 @@ def _toml_value(text: str) -> Any:
     return parsed["value"] if len(parsed) == 1 else text
 
 
-def _field_type(key: str) -> Any:
+def _field_type(root: type, key: str) -> Any:
     """Type of the field a dotted key names. Raises ConfigError for an unknown one."""
-    section: Any = Config
+    section: Any = root
     walked = ""
     for part in key.split("."):
         if not dataclasses.is_dataclass(section):
@@ -220,7 +235,7 @@ def _field_type(key: str) -> Any:
         hints = typing.get_type_hints(section)
         walked = f"{walked}.{part}".lstrip(".")
         if part not in hints:
-            raise ConfigError(f"{COMMAND_LINE}: --{key}: unknown key{_nearest(key)}")
+            raise ConfigError(f"{COMMAND_LINE}: --{key}: unknown key{_nearest(root, key)}")
         section = hints[part]
     if dataclasses.is_dataclass(section):
         raise ConfigError(f"{COMMAND_LINE}: --{key} is a section: set one of its keys")
@@ -249,7 +264,8 @@ def _build(
         dotted = f"{name}.{key}".lstrip(".")
         if key not in hints:
             raise ConfigError(
-                f"{settings.place(dotted)}: unknown key {dotted!r}{_nearest(dotted, hints)}"
+                f"{settings.place(dotted)}: unknown key {dotted!r}"
+                f"{_nearest(settings.root, dotted, hints)}"
             )
         arguments[key] = _convert(hints[key], value, dotted, settings, section)
     for item in dataclasses.fields(section):
@@ -327,7 +343,7 @@ def _describe(expected: Any) -> str:
     }[expected]
 
 
-def _nearest(key: str, hints: Mapping[str, Any] | None = None) -> str:
+def _nearest(root: type, key: str, hints: Mapping[str, Any] | None = None) -> str:
     """A clause that names the known key nearest to an unknown one.
 
     hints: the fields of the table the key stands in, tried before all other keys.
@@ -336,7 +352,7 @@ def _nearest(key: str, hints: Mapping[str, Any] | None = None) -> str:
     close = difflib.get_close_matches(last, hints or (), n=1, cutoff=0.6)
     if close:
         return f": did you mean {f'{table}.{close[0]}'.lstrip('.')!r}?"
-    known = list(_known_keys(Config))
+    known = list(_known_keys(root))
     elsewhere = [name for name in known if name.rpartition(".")[2] == last]
     candidates = elsewhere or difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     if candidates:

@@ -93,7 +93,8 @@ class ReasoningTask:
     source: str  # name of the data source, for metrics by source
     key: str  # unique within the source
     messages: tuple[ChatMessage, ...]  # ends with a user turn
-    gold: tuple[str, ...]  # accepted final answers, at least one
+    gold: tuple[str, ...]  # accepted final answers; none where tests decide
+    tests: str = ""  # tests of a program, JSON in the encoding of its data set; empty: gold decides
 
     @property
     def kind(self) -> TaskKind:
@@ -118,16 +119,24 @@ class PreferenceTask:
 
 @dataclass(frozen=True, slots=True)
 class InstructionTask:
-    """An open-ended prompt. Its reward is the policy's own judgement of its G answers."""
+    """An open-ended prompt. Its reward is the policy's own judgement of its G answers.
+
+    In the supervised warm start it may be a whole conversation, the assistant's answer at its end.
+    """
 
     source: str
     key: str
-    messages: tuple[ChatMessage, ...]
+    messages: tuple[ChatMessage, ...]  # ends with a user turn, or with the answer to show
     checks: tuple[Check, ...] = ()  # monitoring only
 
     @property
     def kind(self) -> TaskKind:
         return TaskKind.INSTRUCTION
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the conversation holds its answer."""
+        return self.messages[-1].role == "assistant"
 
 
 Task = ReasoningTask | PreferenceTask | InstructionTask

@@ -14,7 +14,8 @@ preference   a judgement of the responses in a drawn order. Where the demands on
              One in ten of the demands that are met is overlooked. Other judgements, and those that
              are drawn to be terse, are the line of scores alone, whole numbers from 1 (the worst
              response) to 9 (the best).
-instruction  a sentence that meets a random share of the demands of a generated prompt
+instruction  a sentence that meets a random share of the demands of a generated prompt; of a file,
+             each answer of the conversation, after all that was said before it
 
 Notes make the referee's task one of finding words, which a small model learns from hundreds of
 examples; scores without them stay near chance for many times as many. A warm start that shows both
@@ -86,6 +87,22 @@ def demonstrate(
             return _demonstrate_writing(task, random)
 
 
+def demonstrate_all(task: Task, random: Random, *, terse_share: float = 0.0) -> list[Demonstration]:
+    """All that a task shows: of a conversation, each turn of the assistant that answers a user.
+
+    Together they train every token of the assistant's turns once, and no other.
+    """
+    if not isinstance(task, InstructionTask) or not task.is_answered:
+        return [demonstrate(task, random, terse_share=terse_share)]
+    turns = task.messages
+    first = next(place for place, turn in enumerate(turns) if turn.role == "user")
+    return [
+        Demonstration(task.kind, turns[:place], turn.content)
+        for place, turn in enumerate(turns)
+        if turn.role == "assistant" and place > first
+    ]
+
+
 def stretch_scores(truth: Sequence[float]) -> list[int]:
     """Qualities as whole scores, the worst 1 and the best 9; not all of them are equal."""
     low, high = min(truth), max(truth)
@@ -135,8 +152,8 @@ def _demonstrate_writing(task: InstructionTask, random: Random) -> Demonstration
     brief = Brief(task.messages[-1].content, task.checks)
     if len(task.messages) != 1 or not brief.is_renderable:
         raise DataError(
-            f"source {task.source!r}, item {task.key!r}: no answer can be made up for it; take "
-            "instruction examples of the warm start from embedded:writing_instructions"
+            f"source {task.source!r}, item {task.key!r}: no answer can be made up for it; give "
+            "conversations that end with the assistant's answer, or embedded:writing_instructions"
         )
     return Demonstration(
         task.kind, task.messages, render(brief, random, random.randint(0, len(task.checks)))

@@ -5,6 +5,7 @@
     {"kind": "instruction", "prompt": "Write a line about rain.", "checks": []}
 
 Every line is checked on its own; the first bad one raises DataError with file, line and remedy.
+The same records lie in Arrow files, one a row (data.tables).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _KINDS = [kind.value for kind in TaskKind]
 ROLES = ("system", "user", "assistant")
 _COMMON_FIELDS = ("kind", "id", "prompt", "messages", "metadata")
 _FIELDS = {
-    TaskKind.REASONING: (*_COMMON_FIELDS, "answers"),
+    TaskKind.REASONING: (*_COMMON_FIELDS, "answers", "tests"),
     TaskKind.PREFERENCE: (*_COMMON_FIELDS, "responses", "truth", "rank"),
     TaskKind.INSTRUCTION: (*_COMMON_FIELDS, "checks"),
 }
@@ -50,11 +51,15 @@ class JsonlTasks:
     dropped_ties: int  # preference records without any order between their responses
 
 
-def read_tasks(source: SourceConfig) -> JsonlTasks:
+def read_tasks(source: SourceConfig, *, answered: bool = False) -> JsonlTasks:
     """All tasks of a JSONL file.
 
     Preference records whose responses are all equally good carry no signal: they are left out and
     counted.
+
+    Args:
+        answered: instructions have to be whole conversations, the assistant's answer at their end
+            (demonstrations of the warm start), instead of ending with the user's turn.
 
     Raises:
         DataError: the file is missing, is empty or holds a bad line.
@@ -64,14 +69,15 @@ def read_tasks(source: SourceConfig) -> JsonlTasks:
     first_lines: dict[str, int] = {}
     dropped = 0
     for number, record in _read_objects(path):
-        task = parse_task(record, source, f"{path}:{number}", default_key=f"line-{number}")
+        place, key = f"{path}:{number}", f"line-{number}"
+        task = parse_task(record, source, place, default_key=key, answered=answered)
         if task.key in first_lines:
             raise DataError(
                 f"{path}:{number}: id {task.key!r} is already taken by line "
                 f"{first_lines[task.key]}: make ids unique, or leave them out"
             )
         first_lines[task.key] = number
-        if isinstance(task, PreferenceTask) and len(set(task.truth)) == 1:
+        if is_tied(task):
             dropped += 1
         else:
             tasks.append(task)
@@ -79,6 +85,11 @@ def read_tasks(source: SourceConfig) -> JsonlTasks:
         reason = f"all its {dropped} records are tied" if dropped else "it has no records"
         raise DataError(f"{path}: source {source.name!r} is empty, {reason}: add data or remove it")
     return JsonlTasks(tuple(tasks), dropped)
+
+
+def is_tied(task: Task) -> bool:
+    """Whether a preference has no order between any of its responses."""
+    return isinstance(task, PreferenceTask) and len(set(task.truth)) == 1
 
 
 def _read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -90,14 +101,19 @@ def _read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     with file:
         for number, line in enumerate(file, start=1):
             if line.strip():
-                yield number, _parse_object(line, f"{path}:{number}")
+                yield number, parse_object(line, f"{path}:{number}")
 
 
-def _parse_object(line: bytes, place: str) -> dict[str, Any]:
+def parse_object(line: bytes, place: str) -> dict[str, Any]:
+    """The JSON object on a line.
+
+    Raises:
+        DataError: it is none, or not UTF-8.
+    """
     try:
         record = json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        shown = _excerpt(line.decode("utf-8", "replace"))
+        shown = excerpt(line.decode("utf-8", "replace"))
         if not line.endswith((b"\n", b"}")):
             problem = f"the last line is cut off: {shown}; write or copy the file to its end"
         elif isinstance(error, UnicodeDecodeError):
@@ -106,7 +122,7 @@ def _parse_object(line: bytes, place: str) -> dict[str, Any]:
             problem = f"not a JSON object ({error}): {shown}; write one object on each line"
         raise DataError(f"{place}: {problem}") from error
     if not isinstance(record, dict):
-        raise DataError(f"{place}: {_excerpt(record)} is not an object: write {{...}} on each line")
+        raise DataError(f"{place}: {excerpt(record)} is not an object: write {{...}} on each line")
     return record
 
 
@@ -115,13 +131,19 @@ def _refuse_constant(name: str) -> float:
 
 
 def parse_task(
-    record: Mapping[str, Any], source: SourceConfig, place: str, default_key: str
+    record: Mapping[str, Any],
+    source: SourceConfig,
+    place: str,
+    default_key: str,
+    *,
+    answered: bool = False,
 ) -> Task:
     """One record as a task of the source.
 
     Args:
         place: file and line, for errors.
         default_key: the task's key where the record has no id.
+        answered: an instruction ends with the assistant's turn; see read_tasks.
 
     Raises:
         DataError: the record is not as the schema wants it.
@@ -129,7 +151,7 @@ def parse_task(
     kind = record.get("kind")
     if kind not in _KINDS:
         raise DataError(
-            f"{place}: kind = {_excerpt(kind)}: give one of {', '.join(map(repr, _KINDS))}"
+            f"{place}: kind = {excerpt(kind)}: give one of {', '.join(map(repr, _KINDS))}"
         )
     if kind != source.kind:
         raise DataError(
@@ -144,9 +166,16 @@ def parse_task(
             )
     key = record.get("id", default_key)
     if not isinstance(key, str | int) or isinstance(key, bool) or key == "":
-        raise DataError(f"{place}: id = {_excerpt(key)}: give a string or a whole number")
-    messages = _parse_messages(record, place)
+        raise DataError(f"{place}: id = {excerpt(key)}: give a string or a whole number")
+    messages = _parse_messages(record, place, answered and source.kind is TaskKind.INSTRUCTION)
     if source.kind is TaskKind.REASONING:
+        if ("answers" in record) == ("tests" in record):
+            raise DataError(
+                f"{place}: give either answers (a list of texts) or tests (of a program)"
+            )
+        if "tests" in record:
+            tests = _parse_tests(record["tests"], place)
+            return ReasoningTask(source.name, str(key), messages, (), tests)
         gold = _parse_texts(record, "answers", place, minimum=1)
         return ReasoningTask(source.name, str(key), messages, gold)
     if source.kind is TaskKind.PREFERENCE:
@@ -156,36 +185,70 @@ def parse_task(
     return InstructionTask(source.name, str(key), messages, _parse_checks(record, place))
 
 
-def _parse_messages(record: Mapping[str, Any], place: str) -> tuple[ChatMessage, ...]:
+def format_task(task: Task) -> dict[str, Any]:
+    """The record of a task: parse_task reads an equal task from it.
+
+    The checks of a generated preference have no place in the schema.
+    """
+    record: dict[str, Any] = {
+        "kind": str(task.kind),
+        "id": task.key,
+        "messages": [{"role": turn.role, "content": turn.content} for turn in task.messages],
+    }
+    match task:
+        case ReasoningTask():
+            record |= {"tests": task.tests} if task.tests else {"answers": list(task.gold)}
+        case PreferenceTask():
+            record |= {"responses": list(task.responses), "truth": list(task.truth)}
+        case InstructionTask():
+            checks = [{"name": check.name, "argument": check.argument} for check in task.checks]
+            record["checks"] = checks
+    return record
+
+
+def _parse_messages(
+    record: Mapping[str, Any], place: str, answered: bool
+) -> tuple[ChatMessage, ...]:
     if ("prompt" in record) == ("messages" in record):
         raise DataError(f"{place}: give either prompt (a text) or messages (a list of turns)")
+    if "prompt" in record and answered:
+        raise DataError(
+            f"{place}: a prompt has no answer to show: give messages that end with the assistant's "
+            "turn"
+        )
     if "prompt" in record:
         return (ChatMessage("user", _parse_text(record["prompt"], "prompt", place)),)
     turns = record["messages"]
     if not isinstance(turns, list) or not turns:
         raise DataError(
-            f'{place}: messages = {_excerpt(turns)}: give a list of {{"role": ..., "content": ...}}'
+            f'{place}: messages = {excerpt(turns)}: give a list of {{"role": ..., "content": ...}}'
         )
     messages = []
     for index, turn in enumerate(turns):
         name = f"messages[{index}]"
         if not isinstance(turn, dict) or set(turn) != {"role", "content"}:
-            raise DataError(f"{place}: {name} = {_excerpt(turn)}: give exactly role and content")
+            raise DataError(f"{place}: {name} = {excerpt(turn)}: give exactly role and content")
         role = turn["role"]
         if role not in ROLES or (role == "system" and index > 0):
             raise DataError(
-                f"{place}: {name}.role = {_excerpt(role)}: give user or assistant, or system in "
+                f"{place}: {name}.role = {excerpt(role)}: give user or assistant, or system in "
                 "the first turn"
             )
         messages.append(ChatMessage(role, _parse_text(turn["content"], f"{name}.content", place)))
-    if messages[-1].role != "user":
+    if answered and not any(message.role == "user" for message in messages):
+        raise DataError(f"{place}: messages have no user turn, so that nothing is answered")
+    if answered and messages[-1].role != "assistant":
+        raise DataError(
+            f"{place}: the last of messages must be the assistant's turn, as an answer to show"
+        )
+    if not answered and messages[-1].role != "user":
         raise DataError(f"{place}: the last of messages must be a user turn, for a model to answer")
     return tuple(messages)
 
 
 def _parse_text(value: object, name: str, place: str, *, may_be_blank: bool = False) -> str:
     if not isinstance(value, str) or not (value.strip() or may_be_blank):
-        raise DataError(f"{place}: {name} = {_excerpt(value)}: give a text that is not blank")
+        raise DataError(f"{place}: {name} = {excerpt(value)}: give a text that is not blank")
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -202,12 +265,24 @@ def _parse_texts(
     values = record.get(name)
     if not isinstance(values, list) or len(values) < minimum:
         raise DataError(
-            f"{place}: {name} = {_excerpt(values)}: give a list of at least {minimum} text(s)"
+            f"{place}: {name} = {excerpt(values)}: give a list of at least {minimum} text(s)"
         )
     return tuple(
         _parse_text(value, f"{name}[{index}]", place, may_be_blank=may_be_blank)
         for index, value in enumerate(values)
     )
+
+
+def _parse_tests(value: object, place: str) -> str:
+    """Tests of a program as JSON text: of a text that is JSON already, or of an object or list."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    try:
+        decoded = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{place}: tests = {excerpt(value)}: not JSON ({error})") from error
+    if not isinstance(decoded, dict | list) or not decoded:
+        raise DataError(f"{place}: tests = {excerpt(value)}: give an object or a list of tests")
+    return text
 
 
 def _parse_truth(record: Mapping[str, Any], count: int, place: str) -> tuple[float, ...]:
@@ -220,11 +295,11 @@ def _parse_truth(record: Mapping[str, Any], count: int, place: str) -> tuple[flo
     values = record[name]
     if not isinstance(values, list) or len(values) != count:
         raise DataError(
-            f"{place}: {name} = {_excerpt(values)}: give {count} numbers, one a response"
+            f"{place}: {name} = {excerpt(values)}: give {count} numbers, one a response"
         )
     for value in values:
         if isinstance(value, bool) or not isinstance(value, int | float) or not _finite(value):
-            raise DataError(f"{place}: {name} holds {_excerpt(value)}: give finite numbers")
+            raise DataError(f"{place}: {name} holds {excerpt(value)}: give finite numbers")
     if name == "truth":
         return tuple(map(float, values))
     worst = max(values)
@@ -241,7 +316,7 @@ def _finite(value: int | float) -> bool:
 def _parse_checks(record: Mapping[str, Any], place: str) -> tuple[Check, ...]:
     values = record.get("checks", [])
     if not isinstance(values, list):
-        raise DataError(f"{place}: checks = {_excerpt(values)}: give a list")
+        raise DataError(f"{place}: checks = {excerpt(values)}: give a list")
     checks = []
     for index, value in enumerate(values):
         name = f"checks[{index}]"
@@ -251,20 +326,21 @@ def _parse_checks(record: Mapping[str, Any], place: str) -> tuple[Check, ...]:
             or not isinstance(value.get("argument", ""), str)
         ):
             raise DataError(
-                f'{place}: {name} = {_excerpt(value)}: give {{"name": ..., "argument": text}}'
+                f'{place}: {name} = {excerpt(value)}: give {{"name": ..., "argument": text}}'
             )
         if value["name"] not in CHECKERS:
             raise DataError(
-                f"{place}: {name}.name = {_excerpt(value['name'])}: give one of "
+                f"{place}: {name}.name = {excerpt(value['name'])}: give one of "
                 f"{', '.join(CHECKERS)}"
             )
         check = Check(value["name"], value.get("argument", ""))
         if problem := argument_problem(check):
-            raise DataError(f"{place}: {name}.argument = {_excerpt(check.argument)}: {problem}")
+            raise DataError(f"{place}: {name}.argument = {excerpt(check.argument)}: {problem}")
         checks.append(check)
     return tuple(checks)
 
 
-def _excerpt(value: object, limit: int = 60) -> str:
+def excerpt(value: object, limit: int = 60) -> str:
+    """A value as it is shown in messages."""
     text = repr(value)
     return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -2,13 +2,14 @@
 
 Shares that do not divide the batch are rounded by largest remainders, and what rounding gave or
 took is settled in the next batches: after any number of batches each kind is within one prompt of
-its exact share. Sources of one kind share it in the same way. Each source is read in a seeded
-order, newly shuffled in every epoch. In phase 1 of the curriculum there are no instructions
-(paper section 4.1.4).
+its exact share. Sources of one kind share it in the same way, by their weights or, where none is
+set, by their numbers of tasks. Each source is read in a seeded order, newly shuffled in every
+epoch. In phase 1 of the curriculum there are no instructions (paper section 4.1.4).
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Generic, TypeVar
@@ -62,7 +63,7 @@ class Mixture:
         batch: list[Task] = []
         for kind, count in counts.items():
             streams = {stream.source.config.name: stream for stream in self._streams[kind]}
-            weights = {name: stream.source.config.weight for name, stream in streams.items()}
+            weights = {name: stream.share for name, stream in streams.items()}
             for name, share in self._source_shares[kind].deal(count, weights).items():
                 batch += [streams[name].next() for _ in range(share)]
         return batch
@@ -138,6 +139,11 @@ class _Stream:
         self._position = 0
         self._order = self._shuffled()
 
+    @property
+    def share(self) -> float:
+        """Of the source, relative to others of its kind."""
+        return self.source.config.weight or len(self.source.tasks)
+
     def next(self) -> Task:
         if self._position == len(self._order):
             self._epoch += 1
@@ -163,7 +169,7 @@ class _Stream:
         self._epoch, self._position = state["epoch"], state["position"]
         self._order = self._shuffled()
 
-    def _shuffled(self) -> list[int]:
-        order = list(range(len(self.source.tasks)))
+    def _shuffled(self) -> array[int]:
+        order = array("q", range(len(self.source.tasks)))
         generator("epoch", self._seed, self.source.config.name, self._epoch).shuffle(order)
         return order

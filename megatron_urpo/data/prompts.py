@@ -89,7 +89,8 @@ class PromptEncoder:
         self._template = chat_template or tokenizer.chat_template
         if not self._template:
             raise ConfigError(
-                "the tokenizer has no chat template (a base model): name one in model.chat_template"
+                "the tokenizer has no chat template (a base model): name one in "
+                "model.chat_template, such as examples/user_assistant.jinja"
             )
         if not tokenizer.is_fast:
             raise ConfigError(
@@ -165,6 +166,10 @@ class PromptEncoder:
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of sampled ids, control tokens left out."""
         return self._plain.decode(token_ids)
+
+    def decode_all(self, token_ids: Sequence[int]) -> str:
+        """Text of a prompt's ids, control tokens and all."""
+        return str(self._tokenizer.decode(list(token_ids), skip_special_tokens=False))
 
     def _encode_question(
         self, question: str, responses: Sequence[str], order: Sequence[int]

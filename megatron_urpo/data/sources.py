@@ -1,14 +1,16 @@
-"""Loads data sources: JSONL files and the generated sources behind "embedded:<name>"."""
+"""Loads data sources: JSONL, Arrow and Parquet files, and generated ones ("embedded:<name>")."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from megatron_urpo.config import ConfigError, SourceConfig
 from megatron_urpo.data.jsonl import read_tasks
 from megatron_urpo.data.reasoning import REASONING_FAMILIES, reasoning_problems
 from megatron_urpo.data.splits import SPLITS
+from megatron_urpo.data.tables import TABLE_SUFFIXES, read_table
 from megatron_urpo.data.writing import writing_instructions, writing_preferences
 from megatron_urpo.types import Task, TaskKind
 
@@ -29,17 +31,19 @@ class Source:
     """A loaded data source."""
 
     config: SourceConfig
-    tasks: tuple[Task, ...]  # at least one
+    tasks: Sequence[Task]  # at least one
     dropped_ties: int = 0  # preference records left out because all their responses are tied
 
 
-def load_source(config: SourceConfig, split: str, seed: int) -> Source:
+def load_source(config: SourceConfig, split: str, seed: int, *, answered: bool = False) -> Source:
     """Reads or generates all tasks of a source.
 
     Args:
-        split: "train" or "heldout". Generated items of the two never share their content. A JSONL
-            file has no splits: it is used whole, for whichever section names it.
+        split: "train" or "heldout". Generated items of the two never share their content. A file
+            has no splits: it is used whole, for whichever section names it.
         seed: of generated items, unless the source's own option "seed" is set.
+        answered: instructions of a file have to be conversations with their answers (the warm
+            start); generated ones get theirs later.
 
     Raises:
         ConfigError: an unknown embedded source, kind or option.
@@ -51,10 +55,13 @@ def load_source(config: SourceConfig, split: str, seed: int) -> Source:
     if not config.path.startswith(EMBEDDED_PREFIX):
         if config.options:
             raise ConfigError(
-                f"{where}.options: {', '.join(config.options)} are for embedded sources; a JSONL "
-                "file takes none"
+                f"{where}.options: {', '.join(config.options)} are for embedded sources; a file "
+                "takes none"
             )
-        read = read_tasks(config)
+        if Path(config.path).suffix in TABLE_SUFFIXES:
+            tasks, dropped = read_table(config, answered=answered)
+            return Source(config, tasks, dropped)
+        read = read_tasks(config, answered=answered)
         return Source(config, read.tasks, read.dropped_ties)
     name = config.path.removeprefix(EMBEDDED_PREFIX)
     if name not in EMBEDDED:
@@ -68,6 +75,8 @@ def load_source(config: SourceConfig, split: str, seed: int) -> Source:
     return Source(config, tuple(generate(config, split, seed)))
 
 
-def load_sources(configs: Sequence[SourceConfig], split: str, seed: int) -> list[Source]:
+def load_sources(
+    configs: Sequence[SourceConfig], split: str, seed: int, *, answered: bool = False
+) -> list[Source]:
     """load_source for each of a section's sources."""
-    return [load_source(config, split, seed) for config in configs]
+    return [load_source(config, split, seed, answered=answered) for config in configs]

@@ -8,42 +8,60 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from megatron_urpo.data.jsonl import format_task
+from megatron_urpo.data.tables import record_schema
 from megatron_urpo.metrics import read_metrics
+from megatron_urpo.types import (
+    ChatMessage,
+    InstructionTask,
+    PreferenceTask,
+    ReasoningTask,
+    Task,
+)
 from tests.end_to_end.conftest import REPOSITORY
 from tools.make_small_model import write_small_model
 
-RECORDS = {
-    "math": [
-        {
-            "kind": "reasoning",
-            "prompt": f"What is {n} - {n - 1}? Put the final answer in \\boxed{{}}.",
-            "answers": ["1"],
-        }
-        for n in range(2, 10)
-    ],
-    "preferences": [
-        {
-            "kind": "preference",
-            "prompt": f"Name fruit number {n}.",
-            "responses": ["Fig", "Dog", "Pear"],
-            "rank": [1, 3, 2],
-        }
-        for n in range(8)
-    ],
-    "instructions": [
-        {"kind": "instruction", "prompt": f"Write line {n} about rain."} for n in range(8)
-    ],
-}
+# As examples/urpo_base.toml names them; a few records each.
+REASONING = ("skywork-or1-math", "skywork-or1-code")
+PREFERENCE = ("helpsteer3", "ultrafeedback", "skywork-preference", "nectar", "offsetbias")
+INSTRUCTION = ("prompt-collection",)
+
+
+def records(name: str) -> list[Task]:
+    """Tasks of a source."""
+
+    def asks(text: str) -> tuple[ChatMessage, ...]:
+        return (ChatMessage("user", text),)
+
+    if name in REASONING:
+        box = "Put the final answer in \\boxed{}."
+        problems = [f"What is {n} - {n - 1}? {box}" for n in range(2, 10)]
+        return [ReasoningTask(name, text, asks(text), ("1",)) for text in problems]
+    if name in PREFERENCE:
+        responses, truth = ("Fig", "Dog", "Pear"), (2.0, 0.0, 1.0)
+        questions = [f"Name fruit number {n}." for n in range(8)]
+        return [PreferenceTask(name, text, asks(text), responses, truth) for text in questions]
+    lines = [f"Write line {n} about rain." for n in range(8)]
+    return [InstructionTask(name, text, asks(text)) for text in lines]
+
+
+def write_source(path: Path) -> None:
+    """A prepared file, as tools/prepare_data.py writes it."""
+    tasks = records(path.stem)
+    schema = record_schema(tasks[0].kind, answered=False)
+    table = pa.Table.from_pylist([format_task(task) for task in tasks], schema=schema)
+    with pa.ipc.new_file(str(path), schema) as writer:
+        writer.write_table(table)
 
 
 def prepare_example(directory: Path, family: str) -> None:
     """Makes a directory look like the repository of a user: examples, their data, a small model."""
     (directory / "data").mkdir()
-    for name, records in RECORDS.items():
-        text = "".join(json.dumps(record) + "\n" for record in records)
-        (directory / "data" / f"{name}.jsonl").write_text(text)
+    for name in (*REASONING, *PREFERENCE, *INSTRUCTION):
+        write_source(directory / "data" / f"{name}.arrow")
     (directory / "examples").symlink_to(REPOSITORY / "examples")
     write_small_model(family, directory / "models" / "small")
 

@@ -43,7 +43,7 @@ def test_defaults_are_the_paper_s():
         (RunConfig, {"steps": 0}, "run.steps = 0: must be greater than 0"),
         (ModelConfig, {"params_dtype": "fp8"}, "model.params_dtype = 'fp8': choose one of"),
         (SourceConfig, {"path": ""}, r"data.sources\[x\].path is empty"),
-        (SourceConfig, {"weight": 0.0}, r"data.sources\[x\].weight = 0.0"),
+        (SourceConfig, {"weight": -1.0}, r"data.sources\[x\].weight = -1.0"),
         (DataConfig, {"reasoning_ratio": -1.0}, "data.reasoning_ratio = -1.0: must not be"),
         (DataConfig, {"overlong_prompts": "cut"}, "choose one of 'skip', 'error'"),
         (RolloutConfig, {"group_size": 1}, "a group needs at least 2 responses"),
@@ -116,6 +116,15 @@ def test_held_out_files_are_not_trained_on():
     source = SourceConfig("a", TaskKind.REASONING, "a.jsonl")
     with pytest.raises(ConfigError, match=r"\[a\].path = 'a.jsonl' is trained on as well"):
         Config(data=DataConfig(sources=(source,)), evaluation=EvaluationConfig(sources=(source,)))
+
+
+def test_weights_are_for_all_sources_of_a_kind_or_none():
+    one = SourceConfig("a", TaskKind.REASONING, "a.jsonl", weight=2.0)
+    other = SourceConfig("b", TaskKind.REASONING, "b.jsonl")
+    alone = SourceConfig("c", TaskKind.PREFERENCE, "c.jsonl")
+    Config(data=DataConfig(sources=(one, alone)))
+    with pytest.raises(ConfigError, match=r"data\.sources\[b\]\.weight is not set, but other reas"):
+        Config(data=DataConfig(sources=(one, other, alone)))
 
 
 def test_only_training_sources_are_weighted():

@@ -23,7 +23,10 @@ def pins(name):
 GPU, CPU = pins("gpu.txt"), pins("cpu.txt")
 
 
-@pytest.mark.parametrize("name", ["megatron-core", "transformers", "math-verify", "numpy"])
+SHARED = "megatron-core transformers math-verify numpy datasets pyarrow py3langid rensa".split()
+
+
+@pytest.mark.parametrize("name", SHARED)
 def test_both_locks_pin_the_same(name):
     assert GPU[name] == CPU[name]
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from megatron_urpo.config import SourceConfig
-from megatron_urpo.data.jsonl import DataError, parse_task, read_tasks
+from megatron_urpo.data.jsonl import DataError, format_task, parse_task, read_tasks
 from megatron_urpo.types import (
     ChatMessage,
     Check,
@@ -56,6 +56,43 @@ def test_reads_the_three_kinds(tmp_path):
     assert task.checks == (Check("contains_word", "rain"), Check("lower_case", ""))
 
 
+def test_tests_of_a_program_stand_in_for_answers(tmp_path):
+    tests = {"assert_case": ["assert f(1) == 2"]}
+    record = {"kind": "reasoning", "prompt": "Write f."}
+    as_object = {**record, "tests": tests}
+    as_text = {**record, "tests": json.dumps(tests)}
+    for task in read(tmp_path, "reasoning", lines(as_object, as_text)).tasks:
+        assert (json.loads(task.tests), task.gold) == (tests, ())
+
+
+def test_conversations_with_answers(tmp_path):
+    turns = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "Hello"},
+    ]
+    path = tmp_path / "chat.jsonl"
+    source = SourceConfig("chat", TaskKind.INSTRUCTION, str(path))
+    path.write_text(lines({"kind": "instruction", "messages": turns}))
+    (task,) = read_tasks(source, answered=True).tasks
+    assert task.is_answered
+    with pytest.raises(DataError, match="the last of messages must be a user turn"):
+        read_tasks(source)
+    for record, problem in (
+        ({"messages": turns[:1]}, "must be the assistant's turn"),
+        ({"messages": turns[1:]}, "no user turn"),
+        ({"prompt": "Hi"}, "a prompt has no answer to show"),
+    ):
+        path.write_text(lines({"kind": "instruction", **record}))
+        with pytest.raises(DataError, match=problem):
+            read_tasks(source, answered=True)
+
+
+@pytest.mark.parametrize("kind", RECORDS)
+def test_a_task_survives_its_record(tmp_path, kind):
+    (task,) = read(tmp_path, kind, lines(RECORDS[kind])).tasks
+    assert read(tmp_path, kind, lines(format_task(task))).tasks == (task,)
+
+
 def test_truth_is_kept_as_given(tmp_path):
     record = {**PREFERENCE, "truth": [0.5, -1, 3], "metadata": {"anything": [1]}}
     del record["rank"]
@@ -84,6 +121,12 @@ def test_tied_preferences_are_dropped_and_counted(tmp_path):
     assert read_back.dropped_ties == 2
     with pytest.raises(DataError, match="'mine' is empty, all its 2 records are tied"):
         read(tmp_path, "preference", lines(tied, tied))
+
+
+@pytest.mark.parametrize("tests", ["{", "", "3", {}, [], None])
+def test_bad_tests(tmp_path, tests):
+    with pytest.raises(DataError, match=r"tasks\.jsonl:1: tests = "):
+        read(tmp_path, "reasoning", lines({"kind": "reasoning", "prompt": "f", "tests": tests}))
 
 
 @pytest.mark.parametrize("content", ["", "\n  \n"])
@@ -126,6 +169,7 @@ def test_duplicate_ids_name_both_lines(tmp_path):
         ("reasoning", {"kind": ["reasoning"]}, "kind = ['reasoning']: give one of"),
         ("reasoning", {"answr": 1}, "unknown field 'answr': reasoning records have kind, id"),
         ("reasoning", {"checks": []}, "unknown field 'checks'"),
+        ("reasoning", {"tests": {"a": 1}}, "give either answers (a list of texts) or tests"),
         ("reasoning", {"answers": "42"}, "answers = '42': give a list"),
         ("reasoning", {"answers": []}, "answers = []: give a list of at least 1"),
         ("reasoning", {"answers": ["42", 7]}, "answers[1] = 7: give a text"),

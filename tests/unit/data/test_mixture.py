@@ -24,7 +24,7 @@ USER = (ChatMessage("user", "?"),)
 P, R, I = TaskKind.PREFERENCE, TaskKind.REASONING, TaskKind.INSTRUCTION  # noqa: E741
 
 
-def source(name, kind, items, weight=1.0):
+def source(name, kind, items, weight=0.0):
     def task(index):
         key = f"{name}-{index}"
         if kind is P:
@@ -84,6 +84,16 @@ def test_sources_of_a_kind_share_it_by_weight():
     assert drawn == {"p": 18, "a": 12, "b": 4, "c": 2}
 
 
+def test_without_weights_sources_share_by_size():
+    several = [source("a", R, 300), source("b", R, 100), source("c", R, 50), source("p", P, 9)]
+    config = DataConfig(prompts_per_step=6, instruction_ratio=0)
+    mixture = Mixture(config, several, 1)
+    drawn = Counter()
+    for step in range(30):
+        drawn.update(task.source for task in mixture.next_batch(step))
+    assert drawn == {"p": 90, "a": 60, "b": 20, "c": 10}
+
+
 ratios = st.tuples(*[st.sampled_from([0.0, 0.1, 0.3, 1.0, 2.0, 7.5])] * 3)
 
 
@@ -98,7 +108,9 @@ def test_shares_are_never_a_prompt_off(ratio, weights, prompts, phase1_steps, st
     several = [source(f"r{k}", R, 5, weight) for k, weight in enumerate(weights) if weight]
     several += sources()
     mixture = Mixture(config, several, 3)
-    weight_of = {made.config.name: Fraction(str(made.config.weight)) for made in several}
+    weight_of = {
+        made.config.name: Fraction(str(made.config.weight or len(made.tasks))) for made in several
+    }
     exact, given_, by_source = Counter(), Counter(), Counter()
     for step in range(steps):
         batch = mixture.next_batch(step)

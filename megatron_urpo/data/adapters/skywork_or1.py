@@ -1,0 +1,88 @@
+r"""Skywork/Skywork-OR1-RL-Data, the splits "math" and "code" (paper section 4.1.2).
+
+    {"prompt": [{"role": "user", "content": "... within \\boxed{}."}], "ability": "math",
+     "reward_model": {"ground_truth": "[\"\\\\frac{1}{2}\", \"0.5\"]", "style": "rule"}, ...}
+
+The ground truth is JSON inside a text: a list of accepted answers, or the tests of a program.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from megatron_urpo.data.adapters.rows import Record, Row, RowError, ask_for_box, text, turns
+from megatron_urpo.data.jsonl import excerpt
+
+_TEST_KEYS = ({"inputs", "outputs"}, {"test_code", "entry_point"}, {"assert_case"})
+
+
+def skywork_math_record(row: Row) -> Record:
+    """A problem and every answer that is accepted for it."""
+    _check_ability(row, "math")
+    messages = turns(row, "prompt")
+    last = messages[-1]
+    if isinstance(last["content"], str):
+        last["content"] = ask_for_box(last["content"])
+    return {"messages": messages, "answers": accepted_answers(_ground_truth(row))}
+
+
+def accepted_answers(ground_truth: str) -> list[str]:
+    """The answers of a ground truth: a JSON list, or a text that is the one answer.
+
+    The evaluation files of the same schema hold a bare "204" or "025": a number's own digits are
+    the answer, leading zeros included.
+    """
+    try:
+        decoded = json.loads(ground_truth)
+    except (ValueError, RecursionError):
+        return [ground_truth]
+    if not isinstance(decoded, list):
+        if isinstance(decoded, dict):
+            raise RowError(f"ground_truth = {excerpt(ground_truth)}: an object, not answers")
+        return [decoded if isinstance(decoded, str) else ground_truth]
+    answers = []
+    for value in decoded:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise RowError(f"ground_truth holds {excerpt(value)}: not an answer")
+        answers.append(str(value))
+    if not any(answer.strip() for answer in answers):
+        raise RowError(f"ground_truth = {excerpt(ground_truth)}: no answer")
+    return [answer for answer in answers if answer.strip()]
+
+
+def skywork_code_record(row: Row) -> Record:
+    """A programming problem and its tests, which stay in the data set's encoding."""
+    _check_ability(row, "code")
+    return {"messages": turns(row, "prompt"), "tests": code_tests(_ground_truth(row))}
+
+
+def code_tests(ground_truth: str) -> str:
+    """The ground truth of a program, JSON text of an object with tests, as the field `tests`.
+
+    One of three sets of keys: {inputs, outputs[, fn_name]}, {import_prefix, test_code, entry_point}
+    or {assert_case}.
+    """
+    try:
+        decoded = json.loads(ground_truth)
+    except (ValueError, RecursionError) as error:
+        raise RowError(f"ground_truth = {excerpt(ground_truth)}: not JSON ({error})") from error
+    if not isinstance(decoded, dict) or not any(keys <= set(decoded) for keys in _TEST_KEYS):
+        raise RowError(
+            f"ground_truth = {excerpt(ground_truth)}: not an object with inputs and outputs, "
+            "test_code and entry_point, or assert_case"
+        )
+    return ground_truth
+
+
+def _check_ability(row: Row, expected: str) -> None:
+    ability = row.get("ability")
+    if ability != expected:
+        raise RowError(f"ability = {excerpt(ability)}: this format reads {expected!r}")
+
+
+def _ground_truth(row: Row) -> str:
+    reward_model = row.get("reward_model")
+    if not isinstance(reward_model, Mapping):
+        raise RowError(f"reward_model = {excerpt(reward_model)}: not an object")
+    return text(reward_model, "ground_truth")

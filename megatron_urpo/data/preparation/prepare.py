@@ -1,0 +1,311 @@
+"""Runs a preparation: reads the sources in parts, finds duplicates, writes what is left."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from megatron_urpo.data.preparation.contamination import ContaminationIndex
+from megatron_urpo.data.preparation.duplicates import (
+    NUM_VALUES,
+    exact_duplicates,
+    near_duplicates,
+)
+from megatron_urpo.data.preparation.filters import Rejected, RowFilters
+from megatron_urpo.data.preparation.hub import HubDataset, read_hub, resolve_revision
+from megatron_urpo.data.preparation.manifest import (
+    Manifest,
+    count_filters,
+    hash_file,
+    software_versions,
+)
+from megatron_urpo.data.preparation.parts import Parts, format_rejected, stored_fingerprints
+from megatron_urpo.data.preparation.raw_rows import RawRow, chunks, list_files, read_files, take
+from megatron_urpo.data.preparation.settings import PreparationConfig, RawSourceConfig
+from megatron_urpo.data.prompts import load_encoder
+from megatron_urpo.run_lock import lock_run_directory
+
+Report = Callable[[str], None]
+WORK_DIRECTORY = ".preparation"
+
+
+@dataclass(slots=True)
+class _Source:
+    """A source on its way."""
+
+    config: RawSourceConfig
+    revision: str  # a commit, for the hub
+    plan: dict[str, Any]
+    parts: Parts
+    kept: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    duplicates: list[Rejected] = field(default_factory=list)
+
+    def rows(self, skip: int) -> Iterator[RawRow]:
+        config = self.config
+        if config.path:
+            rows = read_files(Path(config.path), skip)
+        else:
+            rows = read_hub(_hub_dataset(config, self.revision), skip)
+        return take(rows, config.max_rows)
+
+
+def prepare(config: PreparationConfig, report: Report) -> list[Manifest]:
+    """Writes <directory>/<name>.arrow, .rejects.jsonl and .manifest.json of every source.
+
+    A preparation that was killed goes on after its last finished part, and gives the same files as
+    one that was not. One that was finished is not repeated.
+
+    Args:
+        report: told in a line what is being done.
+
+    Raises:
+        ConfigError: the tokenizer or a setting cannot be used.
+        DataError: a source or an evaluation set cannot be read.
+        RunDirectoryBusyError: another preparation writes to the same directory.
+    """
+    directory = Path(config.directory)
+    with closing(lock_run_directory(directory / WORK_DIRECTORY)):
+        shared = _shared_plan(config)
+        sources = [_plan_source(source, shared, directory) for source in config.sources]
+        for source, earlier in _with_earlier(sources):
+            source.plan["earlier"] = [_digest(other.plan) for other in earlier]
+        manifests = _finished(sources, directory)
+        if manifests is None:
+            _collect_all(sources, config, report)
+            for source, earlier in _with_earlier(sources):
+                if not earlier:
+                    alike = [other for other in sources if _is_alike(other, source)]
+                    _find_duplicates(alike, config, report)
+            manifests = [_write_output(source, directory) for source in sources]
+        else:
+            report("everything is prepared already, with these settings and from these files")
+        shutil.rmtree(directory / WORK_DIRECTORY)
+    return manifests
+
+
+def _shared_plan(config: PreparationConfig) -> dict[str, Any]:
+    """What the result of every source depends on."""
+    tokenizer = Path(config.model.path, "tokenizer.json")
+    return {
+        "filters": asdict(config.filters),
+        "rows_per_part": config.rows_per_part,
+        "tokenizer": asdict(hash_file(tokenizer)) if tokenizer.is_file() else config.model.path,
+        "chat_template": config.model.chat_template,
+        "evaluation_sets": [
+            asdict(hash_file(file))
+            for path in config.evaluation_sets
+            for file in list_files(Path(path))
+        ],
+        "software": software_versions(),
+    }
+
+
+def _plan_source(config: RawSourceConfig, shared: dict[str, Any], directory: Path) -> _Source:
+    plan = {"source": asdict(config), **shared}
+    revision = ""
+    if config.path:
+        plan["files"] = [
+            [str(file), file.stat().st_size, file.stat().st_mtime_ns]
+            for file in list_files(Path(config.path))
+        ]
+    else:
+        revision = resolve_revision(_hub_dataset(config, config.revision))
+        plan["commit"] = revision
+    plan = json.loads(json.dumps(plan))  # as it is read back: no tuples
+    adapter = config.adapter
+    work = directory / WORK_DIRECTORY / config.name
+    return _Source(config, revision, plan, Parts(work, adapter.kind, adapter.answered))
+
+
+def _digest(plan: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
+
+
+def _hub_dataset(config: RawSourceConfig, revision: str) -> HubDataset:
+    return HubDataset(config.hub_id, config.hub_config, config.hub_split, revision)
+
+
+def _is_alike(one: _Source, other: _Source) -> bool:
+    """Whether rows of the two can be duplicates of each other."""
+    a, b = one.config.adapter, other.config.adapter
+    return (a.kind, a.answered) == (b.kind, b.answered)
+
+
+def _with_earlier(sources: Sequence[_Source]) -> Iterator[tuple[_Source, list[_Source]]]:
+    """Each source with those before it that it is compared with."""
+    for number, source in enumerate(sources):
+        yield source, [other for other in sources[:number] if _is_alike(other, source)]
+
+
+def _finished(sources: Sequence[_Source], directory: Path) -> list[Manifest] | None:
+    """The manifests, if everything has been written with the same plan and is still there."""
+    manifests = []
+    for source in sources:
+        path = directory / f"{source.config.name}.manifest.json"
+        if not path.is_file():
+            return None
+        manifest = Manifest.read(path)
+        output = Path(manifest.output.path)
+        if manifest.plan != source.plan or not output.is_file():
+            return None
+        if output.stat().st_size != manifest.output.bytes:
+            return None
+        manifests.append(manifest)
+    return manifests
+
+
+def _collect_all(sources: Sequence[_Source], config: PreparationConfig, report: Report) -> None:
+    """Reads and filters all sources into their parts."""
+    encoder = load_encoder(config.model)
+    index = ContaminationIndex(config.filters.contamination_words or 1)
+    for path in config.evaluation_sets if config.filters.contamination_words else ():
+        report(f"{path}: {index.add_file(path):,} questions to keep clear of")
+    filters = RowFilters(config.filters, encoder, index)
+    for source in sources:
+        source.parts.open({name: value for name, value in source.plan.items() if name != "earlier"})
+        _collect(source, filters, config.rows_per_part, report)
+
+
+def _collect(source: _Source, filters: RowFilters, rows_per_part: int, report: Report) -> None:
+    """Reads a source to its end, part after part."""
+    name, parts = source.config.name, source.parts
+    if parts.is_finished:
+        report(f"{name}: read already")
+        return
+    if parts.end:
+        report(f"{name}: goes on behind row {parts.end:,}")
+    rows = kept = 0
+    begin = time.monotonic()
+    for chunk in chunks(source.rows(parts.end), rows_per_part):
+        selected = [row for row in chunk if _is_selected(row, source.config)]
+        tasks, rejected = [], []
+        for row in selected:
+            outcome = filters.task(row, source.config)
+            if isinstance(outcome, Rejected):
+                rejected.append(outcome)
+            else:
+                tasks.append((outcome, row.place))
+        unselected = len(chunk) - len(selected)
+        parts.add(tasks, rejected, end=chunk[-1].position, rows=len(chunk), unselected=unselected)
+        rows, kept = rows + len(chunk), kept + len(tasks)
+        speed = rows / (time.monotonic() - begin)
+        report(f"{name}: {parts.end:,} rows, {kept:,} of {rows:,} kept, {speed:,.0f} rows/s")
+    parts.finish()
+
+
+def _is_selected(row: RawRow, source: RawSourceConfig) -> bool:
+    """Whether a row is among those that `where` asks for; one that cannot be read is."""
+    values = row.values
+    return values is None or all(
+        str(values.get(name)) == wanted for name, wanted in source.where.items()
+    )
+
+
+def _find_duplicates(sources: Sequence[_Source], config: PreparationConfig, report: Report) -> None:
+    """Marks the duplicates among the rows of some sources, which are of one kind."""
+    batches = [batch for source in sources for batch in source.parts.batches()]
+    stored = [stored_fingerprints(batch) for batch in batches]
+    count = sum(batch.num_rows for batch in batches)
+    kind = sources[0].config.adapter.kind
+    report(f"{kind}: looking for duplicates among {count:,} rows")
+    exact = exact_duplicates(np.concatenate([part.contents for part in stored]))
+    near = np.full(count, -1, dtype=np.int64)
+    similarity = np.zeros(count)
+    if config.filters.near_duplicate_similarity and count:
+        groups = np.concatenate([part.groups for part in stored])
+        # A file, so that the system may drop what is not in use.
+        signatures = np.memmap(
+            sources[0].parts.directory / "signatures", np.uint32, "w+", shape=(count, NUM_VALUES)
+        )
+        np.concatenate([part.signatures for part in stored], out=signatures)
+        threshold = config.filters.near_duplicate_similarity
+        near, similarity = near_duplicates(signatures, groups, threshold)
+    places = _Places(batches)
+    begin = 0
+    for source in sources:
+        end = begin + sum(state.kept for state in source.parts.states)
+        source.kept = (exact[begin:end] < 0) & (near[begin:end] < 0)
+        for row in (begin + np.flatnonzero(~source.kept)).tolist():
+            if exact[row] >= 0:
+                rejected = ("exact_duplicate", f"the same as {places[exact[row]]}")
+            else:
+                reason = f"like {places[near[row]]}, estimated similarity {similarity[row]:.2f}"
+                rejected = ("near_duplicate", reason)
+            source.duplicates.append(Rejected(places[row], *rejected))
+        begin = end
+
+
+class _Places:
+    """Where stored rows come from, by their number through all parts."""
+
+    def __init__(self, batches: Sequence[pa.RecordBatch]) -> None:
+        self._batches = batches
+        self._ends = np.cumsum([batch.num_rows for batch in batches])
+
+    def __getitem__(self, row: int) -> str:
+        number = int(np.searchsorted(self._ends, row, side="right"))
+        batch = self._batches[number]
+        offset = int(row) - (int(self._ends[number]) - batch.num_rows)
+        return str(batch.column("metadata")[offset]["place"].as_py())
+
+
+def _write_output(source: _Source, directory: Path) -> Manifest:
+    """The final files of a source; the manifest comes last."""
+    config, parts = source.config, source.parts
+    output, rejects, manifest_file = (
+        directory / f"{config.name}{suffix}"
+        for suffix in (".arrow", ".rejects.jsonl", ".manifest.json")
+    )
+    partial = output.with_name(output.name + ".partial")
+    begin = 0
+    with pa.ipc.new_file(str(partial), parts.schema) as writer:
+        for batch in parts.batches():
+            mask = pa.array(source.kept[begin : begin + batch.num_rows])
+            begin += batch.num_rows
+            chosen = batch.select(parts.schema.names).filter(mask)
+            if chosen.num_rows:
+                writer.write_batch(chosen.replace_schema_metadata(parts.schema.metadata))
+    rejects_partial = rejects.with_name(rejects.name + ".partial")
+    with rejects_partial.open("wb") as file:
+        for part in parts.rejects():
+            file.write(part.read_bytes())
+        for row in source.duplicates:
+            file.write(format_rejected(row).encode())
+    partial.replace(output)
+    rejects_partial.replace(rejects)
+    removed = Counter(row.filter for row in source.duplicates)
+    for state in parts.states:
+        removed.update(state.rejected)
+    rows, unselected = (
+        sum(getattr(state, name) for state in parts.states) for name in ("rows", "unselected")
+    )
+    files = list_files(Path(config.path)) if config.path else []
+    manifest = Manifest(
+        name=config.name,
+        kind=str(config.adapter.kind),
+        format=config.format,
+        source=config.path or config.hub_id,
+        revision=source.revision,
+        rows_read=rows,
+        rows_unselected=unselected,
+        filters=count_filters(rows - unselected, removed),
+        rows_written=int(source.kept.sum()),
+        output=hash_file(output),
+        rejects=str(rejects),
+        inputs=tuple(hash_file(file) for file in files),
+        plan=source.plan,
+    )
+    manifest.write(manifest_file)
+    return manifest

@@ -1,0 +1,157 @@
+"""Rows of files as they come, each with its place. What is not a row keeps its text and reason."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from megatron_urpo.data.jsonl import DataError, parse_object
+
+_LINES = (".jsonl", ".jsonl.gz")
+FILE_SUFFIXES = (*_LINES, ".json", ".parquet")
+_BATCH_ROWS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class RawRow:
+    """A row of a source before anything is known of it."""
+
+    position: int  # counted from 1 through all files of the source; blank lines count
+    place: str  # file and line, or file and row
+    values: Mapping[str, Any] | None  # None: it could not be read
+    problem: str = ""  # why not
+    text: str = ""  # what stood there instead
+
+
+def list_files(path: Path) -> list[Path]:
+    """The files of a source: itself, or all below a directory, in the order of their names.
+
+    Raises:
+        DataError: there is none, or of no known type.
+    """
+    if path.is_dir():
+        files = sorted(
+            file for file in path.rglob("*") if file.name.endswith(FILE_SUFFIXES) and file.is_file()
+        )
+        if not files:
+            raise DataError(f"{path}: holds no {', '.join(FILE_SUFFIXES)} file: check the path")
+        return files
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such file or directory: check the path")
+    if not path.name.endswith(FILE_SUFFIXES):
+        raise DataError(f"{path}: its type is unknown: give {', '.join(FILE_SUFFIXES)}")
+    return [path]
+
+
+def read_files(path: Path, skip: int = 0) -> Iterator[RawRow]:
+    """The rows of a file, or of a directory's files one after the other.
+
+    Args:
+        skip: positions to pass over, without making rows of them.
+
+    Raises:
+        DataError: a file is missing, or damaged as a whole.
+    """
+    done = 0  # positions in the files before
+    for file in list_files(path):
+        last = done
+        if file.suffix == ".parquet":
+            rows = _read_parquet(file, done, skip)
+        elif file.suffix == ".json":
+            rows = _read_list(file, done, skip)
+        else:
+            rows = _read_lines(file, done, skip)
+        for row in rows:
+            last = row.position
+            if row.position > skip and (row.values is not None or row.problem):
+                yield row
+        done = last
+
+
+def _read_lines(file: Path, done: int, skip: int) -> Iterator[RawRow]:
+    try:
+        with _open(file) as lines:
+            for number, line in enumerate(lines, start=1):
+                position, place = done + number, f"{file}:{number}"
+                if position <= skip or not line.strip():
+                    yield RawRow(position, place, None)
+                    continue
+                yield _parse_line(line, position, place)
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise DataError(f"{file}: damaged ({error}): copy it again") from error
+
+
+def _open(file: Path) -> BinaryIO | gzip.GzipFile:
+    try:
+        return gzip.open(file) if file.suffix == ".gz" else file.open("rb")
+    except OSError as error:
+        raise DataError(f"{file}: cannot be opened ({error.strerror}): check the path") from error
+
+
+def _parse_line(line: bytes, position: int, place: str) -> RawRow:
+    try:
+        return RawRow(position, place, parse_object(line, place))
+    except DataError as error:
+        text = line.decode("utf-8", "replace").rstrip("\r\n")
+        return RawRow(position, place, None, str(error).removeprefix(f"{place}: "), text)
+
+
+def _read_list(file: Path, done: int, skip: int) -> Iterator[RawRow]:
+    """A JSON list, which has to be read as a whole."""
+    try:
+        values = json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f"{file}: not JSON ({error}); a file of one object a line is called .jsonl"
+        ) from error
+    if not isinstance(values, list):
+        raise DataError(f"{file}: not a list of rows: give a JSON list, or one object a line")
+    for number, value in enumerate(values, start=1):
+        position, place = done + number, f"{file}: row {number}"
+        if position <= skip:
+            yield RawRow(position, place, None)
+        elif isinstance(value, dict):
+            yield RawRow(position, place, value)
+        else:
+            yield RawRow(position, place, None, "not an object", json.dumps(value))
+
+
+def _read_parquet(file: Path, done: int, skip: int) -> Iterator[RawRow]:
+    try:
+        parquet = pq.ParquetFile(file)
+        groups = [parquet.metadata.row_group(i).num_rows for i in range(parquet.num_row_groups)]
+        number, first = 0, 0
+        while first < len(groups) and done + number + groups[first] <= skip:
+            number += groups[first]
+            first += 1
+        if number:
+            yield RawRow(done + number, f"{file}: row {number}", None)
+        remaining = list(range(first, len(groups)))
+        for batch in parquet.iter_batches(_BATCH_ROWS, row_groups=remaining) if remaining else ():
+            for values in batch.to_pylist():
+                number += 1
+                yield RawRow(done + number, f"{file}: row {number}", values)
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{file}: not a whole Parquet file ({error}): copy it again") from error
+
+
+def take(rows: Iterator[RawRow], last_position: int) -> Iterator[RawRow]:
+    """The rows up to a position; all of them for 0."""
+    for row in rows:
+        if last_position and row.position > last_position:
+            return
+        yield row
+
+
+def chunks(rows: Iterator[RawRow], size: int) -> Iterator[list[RawRow]]:
+    """Lists of `size` rows, the last one shorter."""
+    while chunk := list(islice(rows, size)):
+        yield chunk

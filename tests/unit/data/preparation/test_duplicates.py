@@ -1,0 +1,116 @@
+"""Duplicates: against exact sets of word sequences, and the rules for answers and groups."""
+
+from random import Random
+
+import numpy as np
+import pytest
+
+from megatron_urpo.data.preparation.duplicates import (
+    SHINGLE_WORDS,
+    exact_duplicates,
+    fingerprint,
+    near_duplicates,
+)
+from megatron_urpo.data.preparation.words import split_words
+from megatron_urpo.types import ChatMessage, InstructionTask, PreferenceTask, ReasoningTask
+
+
+def instruction(text):
+    return InstructionTask("s", "k", (ChatMessage("user", text),))
+
+
+def problem(text, answer):
+    return ReasoningTask("s", "k", (ChatMessage("user", text),), (answer,))
+
+
+def preference(text, *responses):
+    truth = tuple(map(float, range(len(responses))))
+    return PreferenceTask("s", "k", (ChatMessage("user", text),), responses, truth)
+
+
+def jaccard(a, b):
+    def sequences(text):
+        words = split_words(text)
+        return {tuple(words[i : i + SHINGLE_WORDS]) for i in range(len(words) - SHINGLE_WORDS + 1)}
+
+    one, two = sequences(a), sequences(b)
+    return len(one & two) / len(one | two)
+
+
+def find(tasks, threshold=0.8):
+    prints = fingerprint(tasks)
+    near, similarity = near_duplicates(prints.signatures, prints.groups, threshold)
+    return exact_duplicates(prints.contents).tolist(), near.tolist(), similarity
+
+
+def test_exact_duplicates_ignore_white_space_and_the_order_of_responses():
+    tasks = [
+        instruction("Name a  fruit."),
+        instruction("Name a\nfruit. "),
+        instruction("name a fruit."),
+        preference("A fruit?", "fig", "dog"),
+        preference("A fruit?", "dog", "fig"),
+        preference("A fruit?", "dog", "pear"),
+    ]
+    assert find(tasks)[0] == [-1, 0, -1, -1, 3, -1]
+    assert exact_duplicates(np.zeros((0, 2), dtype=np.uint64)).tolist() == []
+
+
+def random_text(random, length):
+    return [f"w{random.randrange(500)}" for _ in range(length)]
+
+
+def test_near_duplicates_are_found_by_similarity():
+    """Pairs far from the threshold are all decided as their exact Jaccard similarity says."""
+    random = Random(4)
+    texts, pairs = [], []
+    for _ in range(400):
+        words = random_text(random, 100)
+        copy = list(words)
+        for place in random.sample(range(100), random.choice([0, 1, 4, 8, 30])):
+            copy[place] = "changed"
+        pairs.append((" ".join(words), " ".join(copy)))
+        texts += pairs[-1]
+    _, near, similarity = find([instruction(text) for text in texts])
+    decided = 0
+    for number, (one, two) in enumerate(pairs):
+        exact = jaccard(one, two)
+        row = 2 * number + 1
+        if exact > 0.93:
+            assert near[row] == row - 1
+            assert similarity[row] == pytest.approx(exact, abs=0.15)
+            decided += 1
+        elif exact < 0.65:
+            assert near[row] == -1
+            decided += 1
+    assert decided > 200
+    assert all(other == -1 for other in near[::2])
+
+
+def test_many_alike_rows_all_lead_to_the_first():
+    words = random_text(Random(2), 200)
+    tasks = [instruction(" ".join([*words, f"end{number}"])) for number in range(3000)]
+    _, near, _ = find(tasks)
+    assert near[0] == -1
+    assert set(near[1:]) == {0}
+
+
+def test_problems_with_other_answers_are_other_problems():
+    words = " ".join(random_text(Random(3), 80))
+    tasks = [problem(f"{words} {n}", answer) for n, answer in ((1, "4"), (2, "5"), (3, "4"))]
+    assert find(tasks)[1] == [-1, -1, 0]
+
+
+def test_the_responses_count():
+    prompt = "Name a fruit."
+    one, two = (" ".join(random_text(Random(seed), 60)) for seed in (5, 6))
+    tasks = [
+        preference(prompt, one, two),
+        preference(prompt, f"{two} x", one),
+        preference(prompt, one, "short"),
+    ]
+    assert find(tasks)[1] == [-1, 0, -1]
+
+
+def test_ties_and_texts_without_words_are_no_trouble():
+    assert find([instruction("?!"), instruction("+"), instruction("a b")])[1] == [-1, 0, -1]

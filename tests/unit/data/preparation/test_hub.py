@@ -1,0 +1,132 @@
+"""Data sets of the hub, through datasets: directories laid out like one, and no network."""
+
+import gzip
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from megatron_urpo.data.adapters.table import ADAPTERS
+from megatron_urpo.data.jsonl import DataError
+from megatron_urpo.data.preparation.hub import HubDataset, read_hub, resolve_revision
+
+CARD = """---
+configs:
+- config_name: preference
+  data_files:
+  - split: train
+    path: preference/train.jsonl.gz
+  - split: validation
+    path: preference/validation.jsonl
+- config_name: edit
+  data_files: edit/*.jsonl
+---
+# A data set
+"""
+
+
+def preference(score):
+    return {
+        "domain": "general",
+        "language": "english",
+        "context": [{"role": "user", "content": "A fruit?"}],
+        "response1": "Fig",
+        "response2": "Dog",
+        "overall_preference": score,
+        "individual_preference": [{"score": score, "reasoning": "r"}],
+    }
+
+
+@pytest.fixture
+def helpsteer3(tmp_path):
+    """The layout of nvidia/HelpSteer3: configurations in the card, JSON Lines."""
+    root = tmp_path / "HelpSteer3"
+    for name, scores in (("train.jsonl.gz", range(-3, 4)), ("validation.jsonl", [1])):
+        path = root / "preference" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = "".join(json.dumps(preference(score)) + "\n" for score in scores)
+        path.write_bytes(gzip.compress(text.encode()) if name.endswith("gz") else text.encode())
+    (root / "edit").mkdir()
+    (root / "edit" / "train.jsonl").write_text('{"other": 1}\n')
+    (root / "README.md").write_text(CARD)
+    return HubDataset(str(root), "preference", "train", "")
+
+
+def test_rows_of_a_configuration_and_split(helpsteer3):
+    rows = list(read_hub(helpsteer3))
+    assert [row.position for row in rows] == list(range(1, 8))
+    assert [row.values["overall_preference"] for row in rows] == list(range(-3, 4))
+    assert rows[2].place == f"{helpsteer3.id}@local preference/train: row 3"
+    truth = [ADAPTERS["helpsteer3"].record(row.values)["truth"] for row in rows]
+    assert truth == [[3, 0], [2, 0], [1, 0], [0, 0], [0, 1], [0, 2], [0, 3]]
+    assert list(read_hub(helpsteer3, skip=5)) == rows[5:]
+
+
+def test_parquet_shards_by_name(tmp_path):
+    """The layout of Skywork-OR1-RL-Data: a split a name, several shards."""
+    (tmp_path / "data").mkdir()
+    for shard in range(2):
+        rows = [
+            {
+                "prompt": [{"content": f"What is {shard} + {n}?", "role": "user"}],
+                "ability": "math",
+                "reward_model": {"ground_truth": json.dumps([str(shard + n)]), "style": "rule"},
+                "extra_info": {"index": n, "model_difficulty": {"R1-7B": 3}},
+            }
+            for n in range(3)
+        ]
+        name = f"math-{shard:05}-of-00002.parquet"
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / "data" / name)
+    (tmp_path / "README.md").write_text(
+        "---\nconfigs:\n- config_name: default\n  data_files:\n"
+        "  - split: math\n    path: data/math-*\n---\n"
+    )
+    rows = list(read_hub(HubDataset(str(tmp_path), "", "math", "")))
+    records = [ADAPTERS["skywork_or1_math"].record(row.values) for row in rows]
+    assert [record["answers"] for record in records] == [["0"], ["1"], ["2"], ["1"], ["2"], ["3"]]
+
+
+def test_unknown_configuration_and_split(helpsteer3):
+    for dataset in (
+        HubDataset(helpsteer3.id, "nothing", "train", ""),
+        HubDataset(helpsteer3.id, "preference", "test", ""),
+    ):
+        with pytest.raises(DataError, match="HelpSteer3: .*(nothing|test)"):
+            list(read_hub(dataset))
+
+
+def test_a_bad_line_names_the_row_and_the_other_way(tmp_path):
+    (tmp_path / "train.jsonl").write_text('{"a": 1}\n{"a": \n')
+    with pytest.raises(DataError, match="download the files and give them as path"):
+        list(read_hub(HubDataset(str(tmp_path), "", "train", "")))
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    """No hub, and no waiting for one."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+
+
+def test_without_a_network_the_error_says_what_to_do(offline):
+    dataset = HubDataset("nvidia/HelpSteer3", "preference", "train", "main")
+    for attempt in (resolve_revision, lambda dataset: list(read_hub(dataset))):
+        with pytest.raises(DataError) as raised:
+            attempt(dataset)
+        message = str(raised.value)
+        assert "nvidia/HelpSteer3 at revision 'main' cannot be read from the hub" in message
+        assert "hf download --repo-type dataset nvidia/HelpSteer3 --revision main" in message
+        assert "set hub = 'downloads/HelpSteer3'" in message
+
+
+def test_a_connection_that_fails_is_the_same_error(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(DataError, match="ConnectError.*hf download --repo-type dataset a/b"):
+        resolve_revision(HubDataset("a/b", "", "train", "main"))
+
+
+def test_a_directory_and_a_commit_need_no_network(helpsteer3, offline):
+    assert resolve_revision(helpsteer3) == ""
+    commit = "0123456789abcdef" * 2 + "01234567"
+    assert resolve_revision(HubDataset("a/b", "", "train", commit)) == commit

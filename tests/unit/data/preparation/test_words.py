@@ -1,0 +1,20 @@
+"""Words: what is compared, and what is not."""
+
+import pytest
+
+from megatron_urpo.data.preparation.words import split_words
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", []),
+        ("?! $-$ \\_", []),
+        ("What's 17_{b}?", ["what", "s", "17", "b"]),
+        ("$\\frac{1}{2}$ of 1,000", ["frac", "1", "2", "of", "1", "000"]),
+        ("Ｆｕｌｌ ﬁne NAÏVE", ["full", "fine", "naïve"]),
+        ("GPT是什么", ["gpt", "是", "什", "么"]),
+    ],
+)
+def test_split_words(text, words):
+    assert split_words(text) == words
