@@ -1,6 +1,7 @@
 """The JSONL schema of user data: one object a line (docs/data.md).
 
     {"kind": "reasoning", "prompt": "What is 6 times 7?", "answers": ["42"]}
+    {"kind": "reasoning", "prompt": "Write add(a, b).", "tests": {"assert_case": ["assert ..."]}}
     {"kind": "preference", "prompt": "Name a fruit.", "responses": ["Fig", "Dog"], "rank": [1, 2]}
     {"kind": "instruction", "prompt": "Write a line about rain.", "checks": []}
 
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from megatron_urpo.code_encodings import CodeTestsError, parse_code_tests
 from megatron_urpo.config import SourceConfig
 from megatron_urpo.data.checkers import CHECKERS, argument_problem
 from megatron_urpo.types import (
@@ -32,7 +34,7 @@ _KINDS = [kind.value for kind in TaskKind]
 ROLES = ("system", "user", "assistant")
 _COMMON_FIELDS = ("kind", "id", "prompt", "messages", "metadata")
 _FIELDS = {
-    TaskKind.REASONING: (*_COMMON_FIELDS, "answers"),
+    TaskKind.REASONING: (*_COMMON_FIELDS, "answers", "tests"),
     TaskKind.PREFERENCE: (*_COMMON_FIELDS, "responses", "truth", "rank"),
     TaskKind.INSTRUCTION: (*_COMMON_FIELDS, "checks"),
 }
@@ -147,13 +149,29 @@ def parse_task(
         raise DataError(f"{place}: id = {_excerpt(key)}: give a string or a whole number")
     messages = _parse_messages(record, place)
     if source.kind is TaskKind.REASONING:
-        gold = _parse_texts(record, "answers", place, minimum=1)
-        return ReasoningTask(source.name, str(key), messages, gold)
+        return _parse_reasoning(record, source.name, str(key), messages, place)
     if source.kind is TaskKind.PREFERENCE:
         responses = _parse_texts(record, "responses", place, minimum=2, may_be_blank=True)
         truth = _parse_truth(record, len(responses), place)
         return PreferenceTask(source.name, str(key), messages, responses, truth)
     return InstructionTask(source.name, str(key), messages, _parse_checks(record, place))
+
+
+def _parse_reasoning(
+    record: Mapping[str, Any], source: str, key: str, messages: tuple[ChatMessage, ...], place: str
+) -> ReasoningTask:
+    if ("answers" in record) == ("tests" in record):
+        raise DataError(
+            f"{place}: give either answers (the accepted final answers) or tests (of code)"
+        )
+    if "answers" in record:
+        gold = _parse_texts(record, "answers", place, minimum=1)
+        return ReasoningTask(source, key, messages, gold)
+    try:
+        tests = parse_code_tests(record["tests"])
+    except CodeTestsError as error:
+        raise DataError(f"{place}: tests: {error}; see docs/code-rewards.md") from error
+    return ReasoningTask(source, key, messages, tests=tests)
 
 
 def _parse_messages(record: Mapping[str, Any], place: str) -> tuple[ChatMessage, ...]:

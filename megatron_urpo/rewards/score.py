@@ -4,7 +4,7 @@ Consumes Rollout, produces Group, waits for nothing but verifier workers.
 
 | kind        | reward of a response                            | the whole group is masked |
 |-------------|-------------------------------------------------|---------------------------|
-| reasoning   | 1 correct, 0 wrong                              | at a timeout or an error  |
+| reasoning   | 1 correct, 0 wrong (code: any test failed)      | at a timeout or an error  |
 | preference  | Kendall's tau of the scores it gives, else      | never                     |
 |             | rewards.unparseable_preference                  |                           |
 | instruction | the policy's own score of it (paper, 3.2.2)     | without readable scores   |
@@ -18,7 +18,9 @@ import numpy as np
 
 from megatron_urpo import judging
 from megatron_urpo.config import RewardsConfig
-from megatron_urpo.rewards import math_answer
+from megatron_urpo.rewards import code_answer, math_answer
+from megatron_urpo.rewards.code_answer import CodeOutcome, CodeVerification
+from megatron_urpo.rewards.math_answer import Verification
 from megatron_urpo.rewards.ranking import kendall_tau
 from megatron_urpo.rewards.workers import WorkerPool
 from megatron_urpo.types import (
@@ -41,7 +43,7 @@ class _Pending:
     """A reasoning rollout whose answers are being verified."""
 
     rollout: Rollout
-    verifications: tuple[math_answer.Verification, ...]  # G
+    verifications: tuple[Verification | CodeVerification, ...]  # G
 
     def done(self) -> bool:
         return all(verification.done() for verification in self.verifications)
@@ -64,6 +66,7 @@ class RewardScorer:
             workers=config.verifier_workers,
             timeout_seconds=config.verifier_timeout_seconds,
         )
+        self._code_pool = code_answer.open_pool(config)
         self._submitted: list[Group | _Pending] = []
 
     def start_step(self, step: int) -> None:
@@ -114,13 +117,18 @@ class RewardScorer:
     def close(self) -> None:
         """End the verifier processes."""
         self._pool.close()
+        self._code_pool.close()
 
     def _begin_reasoning(self, rollout: Rollout, task: ReasoningTask) -> _Pending:
-        verifications = tuple(
-            math_answer.begin_verification(response.text, task.gold, self._pool)
-            for response in rollout.responses
+        return _Pending(
+            rollout,
+            tuple(self._begin_answer(response.text, task) for response in rollout.responses),
         )
-        return _Pending(rollout, verifications)
+
+    def _begin_answer(self, text: str, task: ReasoningTask) -> Verification | CodeVerification:
+        if task.tests is None:
+            return math_answer.begin_verification(text, task.gold, self._pool)
+        return code_answer.begin_verification(text, task.tests, self._code_pool, self._config)
 
     def _preference_group(self, rollout: Rollout, task: PreferenceTask) -> Group:
         read = [
@@ -170,5 +178,6 @@ def _reasoning_group(pending: _Pending) -> Group:
         rewards=np.array([_REWARDS.get(status, np.nan) for status in statuses]),
         parsed=np.array([outcome.extracted is not None for outcome in outcomes]),
         statuses=statuses,
+        code_results=tuple(each.result for each in outcomes if isinstance(each, CodeOutcome)),
         mask_reason=None if set(statuses) <= set(_REWARDS) else MaskReason.VERIFIER_FAILURE,
     )
