@@ -20,7 +20,7 @@ from megatron_urpo.rewards.sandbox import probe, programs
 from megatron_urpo.rewards.sandbox.box import Capture, Sandbox, document
 from megatron_urpo.rewards.sandbox.confine import Limits
 from megatron_urpo.rewards.sandbox.launch import BUBBLEWRAP, NONE, SandboxError
-from megatron_urpo.rewards.workers import WorkerPool
+from megatron_urpo.rewards.workers import WorkerError, WorkerPool, WorkerStartError
 from megatron_urpo.types import ReasoningTask, RunError, Task
 
 _TARGET = "megatron_urpo.rewards.sandbox_check:break_out"
@@ -95,7 +95,11 @@ def remedy(problem: str) -> str:
 
 
 def examine_sandbox(config: RewardsConfig) -> SandboxReport:
-    """Try to break out of the sandbox that a configuration asks for."""
+    """Try to break out of the sandbox that a configuration asks for.
+
+    Raises:
+        WorkerStartError: no worker process can be started.
+    """
     job = {
         "mode": config.sandbox,
         "limits": asdict(limits_of_test(config)),
@@ -106,6 +110,10 @@ def examine_sandbox(config: RewardsConfig) -> SandboxReport:
     try:
         future: Future[Any] = pool.submit(job)
         found = future.result()
+    except WorkerStartError:
+        raise
+    except WorkerError as error:
+        return SandboxReport(f"the sandbox could not be tried: {error}", (), False)
     finally:
         pool.close()
     return SandboxReport(found["problem"], tuple(found["holes"]), found["compiles"])

@@ -105,7 +105,6 @@ _OPERATIONS: dict[str, Callable[[Any, list[Any], dict[str, Any]], Any]] = {
     "call": _call,
     "attribute": _apply(getattr),
     "item": _apply(operator.getitem),
-    "contains": _apply(operator.contains),
     "length": _apply(len),
     "list": _apply(list),
     "text": _apply(str),

@@ -84,8 +84,10 @@ def judge(document: dict[str, Any], channel: Channel) -> dict[str, Any]:
     except AnswerLostError as error:
         too_long = isinstance(error.__cause__, LineTooLongError)
         failure, reason = ("output_limit" if too_long else "runtime_error"), repr(error)
-    except UnsupportedTestError as error:
-        failure, reason = "verifier", repr(error)
+    except (ImportError, UnsupportedTestError) as error:
+        # A module that the sandbox does not have, unless it is the answer that misses it.
+        failure = "runtime_error" if error is calls.raised else "verifier"
+        reason = repr(error)
     except BaseException as error:  # noqa: BLE001 - whatever test code raises says that it failed
         failure = "runtime_error" if error is calls.raised else "wrong_result"
         reason = repr(error)
@@ -198,7 +200,7 @@ class Remote:
         return _request(self, "item", (key,), {})
 
     def __contains__(self, item: Any) -> bool:
-        return _request(self, "contains", (item,), {}) is True
+        return item in list(self)  # an answer does not get to say yes
 
     def __len__(self) -> int:
         return _request(self, "length", (), {})

@@ -455,6 +455,18 @@ def test_exceptions_cannot_end_the_loop_of_a_test():
     assert judged("def square(x): return x * x", check).failure is None
 
 
+def test_an_answer_does_not_say_what_it_contains():
+    check = CHECK | {"test_code": "def check(f):\n    assert 9 in f(3)\n"}
+    everything = (
+        "class Everything:\n"
+        "    def __contains__(self, item): return True\n"
+        "    def __iter__(self): return iter([1, 2])\n"
+        "def square(x): return Everything()"
+    )
+    assert judged(everything, check).failure is CodeFailure.WRONG_RESULT
+    assert judged(everything.replace("[1, 2]", "[9]"), check).failure is None
+
+
 def test_a_test_that_expects_an_exception_is_not_passed_by_ending():
     check = CHECK | {
         "test_code": (

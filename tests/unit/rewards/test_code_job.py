@@ -420,6 +420,17 @@ def test_a_test_that_cannot_be_run_says_nothing_about_the_answer():
     assert result == CodeResult(0, 1, CodeFailure.VERIFIER)
 
 
+def test_modules_that_are_not_there():
+    """Missed by a test: not judged. Missed by an answer: wrong."""
+    encoded = {"assert_case": ["import numpy\nassert f(1) == 1"]}
+    assert judged("def f(x): return x", encoded) == CodeResult(0, 1, CodeFailure.VERIFIER)
+    encoded = {"assert_case": ["assert f(1) == 1"]}
+    answer = "def f(x):\n    import numpy\n    return x"
+    assert judged(answer, encoded) == CodeResult(0, 1, CodeFailure.RUNTIME_ERROR)
+    prefix = {"import_prefix": "import numpy", "assert_case": ["assert f(1) == 1"]}
+    assert judged("def f(x): return x", prefix) == CodeResult(0, 1, CodeFailure.VERIFIER)
+
+
 def test_functions_in_cpp_are_no_code_for_these_tests():
     for encoded, total in ((PAIRS, 2), ({"assert_case": ["assert f(1)"]}, 1)):
         result = judged("int f(int x) { return x; }", encoded, Language.CPP)
