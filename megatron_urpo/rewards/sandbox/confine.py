@@ -53,7 +53,6 @@ class Machine:
 
     isolated: bool  # in a bubblewrap, with the right to make namespaces
     seccomp_filter: bytes
-    last_capability: int
     counts_processes: bool  # of the boxes only, not all those of the user
 
     @classmethod
@@ -63,7 +62,7 @@ class Machine:
         release = re.match(r"(\d+)\.(\d+)", os.uname().release)
         assert release is not None
         counts = (int(release[1]), int(release[2])) >= _PROCESS_COUNT_RELEASE
-        return cls(isolated, seccomp_filter, kernel.last_capability(), isolated and counts)
+        return cls(isolated, seccomp_filter, isolated and counts)
 
     @property
     def namespaces(self) -> int:
@@ -71,6 +70,13 @@ class Machine:
         if not self.isolated:
             return 0
         return kernel.CLONE_NEWPID | kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC
+
+
+def prepare_spawner(machine: Machine) -> None:
+    """Do once what all boxes inherit."""
+    if machine.isolated:
+        # It keeps the capabilities it has, but nothing started from here on gains any.
+        kernel.drop_bounding_set()
 
 
 def prepare_init(machine: Machine, limits: Limits) -> None:
@@ -97,7 +103,6 @@ def confine_program(machine: Machine, limits: Limits) -> None:
     os.umask(0o022)
     _set_limits(machine, limits)
     if machine.isolated:
-        kernel.drop_bounding_set(machine.last_capability)
         if os.getuid() == 0:
             os.setgroups([])
             os.setresgid(UNPRIVILEGED_ID, UNPRIVILEGED_ID, UNPRIVILEGED_ID)

@@ -87,14 +87,10 @@ def prctl(option: int, argument: int = 0, pointer: ctypes.c_void_p | None = None
     )
 
 
-def last_capability() -> int:
-    """The highest capability number of this kernel."""
-    with open(_LAST_CAPABILITY_FILE, encoding="ascii") as file:
-        return int(file.read())
-
-
-def drop_bounding_set(last: int) -> None:
+def drop_bounding_set() -> None:
     """See to it that no program started from now on gains a capability."""
+    with open(_LAST_CAPABILITY_FILE, encoding="ascii") as file:
+        last = int(file.read())
     for capability in range(last + 1):
         prctl(PR_CAPBSET_DROP, capability)
 

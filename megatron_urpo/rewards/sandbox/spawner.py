@@ -275,6 +275,7 @@ def _place_descriptors(descriptors: list[int], targets: list[int]) -> None:
 def main(connection: int, isolated: bool) -> None:
     """Serve on an inherited socket; the first message says that the spawner is ready."""
     machine = confine.Machine.examine(isolated)
+    confine.prepare_spawner(machine)
     gc.collect()
     gc.freeze()  # what is collected in a child would have to be copied
     with socket.socket(fileno=connection) as end:

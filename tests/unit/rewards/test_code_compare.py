@@ -1,7 +1,6 @@
 """What counts as the output, or the result, that was expected."""
 
 import json
-import time
 
 import pytest
 from hypothesis import given
@@ -55,15 +54,10 @@ def test_outputs_that_are_wrong(written, expected):
     assert not same_output(written, expected)
 
 
-def test_long_outputs_take_linear_time():
-    """Four times the text, at most about four times the time (quadratic: sixteen)."""
-
-    def seconds(size):
-        start = time.process_time()
-        assert not same_output("1" * size + "x", "0.5")
-        return time.process_time() - start
-
-    assert min(seconds(4_000_000) for _ in range(3)) < 8 * min(seconds(1_000_000) for _ in range(3))
+def test_a_long_number_that_is_none():
+    """Looked through once; by trying every split of it this would take days."""
+    assert not same_output("1" * 3_000_000 + "x", "0.5")
+    assert not same_output("1" * 3_000_000 + ".x", "0.5")
 
 
 JSON = st.recursive(
