@@ -22,6 +22,7 @@ from megatron_urpo.judging import SHORTENING_MARKER
 from megatron_urpo.monitoring.monitor import RefereeMonitor
 from megatron_urpo.monitoring.probe import Probe, ProbeTasks
 from megatron_urpo.planning.steps import check_world
+from megatron_urpo.rewards.sandbox_check import ensure_sandbox
 from megatron_urpo.rewards.score import RewardScorer
 from megatron_urpo.rollout.engine import VLLMEngine
 from megatron_urpo.rollout.interface import RolloutEngine
@@ -46,6 +47,7 @@ def load_held_out(
         for source in load_sources(config.evaluation.sources, "heldout", config.run.seed)
         for task in source.tasks[:limit]
     ]
+    ensure_sandbox(config.rewards, tasks)
     if not tasks:
         raise ConfigError("evaluation.sources is empty: add an [[evaluation.sources]] table")
     return HeldOut(tasks, engine, encoder, scorer, config)
@@ -208,6 +210,7 @@ def load_inputs(config: Config) -> tuple[PromptEncoder, Mixture]:
 def open_trainer(config: Config) -> Iterator[Trainer]:
     """A URPO run."""
     encoder, mixture = load_inputs(config)
+    ensure_sandbox(config.rewards, mixture.tasks())
     with (
         open_policy(config, config.training.optimizer) as (parallel, policy),
         closing(RewardScorer(config.rewards, config.run.seed)) as scorer,

@@ -185,6 +185,16 @@ class RewardsConfig:
     unparseable_preference: float = -1.0  # reward of a trained judgement that cannot be read
     verifier_workers: int = 2  # processes
     verifier_timeout_seconds: float = 10.0
+    # Programs that the model wrote (docs/code-rewards.md).
+    sandbox: str = "bubblewrap"  # none: they run with all the rights of the run itself
+    code_workers: int = 2  # processes, each with a sandbox of its own
+    # Of one test: CPU time of all its processes, and as much again in which they only wait.
+    code_test_seconds: float = 8.0
+    code_program_seconds: float = 60.0  # of all tests of a program, CPU time and waiting together
+    code_memory_mib: int = 1024  # of all processes of a program together
+    code_scratch_mib: int = 64  # of all files it writes
+    code_processes: int = 32  # threads counted
+    code_output_kib: int = 8192  # of one test
     # For control experiments: permute the self-scores within each group.
     shuffle_self_scores: bool = False
 
@@ -193,6 +203,18 @@ class RewardsConfig:
             "rewards",
             verifier_workers=self.verifier_workers,
             verifier_timeout_seconds=self.verifier_timeout_seconds,
+            code_workers=self.code_workers,
+            code_test_seconds=self.code_test_seconds,
+            code_program_seconds=self.code_program_seconds,
+            code_scratch_mib=self.code_scratch_mib,
+            code_processes=self.code_processes,
+            code_output_kib=self.code_output_kib,
+        )
+        _require_choice("rewards.sandbox", self.sandbox, ("bubblewrap", "none"))
+        _require(
+            64 <= self.code_memory_mib <= 4096,
+            f"rewards.code_memory_mib = {self.code_memory_mib}: give 64 to 4096; an interpreter "
+            "needs the first, a worker has the last",
         )
 
 

@@ -17,10 +17,12 @@ import sysconfig
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from megatron_urpo.config import Config, ConfigError
+from megatron_urpo.config import Config, ConfigError, RewardsConfig
 from megatron_urpo.doctor_gpu import check_gpu_machine
 from megatron_urpo.environment import installed_version, release
 from megatron_urpo.finding import Finding, Status
+from megatron_urpo.rewards.sandbox.launch import NONE
+from megatron_urpo.rewards.sandbox_check import examine_sandbox, remedy
 from megatron_urpo.training.hf_config import read_model_shape
 
 GIB = 1 << 30
@@ -48,7 +50,7 @@ def run_checks(config: Config | None = None) -> list[Finding]:
     findings += check_breaking_packages()
     findings += check_gpu_machine(config)
     findings += [check_optional(name, purpose) for name, purpose in OPTIONAL]
-    findings += [check_bubblewrap(), check_memory()]
+    findings += [check_sandbox(config.rewards if config else RewardsConfig()), check_memory()]
     findings.append(check_disk(Path(config.run.directory if config else ".")))
     if config is not None:
         findings.append(check_model(Path(config.model.path)))
@@ -147,19 +149,23 @@ def check_optional(name: str, purpose: str) -> Finding:
     return Finding(name, Status.OK, version or f"absent (optional: {purpose})")
 
 
-def check_bubblewrap() -> Finding:
-    """The sandbox of generated code, tried with a command that does nothing."""
-    path = shutil.which("bwrap")
-    if path is None:
-        remedy = "apt-get install bubblewrap (needed only to run generated code)"
-        return Finding("bubblewrap", Status.WARNING, "bwrap not found", remedy)
-    command = [path, "--ro-bind", "/", "/", "--unshare-net", "true"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode:
-        reason = result.stderr.strip()
-        remedy = "allow unprivileged user namespaces: sysctl kernel.unprivileged_userns_clone=1"
-        return Finding("bubblewrap", Status.WARNING, f"{path} does not work: {reason}", remedy)
-    return Finding("bubblewrap", Status.OK, path)
+def check_sandbox(rewards: RewardsConfig) -> Finding:
+    """The sandbox of generated code, tried with programs that attempt to leave it."""
+    report = examine_sandbox(rewards)
+    advice = remedy(report.problem)
+    if report.problem:
+        detail = f"{report.problem} (needed only for sources with tests of code)"
+        return Finding("sandbox", Status.WARNING, detail, advice)
+    if report.holes:
+        detail = f"does not hold: a program {'; '.join(report.holes)}"
+        return Finding("sandbox", Status.FAILURE, detail, advice)
+    if rewards.sandbox == NONE:
+        detail = "rewards.sandbox = 'none': generated code runs unprotected"
+        return Finding("sandbox", Status.WARNING, detail, "set rewards.sandbox = 'bubblewrap'")
+    if not report.compiles:
+        detail = "bubblewrap; C++ cannot be compiled, answers in it would be masked"
+        return Finding("sandbox", Status.WARNING, detail, "apt-get install g++")
+    return Finding("sandbox", Status.OK, "bubblewrap; every attempt to leave it failed")
 
 
 def check_memory() -> Finding:

@@ -15,6 +15,7 @@ from megatron_urpo.planning.models import find_model
 from megatron_urpo.planning.plan import Choices, make_plan
 from megatron_urpo.planning.report import assumptions, describe_model, describe_plan
 from megatron_urpo.planning.steps import check_world, describe_steps
+from megatron_urpo.rewards.sandbox_check import ensure_sandbox
 from megatron_urpo.training.hf_config import read_model_shape
 from megatron_urpo.training.hf_weights import open_model_files
 from megatron_urpo.training.platform import Platform, read_launch
@@ -42,7 +43,7 @@ def dry_run(
         the plan's lines, and why the run cannot fit; empty when it does.
 
     Raises:
-        ConfigError, DataError: what a start would raise.
+        ConfigError, DataError, SandboxUnavailableError: what a start would raise.
     """
     world_size = ranks or read_launch().world_size
     if world_size % nodes:
@@ -53,7 +54,8 @@ def dry_run(
     if model_name is None:
         shape = read_model_shape(config.model.path)
         open_model_files(Path(config.model.path), shape)
-        load_inputs(config)
+        _, mixture = load_inputs(config)
+        ensure_sandbox(config.rewards, mixture.tasks())
         checked = "model files and data were read; weights were not loaded"
     else:
         shape = find_model(model_name)

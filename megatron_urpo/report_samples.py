@@ -66,6 +66,8 @@ def _card(group: Group) -> str:
 def _truth(group: Group) -> str:
     """What the task knows: the gold answer, or the ranked responses."""
     match group.prompt.task:
+        case ReasoningTask(tests=tests) if tests is not None:
+            return ""
         case ReasoningTask(gold=gold):
             return f'<p class="label">Gold: {escape(" or ".join(gold))}</p>'
         case PreferenceTask(responses=responses, truth=truth):
@@ -92,6 +94,10 @@ def _response(group: Group, number: int) -> str:
     ]
     if group.statuses:
         badges.append(_badge(group.statuses[number].value))
+    if group.code_results:
+        result = group.code_results[number]
+        why = f", {result.failure.value.replace('_', ' ')}" if result.failure else ""
+        badges.append(_badge(f"{result.passed} of {result.total} tests{why}"))
     if not group.parsed[number]:
         badges.append(_badge("not parsed", "bad"))
     if response.finish_reason is FinishReason.LENGTH:

@@ -17,6 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from megatron_urpo.code_tests import (
+    CodeFailure,
+    CodeResult,
+    read_tests,
+    write_tests,
+)
 from megatron_urpo.disk import naming
 from megatron_urpo.types import (
     ChatMessage,
@@ -119,6 +125,7 @@ def group_to_record(
             )
         ],
         "statuses": [status.value for status in group.statuses],
+        "code_results": [_result_to_record(result) for result in group.code_results],
         "mask_reason": group.mask_reason and group.mask_reason.value,
         "judgement": judgement and _judgement_to_record(judgement),
     }
@@ -152,6 +159,7 @@ def group_from_record(record: Mapping[str, Any]) -> Group:
         rewards=np.array([_float(response["reward"]) for response in responses], dtype=np.float64),
         parsed=np.array([response["parsed"] for response in responses], dtype=np.bool_),
         statuses=tuple(VerifierStatus(status) for status in record["statuses"]),
+        code_results=tuple(_result_from_record(result) for result in record["code_results"]),
         mask_reason=None if mask_reason is None else MaskReason(mask_reason),
     )
 
@@ -185,6 +193,16 @@ def _judgement_from_record(record: Mapping[str, Any]) -> Judgement:
     )
 
 
+def _result_to_record(result: CodeResult) -> dict[str, Any]:
+    failure = result.failure and result.failure.value
+    return {"passed": result.passed, "total": result.total, "failure": failure}
+
+
+def _result_from_record(record: Mapping[str, Any]) -> CodeResult:
+    failure = record["failure"] and CodeFailure(record["failure"])
+    return CodeResult(record["passed"], record["total"], failure)
+
+
 def _task_to_record(task: Task) -> dict[str, Any]:
     record: dict[str, Any] = {
         "kind": task.kind.value,
@@ -195,6 +213,7 @@ def _task_to_record(task: Task) -> dict[str, Any]:
     match task:
         case ReasoningTask():
             record["gold"] = list(task.gold)
+            record["tests"] = task.tests and write_tests(task.tests)
         case PreferenceTask():
             record["responses"] = list(task.responses)
             record["truth"] = [_number(x) for x in task.truth]
@@ -208,7 +227,8 @@ def _task_from_record(record: Mapping[str, Any]) -> Task:
     source, key = record["source"], record["key"]
     match TaskKind(record["kind"]):
         case TaskKind.REASONING:
-            return ReasoningTask(source, key, messages, tuple(record["gold"]))
+            tests = record["tests"] and read_tests(record["tests"])
+            return ReasoningTask(source, key, messages, tuple(record["gold"]), tests)
         case TaskKind.PREFERENCE:
             truth = tuple(_float(x) for x in record["truth"])
             return PreferenceTask(source, key, messages, tuple(record["responses"]), truth)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from megatron_urpo.advantages import AdvantageStatistics
+from megatron_urpo.code_tests import CodeFailure, CodeResult
 from megatron_urpo.data.checkers import check_score
 from megatron_urpo.rewards.ranking import kendall_tau
 from megatron_urpo.rollout.collect import RolloutStatistics
@@ -177,10 +178,30 @@ def _verifier_metrics(groups: Sequence[Group]) -> dict[str, float]:
     statuses = [status for group in groups for status in group.statuses]
     if not statuses:
         return {}
-    return {
+    metrics = {
         f"rewards/reasoning/verifier_{status.value}_share": _share(s is status for s in statuses)
         for status in (VerifierStatus.TIMEOUT, VerifierStatus.ERROR)
     }
+    return metrics | _code_metrics([result for group in groups for result in group.code_results])
+
+
+def _code_metrics(results: Sequence[CodeResult]) -> dict[str, float]:
+    """Tests passed, and why programs fail; those that could not be judged count in neither."""
+    unjudged = (CodeFailure.STARVED, CodeFailure.VERIFIER)
+    judged = [result for result in results if result.failure not in unjudged]
+    if not judged:
+        return {}
+    metrics = {
+        f"rewards/reasoning/code_{failure.value}_share": _share(
+            result.failure is failure for result in judged
+        )
+        for failure in CodeFailure
+        if failure not in unjudged
+    }
+    metrics["rewards/reasoning/tests_passed_share"] = float(
+        np.mean([result.share for result in judged])
+    )
+    return metrics
 
 
 def _self_reward_metrics(groups: Sequence[Group]) -> dict[str, float]:

@@ -23,6 +23,8 @@ from enum import Enum
 import numpy as np
 import numpy.typing as npt
 
+from megatron_urpo.code_tests import CodeResult, CodeTests
+
 Int64Array = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
@@ -93,8 +95,8 @@ class ReasoningTask:
     source: str  # name of the data source, for metrics by source
     key: str  # unique within the source
     messages: tuple[ChatMessage, ...]  # ends with a user turn
-    gold: tuple[str, ...]  # accepted final answers; none where tests decide
-    tests: str = ""  # tests of a program, JSON in the encoding of its data set; empty: gold decides
+    gold: tuple[str, ...] = ()  # accepted final answers, at least one unless there are tests
+    tests: CodeTests | None = None  # of code: the answer is a program, and gold is empty
 
     @property
     def kind(self) -> TaskKind:
@@ -197,6 +199,7 @@ class Group:
     parsed: npt.NDArray[np.bool_]  # (G,) the final answer, or the scores, could be read
     statuses: tuple[VerifierStatus, ...] = ()  # reasoning only, G outcomes
     mask_reason: MaskReason | None = None  # set: the group counts nowhere in the loss
+    code_results: tuple[CodeResult, ...] = ()  # of tasks with tests only, G results
 
     @property
     def prompt(self) -> Prompt:

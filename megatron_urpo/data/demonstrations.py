@@ -74,10 +74,15 @@ def demonstrate(
         terse_share: probability that a judgement is the line of scores alone.
 
     Raises:
-        DataError: an instruction whose demands are not those of a generated prompt; there is no
-            answer to show.
+        DataError: a problem of code, or an instruction whose demands are not those of a generated
+            prompt; there is no answer to show.
     """
     match task:
+        case ReasoningTask() if task.tests is not None:
+            raise DataError(
+                f"source {task.source!r}: problem {task.key!r} has tests and no answer to show: "
+                "leave sources of code out of [sft]"
+            )
         case ReasoningTask():
             return Demonstration(task.kind, task.messages, f"\\boxed{{{task.gold[0]}}}")
         case PreferenceTask():

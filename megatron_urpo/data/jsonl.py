@@ -1,6 +1,7 @@
 """The JSONL schema of user data: one object a line (docs/data.md).
 
     {"kind": "reasoning", "prompt": "What is 6 times 7?", "answers": ["42"]}
+    {"kind": "reasoning", "prompt": "Write add(a, b).", "tests": {"assert_case": ["assert ..."]}}
     {"kind": "preference", "prompt": "Name a fruit.", "responses": ["Fig", "Dog"], "rank": [1, 2]}
     {"kind": "instruction", "prompt": "Write a line about rain.", "checks": []}
 
@@ -17,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from megatron_urpo.code_encodings import CodeTestsError, parse_code_tests
+from megatron_urpo.code_tests import write_tests
 from megatron_urpo.config import SourceConfig
 from megatron_urpo.data.checkers import CHECKERS, argument_problem
 from megatron_urpo.types import (
@@ -169,15 +172,7 @@ def parse_task(
         raise DataError(f"{place}: id = {excerpt(key)}: give a string or a whole number")
     messages = _parse_messages(record, place, answered and source.kind is TaskKind.INSTRUCTION)
     if source.kind is TaskKind.REASONING:
-        if ("answers" in record) == ("tests" in record):
-            raise DataError(
-                f"{place}: give either answers (a list of texts) or tests (of a program)"
-            )
-        if "tests" in record:
-            tests = _parse_tests(record["tests"], place)
-            return ReasoningTask(source.name, str(key), messages, (), tests)
-        gold = _parse_texts(record, "answers", place, minimum=1)
-        return ReasoningTask(source.name, str(key), messages, gold)
+        return _parse_reasoning(record, source.name, str(key), messages, place)
     if source.kind is TaskKind.PREFERENCE:
         responses = _parse_texts(record, "responses", place, minimum=2, may_be_blank=True)
         truth = _parse_truth(record, len(responses), place)
@@ -197,13 +192,34 @@ def format_task(task: Task) -> dict[str, Any]:
     }
     match task:
         case ReasoningTask():
-            record |= {"tests": task.tests} if task.tests else {"answers": list(task.gold)}
+            record |= (
+                {"answers": list(task.gold)}
+                if task.tests is None
+                else {"tests": json.dumps(write_tests(task.tests))}
+            )
         case PreferenceTask():
             record |= {"responses": list(task.responses), "truth": list(task.truth)}
         case InstructionTask():
             checks = [{"name": check.name, "argument": check.argument} for check in task.checks]
             record["checks"] = checks
     return record
+
+
+def _parse_reasoning(
+    record: Mapping[str, Any], source: str, key: str, messages: tuple[ChatMessage, ...], place: str
+) -> ReasoningTask:
+    if ("answers" in record) == ("tests" in record):
+        raise DataError(
+            f"{place}: give either answers (the accepted final answers) or tests (of code)"
+        )
+    if "answers" in record:
+        gold = _parse_texts(record, "answers", place, minimum=1)
+        return ReasoningTask(source, key, messages, gold)
+    try:
+        tests = parse_code_tests(record["tests"])
+    except CodeTestsError as error:
+        raise DataError(f"{place}: tests: {error}; see docs/code-rewards.md") from error
+    return ReasoningTask(source, key, messages, tests=tests)
 
 
 def _parse_messages(
@@ -271,18 +287,6 @@ def _parse_texts(
         _parse_text(value, f"{name}[{index}]", place, may_be_blank=may_be_blank)
         for index, value in enumerate(values)
     )
-
-
-def _parse_tests(value: object, place: str) -> str:
-    """Tests of a program as JSON text: of a text that is JSON already, or of an object or list."""
-    text = value if isinstance(value, str) else json.dumps(value)
-    try:
-        decoded = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{place}: tests = {excerpt(value)}: not JSON ({error})") from error
-    if not isinstance(decoded, dict | list) or not decoded:
-        raise DataError(f"{place}: tests = {excerpt(value)}: give an object or a list of tests")
-    return text
 
 
 def _parse_truth(record: Mapping[str, Any], count: int, place: str) -> tuple[float, ...]:

@@ -4,7 +4,7 @@ Consumes Rollout, produces Group, waits for nothing but verifier workers.
 
 | kind        | reward of a response                            | the whole group is masked |
 |-------------|-------------------------------------------------|---------------------------|
-| reasoning   | 1 correct, 0 wrong                              | at a timeout or an error  |
+| reasoning   | 1 correct, 0 wrong (code: any test failed)      | at a timeout or an error  |
 | preference  | Kendall's tau of the scores it gives, else      | never                     |
 |             | rewards.unparseable_preference                  |                           |
 | instruction | the policy's own score of it (paper, 3.2.2)     | without readable scores   |
@@ -12,13 +12,16 @@ Consumes Rollout, produces Group, waits for nothing but verifier workers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from megatron_urpo import judging
 from megatron_urpo.config import RewardsConfig
-from megatron_urpo.rewards import math_answer
+from megatron_urpo.rewards import code_answer, math_answer
+from megatron_urpo.rewards.code_answer import CodeOutcome, CodeVerification
+from megatron_urpo.rewards.math_answer import Verification
 from megatron_urpo.rewards.ranking import kendall_tau
 from megatron_urpo.rewards.workers import WorkerPool
 from megatron_urpo.types import (
@@ -41,7 +44,7 @@ class _Pending:
     """A reasoning rollout whose answers are being verified."""
 
     rollout: Rollout
-    verifications: tuple[math_answer.Verification, ...]  # G
+    verifications: tuple[Verification | CodeVerification, ...]  # G
 
 
 class RewardScorer:
@@ -61,6 +64,7 @@ class RewardScorer:
             workers=config.verifier_workers,
             timeout_seconds=config.verifier_timeout_seconds,
         )
+        self._code_pool = code_answer.open_pool(config)
         self._submitted: list[Group | _Pending] = []
 
     def start_step(self, step: int) -> None:
@@ -97,10 +101,18 @@ class RewardScorer:
     def close(self) -> None:
         """End the verifier processes."""
         self._pool.close()
+        self._code_pool.close()
 
     def _begin_reasoning(self, rollout: Rollout, task: ReasoningTask) -> _Pending:
         texts = [response.text for response in rollout.responses]
-        verifications = math_answer.begin_verifications(texts, task.gold, self._pool)
+        verifications: Sequence[Verification | CodeVerification]
+        if task.tests is None:
+            verifications = math_answer.begin_verifications(texts, task.gold, self._pool)
+        else:
+            verifications = [
+                code_answer.begin_verification(text, task.tests, self._code_pool, self._config)
+                for text in texts
+            ]
         return _Pending(rollout, tuple(verifications))
 
     def _preference_group(self, rollout: Rollout, task: PreferenceTask) -> Group:
@@ -155,5 +167,6 @@ def _reasoning_group(pending: _Pending) -> Group:
         rewards=np.array([_REWARDS.get(status, np.nan) for status in statuses]),
         parsed=np.array([outcome.extracted is not None for outcome in outcomes]),
         statuses=statuses,
+        code_results=tuple(each.result for each in outcomes if isinstance(each, CodeOutcome)),
         mask_reason=None if set(statuses) <= set(_REWARDS) else MaskReason.VERIFIER_FAILURE,
     )

@@ -10,8 +10,16 @@ import pytest
 from safetensors.numpy import save_file
 
 from megatron_urpo import doctor
-from megatron_urpo.config import Config, DataConfig, ModelConfig, RunConfig, SourceConfig
+from megatron_urpo.config import (
+    Config,
+    DataConfig,
+    ModelConfig,
+    RewardsConfig,
+    RunConfig,
+    SourceConfig,
+)
 from megatron_urpo.doctor import GIB, Finding, Status
+from megatron_urpo.rewards.sandbox_check import SandboxReport
 from megatron_urpo.rollout.engine import TESTED_VERSIONS
 from megatron_urpo.types import TaskKind
 
@@ -195,3 +203,22 @@ def test_remedies_stand_below_their_findings():
         "warning  compiler  none",
         "                   -> get one",
     ]
+
+
+def test_the_sandbox_of_generated_code(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    missing = doctor.check_sandbox(RewardsConfig())
+    assert missing.status is Status.WARNING
+    assert "bwrap is not installed" in missing.detail
+    assert "apt-get install bubblewrap" in missing.remedy
+    unprotected = doctor.check_sandbox(RewardsConfig(sandbox="none"))
+    assert unprotected.status is Status.WARNING
+    assert "generated code runs unprotected" in unprotected.detail
+
+
+def test_a_sandbox_with_a_hole_is_a_failure(monkeypatch):
+    report = SandboxReport("", ("could read /etc/passwd",), compiles=True)
+    monkeypatch.setattr(doctor, "examine_sandbox", lambda config: report)
+    finding = doctor.check_sandbox(RewardsConfig())
+    assert finding.status is Status.FAILURE
+    assert finding.detail == "does not hold: a program could read /etc/passwd"

@@ -17,7 +17,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # A component (a module or subpackage) imports only from components above its own line.
 LAYERS = (
-    {"_core", "types"},
+    {"code_names", "code_tests"},
+    {"_core", "code_encodings", "types"},
     {
         "config",
         "disk",

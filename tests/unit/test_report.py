@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from megatron_urpo.code_tests import CodeFailure, CodeResult, StdioCase, StdioTests
 from megatron_urpo.config import Config, MetricsConfig
 from megatron_urpo.environment import save_environment
 from megatron_urpo.evaluation.items import Evaluation, EvaluationItem
@@ -107,6 +108,14 @@ def groups():
         ),
         group(2, InstructionTask("open", "c", question), ["one", "two"], [2.0, 1.0],
               judgement=judgement),
+        group(
+            3,
+            ReasoningTask("programs", "d", question, tests=StdioTests((StdioCase("1", "2"),))),
+            ["print(2)", "while True: pass"],
+            [1.0, 0.0],
+            statuses=(VerifierStatus.CORRECT, VerifierStatus.WRONG),
+            code_results=(CodeResult(4, 4, None), CodeResult(3, 4, CodeFailure.TIME_LIMIT)),
+        ),
     ]  # fmt: skip
 
 
@@ -160,6 +169,8 @@ def test_whole_run(run):
         assert expected in page.text
     assert "Score of the hidden checkers" not in page.text  # was not measured
     for expected in ("Gold: 42", "Response 1, true quality 2better", "masked: verifier failure"):
+        assert expected in page.text
+    for expected in ("4 of 4 tests", "3 of 4 tests, time limit"):
         assert expected in page.text
     assert "shown in the order 2, 1" in page.text
     assert "and 2 more" in page.text

@@ -9,6 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from megatron_urpo.code_tests import (
+    AssertTests,
+    CallCase,
+    CallTests,
+    CheckTests,
+    CodeFailure,
+    CodeResult,
+    StdioCase,
+    StdioTests,
+)
 from megatron_urpo.rollout_log import RolloutLog, group_from_record, group_to_record
 from megatron_urpo.types import (
     ChatMessage,
@@ -32,8 +42,19 @@ MESSAGES = st.lists(st.builds(ChatMessage, st.just("user"), TEXT), min_size=1, m
     tuple
 )
 REAL = st.floats(allow_nan=False)
+TEXTS = st.lists(TEXT, min_size=1, max_size=2).map(tuple)
+TESTS = st.one_of(
+    st.builds(StdioTests, st.tuples(st.builds(StdioCase, TEXT, TEXT))),
+    st.builds(CallTests, TEXT, st.tuples(st.builds(CallCase, TEXT, TEXTS))),
+    st.builds(AssertTests, TEXT, TEXTS, TEXTS),
+    st.builds(CheckTests, TEXT, TEXT, TEXT, TEXTS),
+)
+CODE_RESULTS = st.builds(
+    CodeResult, st.integers(0), st.integers(1), st.none() | st.sampled_from(CodeFailure)
+)
 TASKS = st.one_of(
     st.builds(ReasoningTask, TEXT, TEXT, MESSAGES, st.lists(TEXT, min_size=1).map(tuple)),
+    st.builds(ReasoningTask, TEXT, TEXT, MESSAGES, tests=TESTS),
     st.builds(
         PreferenceTask,
         TEXT,
@@ -79,6 +100,7 @@ def groups(draw):
         np.array(draw(st.lists(st.booleans(), min_size=size, max_size=size)), dtype=np.bool_),
         tuple(draw(st.lists(st.sampled_from(VerifierStatus), max_size=2))),
         draw(st.none() | st.sampled_from(MaskReason)),
+        tuple(draw(st.lists(CODE_RESULTS, max_size=2))),
     )
 
 

@@ -1,7 +1,10 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from megatron_urpo.advantages import AdvantageStatistics
+from megatron_urpo.code_tests import CodeFailure, CodeResult
 from megatron_urpo.rollout.collect import RolloutStatistics
 from megatron_urpo.step_statistics import (
     PackingLoad,
@@ -151,3 +154,26 @@ def test_update_means_are_weighted_by_tokens():
     assert metrics["training/all/updates"] == 2
     assert metrics["training/all/skipped_updates"] == 1
     assert update_metrics([]) == {"training/all/updates": 0, "training/all/skipped_updates": 0}
+
+
+def test_tests_passed_and_why_programs_fail():
+    """By hand: shares 1, 1/4 and 0 of three judged programs; two that could not be judged."""
+    results = (
+        CodeResult(4, 4, None),
+        CodeResult(1, 4, CodeFailure.WRONG_RESULT),
+        CodeResult(0, 4, CodeFailure.TIME_LIMIT),
+        CodeResult(3, 4, CodeFailure.STARVED),
+        CodeResult(0, 1, CodeFailure.VERIFIER),
+    )
+    group = dataclasses.replace(REASONING, code_results=results)
+    metrics = group_metrics([group], AdvantageStatistics())
+    assert metrics["rewards/reasoning/tests_passed_share"] == pytest.approx(1.25 / 3)
+    assert metrics["rewards/reasoning/code_wrong_result_share"] == pytest.approx(1 / 3)
+    assert metrics["rewards/reasoning/code_time_limit_share"] == pytest.approx(1 / 3)
+    assert metrics["rewards/reasoning/code_no_code_share"] == 0
+    assert "rewards/reasoning/code_starved_share" not in metrics
+
+
+def test_without_programs_there_is_nothing_to_say_of_tests():
+    metrics = group_metrics([REASONING], AdvantageStatistics())
+    assert not [name for name in metrics if "tests_passed" in name or "/code_" in name]

@@ -22,7 +22,7 @@ from megatron_urpo.supervised import SupervisedTrainer
 from megatron_urpo.training import parallel as parallelism
 from megatron_urpo.training.policy import NonFiniteUpdatesError, Policy
 from tests.small_models import write_small_model
-from tests.unit.test_supervised import Letters, demonstration
+from tests.unit.data.test_demonstration_batches import Letters, demonstration
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_non_finite_updates_are_skipped_and_then_stop_the_run(make_trainer, tmp_
 
 def test_a_skipped_update_changes_nothing_and_a_finite_one_ends_the_row(make_trainer):
     trainer = make_trainer()
-    batch = trainer.groups[:1]
+    batch = trainer.batches.next()[:1]
     before = [tensor.clone() for tensor in trainer.policy._parameters()]
     weight = trainer.policy._parameters()[0]
     for _ in range(2):  # more than two in a row, but never three of them

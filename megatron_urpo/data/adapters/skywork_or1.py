@@ -14,8 +14,6 @@ from collections.abc import Mapping
 from megatron_urpo.data.adapters.rows import Record, Row, RowError, ask_for_box, text, turns
 from megatron_urpo.data.jsonl import excerpt
 
-_TEST_KEYS = ({"inputs", "outputs"}, {"test_code", "entry_point"}, {"assert_case"})
-
 
 def skywork_math_record(row: Row) -> Record:
     """A problem and every answer that is accepted for it."""
@@ -54,25 +52,7 @@ def accepted_answers(ground_truth: str) -> list[str]:
 def skywork_code_record(row: Row) -> Record:
     """A programming problem and its tests, which stay in the data set's encoding."""
     _check_ability(row, "code")
-    return {"messages": turns(row, "prompt"), "tests": code_tests(_ground_truth(row))}
-
-
-def code_tests(ground_truth: str) -> str:
-    """The ground truth of a program, JSON text of an object with tests, as the field `tests`.
-
-    One of three sets of keys: {inputs, outputs[, fn_name]}, {import_prefix, test_code, entry_point}
-    or {assert_case}.
-    """
-    try:
-        decoded = json.loads(ground_truth)
-    except (ValueError, RecursionError) as error:
-        raise RowError(f"ground_truth = {excerpt(ground_truth)}: not JSON ({error})") from error
-    if not isinstance(decoded, dict) or not any(keys <= set(decoded) for keys in _TEST_KEYS):
-        raise RowError(
-            f"ground_truth = {excerpt(ground_truth)}: not an object with inputs and outputs, "
-            "test_code and entry_point, or assert_case"
-        )
-    return ground_truth
+    return {"messages": turns(row, "prompt"), "tests": _ground_truth(row)}
 
 
 def _check_ability(row: Row, expected: str) -> None:

@@ -5,6 +5,7 @@ from random import Random
 import numpy as np
 import pytest
 
+from megatron_urpo.code_encodings import parse_code_tests
 from megatron_urpo.config import SourceConfig
 from megatron_urpo.data.checkers import check_score
 from megatron_urpo.data.demonstrations import demonstrate, stretch_scores
@@ -18,6 +19,7 @@ from megatron_urpo.types import (
     Check,
     InstructionTask,
     PreferenceTask,
+    ReasoningTask,
     TaskKind,
     VerifierStatus,
 )
@@ -99,6 +101,13 @@ def test_instructions_are_met_in_part():
     ]
     assert np.mean(scores) == pytest.approx(0.5, abs=0.05)
     assert {0.0, 1.0} < set(scores)
+
+
+def test_programs_cannot_be_made_up():
+    tests = parse_code_tests({"inputs": ["1"], "outputs": ["1"]})
+    task = ReasoningTask("mine", "line-7", USER, tests=tests)
+    with pytest.raises(DataError, match="source 'mine': problem 'line-7' has tests and no answer"):
+        demonstrate(task, Random(1))
 
 
 def test_instructions_of_users_cannot_be_made_up():

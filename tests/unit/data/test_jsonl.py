@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from megatron_urpo.code_tests import StdioCase, StdioTests
 from megatron_urpo.config import SourceConfig
 from megatron_urpo.data.jsonl import DataError, format_task, parse_task, read_tasks
 from megatron_urpo.types import (
@@ -56,15 +57,6 @@ def test_reads_the_three_kinds(tmp_path):
     assert task.checks == (Check("contains_word", "rain"), Check("lower_case", ""))
 
 
-def test_tests_of_a_program_stand_in_for_answers(tmp_path):
-    tests = {"assert_case": ["assert f(1) == 2"]}
-    record = {"kind": "reasoning", "prompt": "Write f."}
-    as_object = {**record, "tests": tests}
-    as_text = {**record, "tests": json.dumps(tests)}
-    for task in read(tmp_path, "reasoning", lines(as_object, as_text)).tasks:
-        assert (json.loads(task.tests), task.gold) == (tests, ())
-
-
 def test_conversations_with_answers(tmp_path):
     turns = [
         {"role": "user", "content": "Hi"},
@@ -91,6 +83,31 @@ def test_conversations_with_answers(tmp_path):
 def test_a_task_survives_its_record(tmp_path, kind):
     (task,) = read(tmp_path, kind, lines(RECORDS[kind])).tasks
     assert read(tmp_path, kind, lines(format_task(task))).tasks == (task,)
+
+
+def test_reasoning_with_tests_of_code(tmp_path):
+    tests = {"inputs": ["1 2"], "outputs": ["3"]}
+    record = {"kind": "reasoning", "prompt": "Add two numbers.", "tests": tests}
+    (task,) = read(tmp_path, "reasoning", lines(record)).tasks
+    assert task.gold == ()
+    assert task.tests == StdioTests((StdioCase("1 2", "3"),))
+    (same,) = read(tmp_path, "reasoning", lines({**record, "tests": json.dumps(tests)})).tasks
+    assert same == task
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tests": {"inputs": ["1"], "outputs": []}}, "tasks.jsonl:1: tests: 1 inputs, but 0"),
+        ({"tests": {"assert_case": ["f("]}}, r"tests: assert_case\[0\] = 'f\(': not Python"),
+        ({"tests": {"inputs": ["1"], "outputs": ["1"]}, "answers": ["1"]}, "either answers"),
+        ({}, "either answers .* or tests"),
+    ],
+)
+def test_bad_tests_of_code_are_named(tmp_path, change, message):
+    record = {"kind": "reasoning", "prompt": "Add two numbers."}
+    with pytest.raises(DataError, match=message):
+        read(tmp_path, "reasoning", lines({**record, **change}))
 
 
 def test_truth_is_kept_as_given(tmp_path):

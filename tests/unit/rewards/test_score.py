@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from megatron_urpo.code_encodings import parse_code_tests
+from megatron_urpo.code_tests import CodeFailure, CodeResult
 from megatron_urpo.config import RewardsConfig
 from megatron_urpo.rewards.score import RewardScorer
 from megatron_urpo.types import (
@@ -143,6 +145,54 @@ def test_a_judge_prompt_that_did_not_fit_is_a_reason_of_its_own(scorer_of):
     never = replace(asked, judgement=replace(asked.judgement, attempts=0, order=()))
     reasons = [group.mask_reason for group in scored(scorer_of(), asked, never)]
     assert reasons == [MaskReason.UNPARSEABLE_JUDGEMENT, MaskReason.OVERLONG_JUDGE_PROMPT]
+
+
+PROGRAM = ReasoningTask(
+    "programs",
+    "1",
+    MESSAGES,
+    tests=parse_code_tests({"inputs": ["2", "3"], "outputs": ["4", "9"]}),
+)
+
+
+def test_code_rewards(scorer_of, bubblewrap):
+    """1 only if every test passes; what passed is recorded."""
+    texts = [
+        "```python\nprint(int(input()) ** 2)\n```",
+        "```python\nprint(4)\n```",
+        "```python\nwhile True: pass\n```",
+        "The squares are 4 and 9.",
+    ]
+    scorer = scorer_of(code_test_seconds=1.0, code_workers=1)
+    (group, sums) = scored(scorer, rollout(PROGRAM, texts), rollout(PROBLEM, ["\\boxed{5}"], 1))
+    assert group.rewards.tolist() == [1.0, 0.0, 0.0, 0.0]
+    assert group.parsed.tolist() == [True, True, True, False]
+    assert group.statuses == (CORRECT, WRONG, WRONG, WRONG)
+    assert group.code_results == (
+        CodeResult(2, 2, None),
+        CodeResult(1, 2, CodeFailure.WRONG_RESULT),
+        CodeResult(0, 2, CodeFailure.TIME_LIMIT),
+        CodeResult(0, 2, CodeFailure.NO_CODE),
+    )
+    assert group.mask_reason is None
+    assert (sums.rewards.tolist(), sums.code_results) == ([1.0], ())
+
+
+def test_a_test_that_cannot_be_run_masks_its_group(scorer_of, bubblewrap):
+    tests = parse_code_tests({"assert_case": ["assert f(lambda: 1)"]})
+    task = ReasoningTask("programs", "2", MESSAGES, tests=tests)
+    texts = ["```\ndef f(x): return 1\n```", "no code"]
+    (group,) = scored(scorer_of(code_workers=1), rollout(task, texts))
+    np.testing.assert_array_equal(group.rewards, [np.nan, 0.0])
+    assert group.statuses == (VerifierStatus.ERROR, WRONG)
+    assert group.mask_reason is MaskReason.VERIFIER_FAILURE
+
+
+def test_submitting_code_does_not_wait_for_it(scorer_of, bubblewrap):
+    scorer = scorer_of(code_test_seconds=2.0, code_workers=1)
+    scorer.submit(rollout(PROGRAM, ["```\nwhile True: pass\n```"]))
+    assert scorer.finished() == []
+    assert [group.rewards.tolist() for group in scorer.drain()] == [[0.0]]
 
 
 def shuffled_rewards(scorer, step, index):

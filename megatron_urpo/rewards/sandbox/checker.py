@@ -1,0 +1,228 @@
+"""The tests' side: runs test code that calls an answer in another process.
+
+The answer never sees the test code, and what comes back from it is plain data (wire), so that an
+answer can neither replace the comparison nor make an object that compares as it likes. An answer's
+own objects stay where they are and are stood for by a Remote, which refuses to be compared, hashed
+or taken for true.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import collections
+import random
+from typing import Any, NoReturn
+
+from megatron_urpo.code_names import PRELUDE
+from megatron_urpo.rewards.sandbox.answer import module_namespace, run_code, setup_classes
+from megatron_urpo.rewards.sandbox.channel import Channel, ChannelClosedError, LineTooLongError
+from megatron_urpo.rewards.sandbox.wire import Reader, WireError, Writer
+
+_COUNTER = "__count_passed__"
+# A StopIteration would end a loop of the test early, as if all of it had passed.
+_NOT_RAISED_AGAIN = (StopIteration, StopAsyncIteration, UnicodeError, BaseExceptionGroup)
+_EXCEPTIONS = {
+    name: kind
+    for name, kind in vars(builtins).items()
+    if isinstance(kind, type)
+    and issubclass(kind, Exception)
+    and not issubclass(kind, _NOT_RAISED_AGAIN)
+}
+
+
+# Both are no Exception: test code that expects one must not take them for it.
+class AnswerLostError(BaseException):
+    """The answer's process ended, or does not keep to the protocol."""
+
+
+class UnsupportedTestError(BaseException):
+    """The test passes on what cannot travel: no answer can be judged by it."""
+
+
+def judge(document: dict[str, Any], channel: Channel) -> dict[str, Any]:
+    """Run test code on the answer at the other end.
+
+    Args:
+        document: "setup"; "names", what the tests take from the answer; and either "statements" or
+            "check" and "entry_point" (megatron_urpo.code_tests.AssertTests, CheckTests).
+
+    Returns:
+        "passed" and "total" tests; "failure": a value of megatron_urpo.code_tests.CodeFailure, or
+        None; "reason": the exception, for people.
+    """
+    random.seed(0)  # tests that draw their cases draw the same ones for every answer
+    namespace = module_namespace("tests", dict(PRELUDE))
+    run_code(document["setup"], "<setup>", namespace)
+    calls = _Calls(channel, setup_classes(namespace))
+    for name in document["names"]:
+        namespace[name] = Remote(calls, ["expression", name])
+    passed = 0
+
+    def count_passed() -> None:
+        nonlocal passed
+        passed += 1
+
+    if "check" in document:
+        tree, total = _counted(document["check"])
+        namespace[_COUNTER] = count_passed
+        candidate = Remote(calls, ["expression", document["entry_point"]])
+    else:
+        total = len(document["statements"])
+    try:
+        if "check" in document:
+            run_code(tree, "<check>", namespace)
+            namespace["check"](candidate)
+            passed = total
+        else:
+            for statement in document["statements"]:
+                run_code(statement, "<assert>", namespace)
+                count_passed()
+        if calls.lost is not None:  # and test code went on all the same
+            raise calls.lost
+        failure, reason = None, ""
+    except AnswerLostError as error:
+        too_long = isinstance(error.__cause__, LineTooLongError)
+        failure, reason = ("output_limit" if too_long else "runtime_error"), repr(error)
+    except (ImportError, UnsupportedTestError) as error:
+        # A module that the sandbox does not have, unless it is the answer that misses it.
+        failure = "runtime_error" if error is calls.raised else "verifier"
+        reason = repr(error)
+    except BaseException as error:  # noqa: BLE001 - whatever test code raises says that it failed
+        failure = "runtime_error" if error is calls.raised else "wrong_result"
+        reason = repr(error)
+    return {"passed": passed, "total": total, "failure": failure, "reason": reason[:200]}
+
+
+def _counted(check: str) -> tuple[ast.Module, int]:
+    """The check with a count after each assert of its outermost block, and their number."""
+    tree = ast.parse(check)
+    count = ast.parse(f"{_COUNTER}()").body[0]
+    total = 0
+    for function in tree.body:
+        if isinstance(function, ast.FunctionDef) and function.name == "check":
+            body: list[ast.stmt] = []
+            for statement in function.body:
+                body.append(statement)
+                if isinstance(statement, ast.Assert):
+                    body.append(count)
+                    total += 1
+            function.body = body
+    return ast.fix_missing_locations(tree), max(1, total)
+
+
+class _Calls:
+    """Requests to the answer's process."""
+
+    def __init__(self, channel: Channel, classes: dict[str, type]) -> None:
+        self._channel = channel
+        self._reader = Reader(classes, lambda number: Remote(self, ["handle", number]))
+        self._writer = Writer(classes, _write_handle)
+        self.lost: AnswerLostError | None = None
+        self.raised: Exception | None = None  # by the answer, the last time
+
+    def request(
+        self, target: list[Any], operation: str, positional: tuple[Any, ...], named: dict[str, Any]
+    ) -> Any:
+        arguments = self._writer.write(list(positional), named)
+        message = {"target": target, "operation": operation, "arguments": arguments}
+        try:
+            self._channel.send(message)
+            reply = self._channel.receive()
+            raised = _exception(reply["raised"]) if "raised" in reply else None
+            if raised is None:
+                result, changed = self._reader.read(reply["result"])
+        except (
+            ChannelClosedError,
+            WireError,
+            RecursionError,
+            KeyError,
+            TypeError,
+            ValueError,
+        ) as error:
+            self.lost = AnswerLostError(repr(error))
+            raise self.lost from error
+        if raised is not None:
+            self.raised = raised
+            raise raised
+        if changed is not None:
+            for before, after in zip(positional, changed[0], strict=False):
+                _update(before, after)
+            for name, before in named.items():
+                _update(before, changed[1].get(name, before))
+        return result
+
+
+def _write_handle(value: Any) -> list[Any]:
+    if type(value) is Remote:
+        kind, number = object.__getattribute__(value, "_target")
+        if kind == "handle":
+            return [kind, number]
+    raise UnsupportedTestError(f"an argument of type {type(value).__name__} cannot be passed on")
+
+
+def _exception(names: list[str]) -> Exception:
+    kinds = (_EXCEPTIONS[name] for name in names if name in _EXCEPTIONS)
+    return next(kinds, RuntimeError)(f"the answer raised {names[0]}")
+
+
+def _update(before: Any, after: Any) -> None:
+    """Give an argument the content it has after a call that worked in place."""
+    if type(before) is not type(after):
+        return
+    match before:
+        case list():
+            before[:] = after
+        case dict() | set() | collections.deque():
+            before.clear()
+            (before.extend if isinstance(before, collections.deque) else before.update)(after)
+        case _ if hasattr(before, "__dict__"):
+            vars(before).clear()
+            vars(before).update(vars(after))
+
+
+class Remote:
+    """Stands for a function or an object of the answer."""
+
+    __slots__ = ("_calls", "_target")
+
+    def __init__(self, calls: _Calls, target: list[Any]) -> None:
+        object.__setattr__(self, "_calls", calls)
+        object.__setattr__(self, "_target", target)
+
+    def __call__(self, *positional: Any, **named: Any) -> Any:
+        return _request(self, "call", positional, named)
+
+    def __getattr__(self, name: str) -> Any:
+        return _request(self, "attribute", (name,), {})
+
+    def __getitem__(self, key: Any) -> Any:
+        return _request(self, "item", (key,), {})
+
+    def __contains__(self, item: Any) -> bool:
+        return item in list(self)  # an answer does not get to say yes
+
+    def __len__(self) -> int:
+        return _request(self, "length", (), {})
+
+    def __iter__(self) -> Any:
+        return iter(_request(self, "list", (), {}))
+
+    def __str__(self) -> str:
+        return _request(self, "text", (), {})
+
+    def __repr__(self) -> str:
+        return _request(self, "representation", (), {})
+
+    def _refuse(self, *_: Any) -> NoReturn:
+        raise TypeError("an object of the answer's own class cannot be compared")
+
+    __eq__ = __ne__ = __bool__ = __hash__ = _refuse
+    __lt__ = __le__ = __gt__ = __ge__ = _refuse
+
+
+def _request(
+    remote: Remote, operation: str, positional: tuple[Any, ...], named: dict[str, Any]
+) -> Any:
+    calls: _Calls = object.__getattribute__(remote, "_calls")
+    return calls.request(object.__getattribute__(remote, "_target"), operation, positional, named)

@@ -1,0 +1,140 @@
+"""What runs in a box, in the process that confine left without rights."""
+
+from __future__ import annotations
+
+import atexit
+import io
+import json
+import os
+import random
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from types import ModuleType
+
+from megatron_urpo.rewards.sandbox import answer, checker
+from megatron_urpo.rewards.sandbox.channel import Channel, ChannelClosedError
+
+# Descriptors, by what they are for. A program has the first three only.
+STDIN, STDOUT, STDERR, DOCUMENT, RECEIVE, SEND, RESULT = range(7)
+COMPILER = ("g++", "-std=c++17", "-O2", "-pipe", "-w", "-x", "c++")
+NO_COMPILER = 3  # exit code of the compiler's box
+
+
+def run(role: str, max_line_bytes: int) -> int:
+    """Do what the role says with the descriptors as named above; the exit code."""
+    random.seed(0)  # the same answer gets the same verdict
+    for name, function in _ROLES.items():
+        if name == role:
+            return function(max_line_bytes)
+    raise ValueError(f"role = {role!r}: one of {', '.join(_ROLES)} is known")
+
+
+def _document() -> bytes:
+    with open(DOCUMENT, "rb") as file:
+        return file.read()
+
+
+def _program(max_line_bytes: int) -> int:
+    """A Python program, as if the interpreter had been started for it."""
+    source = _document()
+    module = ModuleType("__main__")
+    sys.modules["__main__"] = module
+    sys.argv = ["program.py"]
+    _open_streams()
+    try:
+        exec(compile(source, "program.py", "exec", dont_inherit=True), module.__dict__)
+        code = 0
+    except SystemExit as error:
+        code = _exit_code(error.code)
+    except BaseException:  # noqa: BLE001 - as the interpreter does
+        traceback.print_exc()
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined] # waits for its threads
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        code = code or 1
+    return code
+
+
+def _exit_code(code: object) -> int:
+    if code is None:
+        return 0
+    return code & 0xFF if isinstance(code, int) else 1
+
+
+def _open_streams() -> None:
+    """Fresh standard streams: those of this process belong to descriptors that are gone."""
+    sys.stdin = sys.__stdin__ = io.TextIOWrapper(  # type: ignore[misc]
+        io.BufferedReader(io.FileIO(STDIN, "r", closefd=False)), encoding="utf-8"
+    )
+    sys.stdout = sys.__stdout__ = io.TextIOWrapper(  # type: ignore[misc]
+        io.BufferedWriter(io.FileIO(STDOUT, "w", closefd=False), 1 << 16), encoding="utf-8"
+    )
+    sys.stderr = sys.__stderr__ = io.TextIOWrapper(  # type: ignore[misc]
+        io.BufferedWriter(io.FileIO(STDERR, "w", closefd=False)),
+        encoding="utf-8",
+        errors="backslashreplace",
+        line_buffering=True,
+    )
+
+
+def _functions(max_line_bytes: int) -> int:
+    """An answer whose functions are called through the channel."""
+    document = json.loads(_document())
+    _open_streams()
+    try:
+        answer.serve(document, Channel(RECEIVE, SEND, max_line_bytes))
+    except ChannelClosedError:
+        return 0
+    except BaseException:  # noqa: BLE001 - the answer itself failed
+        return 1
+    return 0
+
+
+def _checker(max_line_bytes: int) -> int:
+    """Test code that calls an answer through the channel."""
+    document = json.loads(_document())
+    _open_streams()
+    verdict = checker.judge(document, Channel(RECEIVE, SEND, max_line_bytes))
+    with open(RESULT, "w", encoding="utf-8") as file:
+        json.dump(verdict, file)
+    return 0
+
+
+def _compiler(max_line_bytes: int) -> int:
+    """g++ on a C++ program; the binary goes to the descriptor for results."""
+    with open("program.cpp", "wb") as file:
+        file.write(_document())
+    command = [*COMPILER, "program.cpp", "-o", "program"]
+    try:
+        pid = os.posix_spawnp(command[0], command, dict(os.environ))
+    except FileNotFoundError:
+        return NO_COMPILER
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if code == 0:
+        with open("program", "rb") as binary, open(RESULT, "wb") as result:
+            result.write(binary.read())
+    return int(code != 0)
+
+
+def _binary(max_line_bytes: int) -> int:
+    """A compiled program."""
+    with open("program", "wb") as file:
+        file.write(_document())
+    os.chmod("program", 0o755)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it
+    os.execve("program", ["program"], dict(os.environ))
+
+
+_ROLES: dict[str, Callable[[int], int]] = {
+    "program": _program,
+    "functions": _functions,
+    "checker": _checker,
+    "compiler": _compiler,
+    "binary": _binary,
+}

@@ -1,0 +1,174 @@
+"""Values that travel between an answer and its tests."""
+
+import collections
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from megatron_urpo.rewards.sandbox.wire import Reader, WireError, Writer
+
+
+class Node:
+    def __init__(self, value=0, next=None):
+        self.value = value
+        self.next = next
+
+
+class Slotted:
+    __slots__ = ("left", "right")
+
+
+CLASSES = {"Node": Node, "Slotted": Slotted}
+
+
+def there(*values, handle=None):
+    """The values after a journey, as JSON text on the way."""
+    writer = Writer(CLASSES, handle) if handle else Writer(CLASSES)
+    return Reader(CLASSES).read(json.loads(json.dumps(writer.write(*values))))
+
+
+HASHABLE = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=5)
+    | st.binary(max_size=5),
+    lambda inner: st.lists(inner, max_size=3).map(tuple) | st.frozensets(inner, max_size=3),
+)
+VALUES = st.recursive(
+    HASHABLE | st.complex_numbers(allow_nan=False),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.lists(inner, max_size=3).map(collections.deque),
+        st.dictionaries(HASHABLE, inner, max_size=3),
+        st.sets(HASHABLE, max_size=3),
+    ),
+)
+
+
+def same(left, right):
+    """Equal, and of the same types all the way down."""
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, list | tuple | collections.deque):
+        return len(left) == len(right) and all(map(same, left, right))
+    if isinstance(left, dict):
+        return left == right and all(map(same, left.values(), right.values()))
+    return left == right
+
+
+@given(st.lists(VALUES, max_size=3))
+def test_values_arrive_as_they_were(values):
+    assert same(there(*values), values)
+
+
+def test_large_numbers_ranges_and_iterators():
+    number = 7**10_000
+    (huge, nan, steps, mapped) = there(number, math.nan, range(9, 1, -2), map(str, [1, 2]))
+    assert huge == number
+    assert math.isnan(nan)
+    assert steps == range(9, 1, -2)
+    assert next(mapped) == "1" and list(mapped) == ["2"]
+
+
+def test_values_of_derived_types_arrive_as_plain_data():
+    class Same(int):
+        def __eq__(self, other):
+            return True
+
+        __hash__ = int.__hash__
+
+    class Text(str):
+        def __eq__(self, other):
+            return True
+
+        def __str__(self):
+            return "other"
+
+        __hash__ = str.__hash__
+
+    Pair = collections.namedtuple("Pair", "x y")
+    values = [Same(3), Text("a"), Pair(1, 2), collections.Counter("aa"), collections.defaultdict()]
+    assert same(there(*values), [3, "a", (1, 2), {"a": 2}, {}])
+
+
+def test_long_lists_cycles_and_shared_objects():
+    head = None
+    for value in range(20_000):
+        head = Node(value, head)
+    (arrived,) = there(head)
+    values = []
+    while arrived is not None:
+        assert type(arrived) is Node
+        values.append(arrived.value)
+        arrived = arrived.next
+    assert values == list(range(19_999, -1, -1))
+
+    cycle = Node(1)
+    cycle.next = Node(2, cycle)
+    slotted = Slotted()
+    slotted.left = cycle
+    first, second = there(cycle, [slotted])
+    assert first.next.next is first
+    assert second[0].left is first
+    assert not hasattr(second[0], "right")
+
+
+def test_what_cannot_travel_is_refused_or_handed_out():
+    with pytest.raises(WireError, match="type object cannot be passed on"):
+        there(object())
+    deep = []
+    for _ in range(10_000):
+        deep = [deep]
+    with pytest.raises(RecursionError):
+        there(deep)
+    written = Writer({}, lambda value: ["handle", 5]).write([print])
+    assert Reader({}, lambda number: number + 1).read(written) == [[6]]
+
+
+MESSAGES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from(
+        ["values", "objects", "list", "dict", "int", "object", "handle", "Node", "bytes", "range"]
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["values", "objects", "__class__"]), inner, max_size=3)
+    ),
+)
+
+
+@given(MESSAGES | st.fixed_dictionaries({"values": st.lists(MESSAGES), "objects": st.just([])}))
+def test_any_message_is_read_or_refused(message):
+    """Whatever an answer writes to the pipe makes plain data or one error."""
+    try:
+        values = Reader(CLASSES).read(message)
+    except WireError:
+        return
+    for value in values:
+        assert type(value).__module__ in ("builtins", "collections", __name__)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"values": [["object", 0]], "objects": [["Unknown", {}]]},
+        {"values": [["object", 0]], "objects": [["Node", {"__class__": 3}]]},
+        {"values": [["object", 1]], "objects": [["Node", {}]]},
+        {"values": [["set", [["list", []]]]], "objects": []},
+        {"values": [["handle", 0]], "objects": []},
+        {"values": [{"a": 1}], "objects": []},
+        {"values": [["eval", "1"]], "objects": []},
+        {"values": 3, "objects": []},
+    ],
+)
+def test_forged_messages_are_refused(message):
+    with pytest.raises(WireError):
+        Reader(CLASSES).read(message)

@@ -1,0 +1,113 @@
+"""What counts as the output, or the result, that was expected."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from megatron_urpo.rewards.code_compare import same_output, same_result
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("3\n", "3"),
+        ("3 \n\n\n", "3\n"),
+        ("1 2\n3\n", "1  2\n3"),
+        ("a\r\nb", "a\nb"),
+        ("", "\n"),
+        ("0.3333333", "0.33333333333"),
+        ("1", "1.0"),
+        ("1e3", "1000.0"),
+        ("-0.0", "0.0"),
+        ("100000001.0", "100000000.0"),
+    ],
+)
+def test_outputs_that_are_right(written, expected):
+    assert same_output(written, expected)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("", "3"),
+        ("3\n4", "3"),
+        ("3", "3\n4"),
+        ("3 4", "3\n4"),
+        ("34", "3 4"),
+        ("YES", "Yes"),
+        ("3.0", "3"),  # a whole number was asked for
+        ("100000001", "100000000"),
+        ("0.3334", "0.33333333333"),
+        ("nan", "0.5"),
+        ("inf", "0.5"),
+        ("1_0.0", "10.0"),
+        ("0x1.8", "1.5"),
+        ("٣.0", "3.0"),
+        ("3 or 4", "3"),
+        ("\n3", "3"),
+        ("1.5.2", "1.5"),
+    ],
+)
+def test_outputs_that_are_wrong(written, expected):
+    assert not same_output(written, expected)
+
+
+def test_a_long_number_that_is_none():
+    """Looked through once; by trying every split of it this would take days."""
+    assert not same_output("1" * 3_000_000 + "x", "0.5")
+    assert not same_output("1" * 3_000_000 + ".x", "0.5")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+)
+
+
+@given(JSON)
+def test_a_result_is_the_same_as_itself(value):
+    assert same_result(value, json.loads(json.dumps(value)))
+
+
+@pytest.mark.parametrize(
+    ("returned", "expected"),
+    [
+        ((1, (2,)), [1, [2]]),
+        ({1: "a"}, {"1": "a"}),
+        (2, 2.0),
+        (2.0, 2),
+        (0.1 + 0.2, 0.3),
+        ([0.1 + 0.2], [0.3]),
+    ],
+)
+def test_results_that_are_right(returned, expected):
+    assert same_result(returned, expected)
+
+
+@pytest.mark.parametrize(
+    ("returned", "expected"),
+    [
+        (1, True),
+        (True, 1),
+        (0, None),
+        (False, 0),
+        ("1", 1),
+        (1, "1"),
+        ([1], [1, 2]),
+        ({1, 2}, [1, 2]),
+        ({1: "a", "1": "b"}, {"1": "a"}),
+        ({"a": 1}, {"b": 1}),
+        (float("nan"), 1.0),
+        (float("inf"), 1e308),
+        (0.31, 0.3),
+        (10**400, 1e308),
+        (3.0000001, 3),
+        ("ab", ["a", "b"]),
+        (None, []),
+        (1j, 1),
+    ],
+)
+def test_results_that_are_wrong(returned, expected):
+    assert not same_result(returned, expected)

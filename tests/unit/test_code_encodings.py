@@ -1,0 +1,146 @@
+"""The encodings of tests, in rows of their own schemas, and what bad ones are answered with."""
+
+import json
+
+import pytest
+
+from megatron_urpo.code_encodings import CodeTestsError, parse_code_tests
+from megatron_urpo.code_tests import (
+    AssertTests,
+    CallCase,
+    CallTests,
+    CheckTests,
+    StdioCase,
+    StdioTests,
+)
+
+CHECK = "def check(candidate):\n    assert candidate(nums = [3, 1]) == 4\n"
+
+
+def test_programs():
+    cases = StdioTests((StdioCase("1 2\n", "3\n"), StdioCase("x\ny", "z")))
+    encoded = {"inputs": ["1 2\n", ["x", "y"]], "outputs": ["3\n", "z"]}
+    assert parse_code_tests(encoded) == cases
+    assert parse_code_tests(json.dumps(encoded)) == cases
+    pairs = [{"input": "1 2\n", "output": "3\n"}, {"input": "x\ny", "output": "z"}]
+    assert parse_code_tests(pairs) == cases
+
+
+def test_functions_with_lists_of_arguments():
+    """As in APPS: the result may stand in a list of its own, or may be that list."""
+    tests = parse_code_tests(
+        {"fn_name": "f", "inputs": [[1, "a"], [[2]], []], "outputs": [[5], [1, 2], None]}
+    )
+    assert tests == CallTests(
+        "f",
+        (
+            CallCase('[1, "a"]', ("[5]", "5")),
+            CallCase("[[2]]", ("[1, 2]",)),
+            CallCase("[]", ("null",)),
+        ),
+    )
+
+
+def test_functions_with_lines_of_arguments():
+    """As in LiveCodeBench: one JSON value a line."""
+    tests = parse_code_tests({"fn_name": "f", "inputs": ['[1, 2]\n"a"\n'], "outputs": ["[5]"]})
+    assert tests == CallTests("f", (CallCase('[[1, 2], "a"]', ("[5]",)),))
+
+
+@pytest.mark.parametrize(
+    ("statements", "names"),
+    [
+        (["assert f(1) == 2"], ("f",)),
+        (["assert f(g(1)) == 2", "assert h"], ("f", "g", "h")),
+        (["x = [1]\nassert f(*x) == sorted(x)"], ("f",)),
+        (["assert [f(x) for x in range(3)] == [0]"], ("f",)),
+        (["assert isclose(area(2), math.pi)"], ("area",)),
+        # Names of the standard library are the answer's where nothing else is.
+        (["assert gcd(4, 6) == 2", "assert gcd(4, 5) == 1"], ("gcd",)),
+        (["from math import gcd\nassert gcd(f(4), 6) == 2"], ("f",)),
+        (["with open(f()) as g:\n    assert g.read() == h(lambda y: y)"], ("f", "h")),
+    ],
+)
+def test_names_that_asserts_take_from_the_answer(statements, names):
+    tests = parse_code_tests({"assert_case": statements})
+    assert tests == AssertTests("", tuple(statements), names)
+
+
+def test_names_of_a_prefix_are_not_the_answers():
+    prefix = "import numpy as np\nfrom math import gcd\nclass Node: pass\n"
+    statement = "assert np.all(f(Node(), gcd(2, 4)))"
+    tests = parse_code_tests({"import_prefix": prefix, "assert_case": [statement]})
+    assert tests == AssertTests(prefix, (statement,), ("f",))
+
+
+def test_checks():
+    encoded = {"import_prefix": "import math\n", "test_code": CHECK, "entry_point": "Solution().f"}
+    assert parse_code_tests(encoded) == CheckTests("import math\n", CHECK, "Solution().f", ())
+
+
+def test_checks_of_humaneval_may_call_the_answer_by_name():
+    prompt = "def helper(x):\n    return x\n\ndef f(x):\n    '''Doubles.'''\n"
+    check = "def check(candidate):\n    assert candidate(1) == f(helper(1)) == g(2)\n"
+    tests = parse_code_tests({"prompt": prompt, "test": check, "entry_point": "f"})
+    assert tests == CheckTests(prompt, check, "f", ("f", "g"))
+
+
+def test_checks_with_their_call():
+    tests = parse_code_tests({"functional": f"{CHECK}\n\ncheck(Solution().minOperations)\n"})
+    assert isinstance(tests, CheckTests)
+    assert tests.entry_point == "Solution().minOperations"
+    assert tests.check == "def check(candidate):\n    assert candidate(nums=[3, 1]) == 4"
+    assert (tests.setup, tests.names) == ("", ())
+
+
+@pytest.mark.parametrize(
+    ("encoded", "message"),
+    [
+        ("{", "not JSON"),
+        (7, "7: give an object or a list"),
+        ([], "at least one test"),
+        ([{"input": "1"}], r"\[0\] = .*: give input and output"),
+        ([{"input": 1, "output": "1"}], r"input\[0\] = 1: give a text"),
+        ({"question_id": 3}, "unknown set of fields question_id: give one of"),
+        ({"inputs": ["1"], "outputs": []}, "1 inputs, but 0 outputs"),
+        ({"inputs": [], "outputs": []}, "at least one test"),
+        ({"inputs": [[1, 2]], "outputs": ["3"]}, r"inputs\[0\] = \[1, 2\]: give a text"),
+        ({"inputs": [[1]], "outputs": [1], "fn_name": "a b"}, "fn_name = 'a b'"),
+        ({"inputs": ["{"], "outputs": ["1"], "fn_name": "f"}, r"inputs\[0\] = '{': not JSON"),
+        ({"inputs": ["1"], "outputs": [1], "fn_name": "f"}, r"outputs\[0\] = 1: not JSON"),
+        ({"inputs": [1], "outputs": [1], "fn_name": "f"}, r"inputs\[0\] = 1: give the list"),
+        ({"assert_case": []}, r"assert_case = \[\]: give a list"),
+        ({"assert_case": ["assert f(1"]}, r"assert_case\[0\] = .*: not Python"),
+        ({"assert_case": ["assert max(1, 2) == 2"]}, "name nothing that an answer could define"),
+        ({"assert_case": ["assert isclose(dist(1), 2)"]}, "cannot tell which of dist, isclose"),
+        (
+            {"import_prefix": "", "test_code": "x = 1", "entry_point": "f"},
+            "test_code: it must define a function check",
+        ),
+        (
+            {"import_prefix": "", "test_code": CHECK, "entry_point": "f("},
+            r"entry_point = 'f\(': give an expression",
+        ),
+        (
+            {"import_prefix": "import", "test_code": CHECK, "entry_point": "f"},
+            "import_prefix = 'import': not Python",
+        ),
+        ({"functional": CHECK}, "its last statement must be check"),
+    ],
+)
+def test_bad_tests_are_named(encoded, message):
+    with pytest.raises(CodeTestsError, match=message):
+        parse_code_tests(encoded)
+
+
+def test_test_code_is_never_run(tmp_path):
+    """Not even what would run when a module is imported."""
+    write = f"open({str(tmp_path / 'written')!r}, 'w')"
+    parse_code_tests({"assert_case": [f"assert f({write})"], "import_prefix": write})
+    parse_code_tests({"functional": f"{write}\n{CHECK}\ncheck({write})"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_real_rows(real_data):
+    rows = [json.loads(line) for line in (real_data / "codeforces_60.jsonl").open()]
+    assert sum(len(parse_code_tests(row["tests"]).cases) for row in rows) == 70
