@@ -64,6 +64,11 @@ class Comparison {
     if (is_inequality(*answer) && is_inequality(*gold)) {
       const Verdict chains = compare_chains(*answer, *gold);
       if (chains != Verdict::kUndecided) return chains;
+      std::map<std::string, Rational> given;
+      std::map<std::string, Rational> wanted;
+      collect_symbols(*answer, given);
+      collect_symbols(*gold, wanted);
+      if (given != wanted) return Verdict::kUndecided;  // x > 3 is not about y
     }
     const Verdict sets = compare_sets(answer, gold, budget_);
     if (sets != Verdict::kUndecided) return sets;
