@@ -39,6 +39,10 @@ def kendall_tau_rows(
         ValueError: shapes that differ, N < 2, NaN.
     """
 
+def gold_answer(gold: str) -> str:
+    r"""The accepted answer in a gold: the content of its last ``\boxed{...}`` and of those joined to
+    it, else all of it, without white space around."""
+
 def judge_answer(response: str, golds: list[str]) -> tuple[str | None, int, list[str]]:
     r"""Is the final answer of a response equivalent to one of the golds? Releases the GIL.
 

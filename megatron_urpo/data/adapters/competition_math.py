@@ -2,18 +2,22 @@ r"""The MATH data set: {"problem", "solution": "... \boxed{...}"}, or with "answ
 
 from __future__ import annotations
 
+import re
+
 from megatron_urpo import _core
 from megatron_urpo.data.adapters.rows import Record, Row, RowError, ask_for_box, text
 from megatron_urpo.data.jsonl import excerpt
+
+_BOX = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])")
 
 
 def math_record(row: Row) -> Record:
     """A problem; its answer is the field of that name, else what the solution has boxed last."""
     if row.get("answer") is not None:
-        answer: str | None = text(row, "answer")
+        answer = text(row, "answer")
     else:
         solution = text(row, "solution")
-        answer = _core.last_boxed(solution)
-        if answer is None or not answer.strip():
+        answer = _core.gold_answer(solution) if _BOX.search(solution) else ""
+        if not answer:
             raise RowError(f"solution = {excerpt(solution)}: no answer in \\boxed{{}}")
     return {"prompt": ask_for_box(text(row, "problem")), "answers": [answer]}
