@@ -122,6 +122,44 @@ Verdict compare_parsed(const std::string& answer, const std::string& gold, Budge
   return verdict;
 }
 
+Verdict decided(const std::string& answer, const std::string& gold) {
+  Budget budget;
+  try {
+    return compare_parsed(answer, gold, budget);
+  } catch (const Unsupported&) {
+    // Words around a value claim something about it: to others they are products of letters.
+    const bool claims = count_words(answer, 1) > count_words(gold, 1);
+    const bool hedges = contains_word(answer, "or") && !contains_word(gold, "or");
+    return claims || hedges || asks_for_work(answer, gold) ? Verdict::kNo : Verdict::kUndecided;
+  } catch (const LimitExceeded&) {
+    return Verdict::kUndecided;
+  } catch (const Undefined&) {
+    return Verdict::kUndecided;
+  }
+}
+
+// What the library reads only in part, and then accepts whatever the rest says: several formulas in
+// a row, ellipses, cases. They are met by the same text alone, as far as it is not decided here; of
+// two equations, only what follows the same left side is left to it.
+Verdict without_guessing(const std::string& answer, const std::string& gold) {
+  for (const std::string_view partial : {"dots", "\\begin{cases}", "..."}) {
+    if (gold.find(partial) != std::string::npos) return Verdict::kNo;
+  }
+  const std::size_t matrix = gold.find("\\begin{");
+  if (matrix != std::string::npos && gold.find("\\begin{", matrix + 1) != std::string::npos) {
+    return Verdict::kNo;
+  }
+  const std::size_t answer_side = answer.rfind('=');
+  const std::size_t gold_side = gold.rfind('=');
+  if (answer_side == std::string::npos || gold_side == std::string::npos) {
+    return Verdict::kUndecided;
+  }
+  if (squeezed(answer.substr(0, answer_side)) != squeezed(gold.substr(0, gold_side))) {
+    return Verdict::kNo;
+  }
+  return decided(answer.substr(answer_side + 1), gold.substr(gold_side + 1));
+}
+
 }  // namespace
 
 Verdict equivalent(std::string_view answer_utf8, std::string_view gold_utf8) {
@@ -142,19 +180,9 @@ Verdict equivalent(std::string_view answer_utf8, std::string_view gold_utf8) {
   if (squeezed(answer) == squeezed(gold)) return Verdict::kYes;
   name_sets(answer, gold);
   if (const auto words = compare_words(answer, gold)) return *words;
-  Budget budget;
-  try {
-    return compare_parsed(answer, gold, budget);
-  } catch (const Unsupported&) {
-    // Words around a value claim something about it: to others they are products of letters.
-    const bool claims = count_words(answer, 1) > count_words(gold, 1);
-    const bool hedges = contains_word(answer, "or") && !contains_word(gold, "or");
-    return claims || hedges || asks_for_work(answer, gold) ? Verdict::kNo : Verdict::kUndecided;
-  } catch (const LimitExceeded&) {
-    return Verdict::kUndecided;
-  } catch (const Undefined&) {
-    return Verdict::kUndecided;
-  }
+  Verdict verdict = decided(answer, gold);
+  if (verdict == Verdict::kUndecided) verdict = without_guessing(answer, gold);
+  return verdict;
 }
 
 }  // namespace urpo::answers

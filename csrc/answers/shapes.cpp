@@ -19,6 +19,12 @@ class Comparison {
   explicit Comparison(Budget& budget) : budget_(budget) {}
 
   Verdict compare(const NodePtr& raw_answer, const NodePtr& raw_gold) {
+    // Two roundings of the same have to agree as well.
+    if (is_approximated(*raw_answer) && is_approximated(*raw_gold) &&
+        compare_scalars(*raw_answer->args.back(), *raw_gold->args.back(), budget_) ==
+            Verdict::kNo) {
+      return Verdict::kNo;
+    }
     NodePtr answer = simplified(raw_answer);
     NodePtr gold = simplified(raw_gold);
     // (x, y) = (1, 2) is (1, 2), unless the other side names its coordinates as well.
@@ -36,6 +42,10 @@ class Comparison {
  private:
   static bool is_several(const Node& node) {
     return node.kind == Kind::kList || node.kind == Kind::kBraces || has_sign_choice(node);
+  }
+
+  static bool is_approximated(const Node& node) {
+    return node.kind == Kind::kRelation && node.relations.back() == Relation::kApproximate;
   }
 
   static bool names_point(const Node& node) {
@@ -134,7 +144,7 @@ class Comparison {
     std::vector<NodePtr> answers = elements(answer);
     std::vector<NodePtr> golds = elements(gold);
     for (const NodePtr& each : golds) {
-      if (is_equation(*each) && !is_consistent(*each)) return Verdict::kUndecided;
+      if (is_equation(*each) && !is_consistent(*each)) return Verdict::kNo;
     }
     if (answers.size() == 1 && golds.size() == 1) return compare(answers[0], golds[0]);
     if (has_several_names(golds)) return compare_assignments(answers, golds);
@@ -295,7 +305,7 @@ class Comparison {
   }
 
   Verdict compare_relations(const NodePtr& answer, const NodePtr& gold) {
-    if (is_equation(*gold) && !is_consistent(*gold)) return Verdict::kUndecided;
+    if (is_equation(*gold) && !is_consistent(*gold)) return Verdict::kNo;
     if (is_equation(*answer) && is_equation(*gold)) return compare_equations(answer, gold);
     if (is_equation(*answer)) return compare_equation_with_value(*answer, gold);
     if (is_equation(*gold)) {
@@ -350,18 +360,16 @@ class Comparison {
       const bool same = x.empty() && y.empty() &&
                         same_form(*answer.args[0], *gold.args[0]) == Verdict::kYes &&
                         compare_scalars(*answer.args[1], *gold.args[1], budget_) == Verdict::kYes;
-      if (same) return Verdict::kYes;
-      return x.empty() == y.empty() ? Verdict::kUndecided : Verdict::kNo;
+      return same ? Verdict::kYes : Verdict::kNo;
     }
     const int x_degree = forms.degree(x);
     const int y_degree = forms.degree(y);
     if (forms.proportional(x, y, ratio)) {
       return forms.is_constant(x) ? Verdict::kUndecided : Verdict::kYes;
     }
-    const bool rational =
-        std::all_of(x.begin(), x.end(), [&](const auto& term) { return term.first.size() <= 1; }) &&
-        std::all_of(y.begin(), y.end(), [&](const auto& term) { return term.first.size() <= 1; });
-    return rational && x_degree == 1 && y_degree == 1 ? Verdict::kNo : Verdict::kUndecided;
+    // Equations in other polynomials may still have the same solutions, none for instance; what is
+    // asked for is the equation.
+    return x_degree >= 0 && y_degree >= 0 ? Verdict::kNo : Verdict::kUndecided;
   }
 
   // Single values ---------------------------------------------------------------------------------
