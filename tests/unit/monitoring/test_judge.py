@@ -7,7 +7,7 @@ import pytest
 from megatron_urpo.config import ConfigError
 from megatron_urpo.data.prompts import load_encoder
 from megatron_urpo.judging import undo_order
-from megatron_urpo.monitoring.judge import judge
+from megatron_urpo.monitoring.judge import judge, judge_prompts
 
 from .known import judged
 
@@ -85,7 +85,7 @@ def test_the_prompt_is_the_judging_template(config, engine):
     assert {request.max_tokens for request in asked} == {config.rollout.max_judgement_tokens}
 
 
-def test_a_group_that_does_not_fit_is_named(config, engine):
+def test_a_group_that_does_not_fit_is_named(config):
     small = replace(config, rollout=replace(config.rollout, max_model_len=100))
     with pytest.raises(ConfigError, match="pairs/a cannot be judged: .*raise data.max_prompt"):
-        judge(KNOWN[:1], engine, load_encoder(config.model), small, step=0)
+        judge_prompts(KNOWN[:1], load_encoder(config.model), small)
