@@ -86,6 +86,10 @@ def test_the_prompt_is_the_judging_template(config, engine):
 
 
 def test_a_group_that_does_not_fit_is_named(config):
-    small = replace(config, rollout=replace(config.rollout, max_model_len=100))
+    small = replace(
+        config,
+        data=replace(config.data, max_prompt_tokens=50),
+        rollout=replace(config.rollout, max_model_len=100),
+    )
     with pytest.raises(ConfigError, match="pairs/a cannot be judged: .*raise data.max_prompt"):
         judge_prompts(KNOWN[:1], load_encoder(config.model), small)
