@@ -108,9 +108,15 @@ py::tuple to_tuple(const urpo::answers::Judgement& judgement) {
   return py::make_tuple(answer, static_cast<int>(judgement.verdict), undecided);
 }
 
-py::str gold_answer(const py::str& gold) {
-  const std::string text = to_utf8(gold);
-  return from_utf8(urpo::answers::gold_answer(text));
+std::optional<py::str> final_answer(const py::str& response) {
+  const std::string text = to_utf8(response);
+  std::optional<urpo::answers::FinalAnswer> answer;
+  {
+    py::gil_scoped_release release;
+    answer = urpo::answers::final_answer(text);
+  }
+  if (!answer) return std::nullopt;
+  return from_utf8(answer->text);
 }
 
 py::tuple judge_answer(const py::str& response, const std::vector<py::str>& golds) {
@@ -161,7 +167,7 @@ PYBIND11_MODULE(_core, m) {
   m.def("kendall_tau", &kendall_tau, py::arg("scores"), py::arg("truth"), py::arg("offsets"));
   m.def("kendall_tau_rows", &kendall_tau_rows, py::arg("scores"), py::arg("truth"),
         py::arg("max_lanes") = 8);
-  m.def("gold_answer", &gold_answer, py::arg("gold"));
+  m.def("final_answer", &final_answer, py::arg("response"));
   m.def("judge_answer", &judge_answer, py::arg("response"), py::arg("golds"));
   m.def("judge_answers", &judge_answers, py::arg("responses"), py::arg("golds"), py::arg("threads") = 1);
   m.def("parse_scores", &parse_scores, py::arg("text"), py::arg("count"));

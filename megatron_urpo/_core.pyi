@@ -39,9 +39,10 @@ def kendall_tau_rows(
         ValueError: shapes that differ, N < 2, NaN.
     """
 
-def gold_answer(gold: str) -> str:
-    r"""The accepted answer in a gold: the content of its last ``\boxed{...}`` and of those joined to
-    it, else all of it, without white space around."""
+def final_answer(response: str) -> str | None:
+    r"""What a response gives as its answer: the content of its last ``\boxed{...}``, or else what
+    follows the last "answer is" and the like; None without one, and when the last box is never
+    closed. Linear time; releases the GIL."""
 
 def judge_answer(response: str, golds: list[str]) -> tuple[str | None, int, list[str]]:
     r"""Is the final answer of a response equivalent to one of the golds? Releases the GIL.

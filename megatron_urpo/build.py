@@ -42,12 +42,9 @@ def load_held_out(
 ) -> HeldOut:
     """The held-out tasks of [evaluation], measured with this engine."""
     limit = config.evaluation.max_prompts_per_source or None
-    tasks = [
-        task
-        for source in load_sources(config.evaluation.sources, "heldout", config.run.seed)
-        for task in source.tasks[:limit]
-    ]
-    ensure_sandbox(config.rewards, tasks)
+    sources = load_sources(config.evaluation.sources, "heldout", config.run.seed)
+    tasks = [task for source in sources for task in source.tasks[:limit]]
+    ensure_sandbox(config.rewards, is_needed=any(source.has_code_tests for source in sources))
     if not tasks:
         raise ConfigError("evaluation.sources is empty: add an [[evaluation.sources]] table")
     return HeldOut(tasks, engine, encoder, scorer, config)
@@ -210,7 +207,7 @@ def load_inputs(config: Config) -> tuple[PromptEncoder, Mixture]:
 def open_trainer(config: Config) -> Iterator[Trainer]:
     """A URPO run."""
     encoder, mixture = load_inputs(config)
-    ensure_sandbox(config.rewards, mixture.tasks())
+    ensure_sandbox(config.rewards, is_needed=mixture.has_code_tests)
     with (
         open_policy(config, config.training.optimizer) as (parallel, policy),
         closing(RewardScorer(config.rewards, config.run.seed)) as scorer,

@@ -55,7 +55,7 @@ def dry_run(
         shape = read_model_shape(config.model.path)
         open_model_files(Path(config.model.path), shape)
         _, mixture = load_inputs(config)
-        ensure_sandbox(config.rewards, mixture.tasks())
+        ensure_sandbox(config.rewards, is_needed=mixture.has_code_tests)
         checked = "model files and data were read; weights were not loaded"
     else:
         shape = find_model(model_name)

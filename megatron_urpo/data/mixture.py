@@ -10,7 +10,7 @@ epoch. In phase 1 of the curriculum there are no instructions (paper section 4.1
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Generic, TypeVar
 
@@ -56,11 +56,10 @@ class Mixture:
             kind: _Apportionment() for kind in TaskKind
         }
 
-    def tasks(self) -> Iterator[Task]:
-        """All tasks of all sources."""
-        for streams in self._streams.values():
-            for stream in streams:
-                yield from stream.source.tasks
+    @property
+    def has_code_tests(self) -> bool:
+        """Whether programs will have to be run."""
+        return any(stream.source.has_code_tests for stream in self._streams[TaskKind.REASONING])
 
     def next_batch(self, step: int) -> list[Task]:
         """The tasks of a step (counted from 0), grouped by kind; data.prompts_per_step of them."""

@@ -10,9 +10,9 @@ from megatron_urpo.config import ConfigError, SourceConfig
 from megatron_urpo.data.jsonl import read_tasks
 from megatron_urpo.data.reasoning import REASONING_FAMILIES, reasoning_problems
 from megatron_urpo.data.splits import SPLITS
-from megatron_urpo.data.tables import TABLE_SUFFIXES, read_table
+from megatron_urpo.data.tables import TABLE_SUFFIXES, TableTasks, read_table
 from megatron_urpo.data.writing import writing_instructions, writing_preferences
-from megatron_urpo.types import Task, TaskKind
+from megatron_urpo.types import ReasoningTask, Task, TaskKind
 
 EMBEDDED_PREFIX = "embedded:"
 
@@ -33,6 +33,15 @@ class Source:
     config: SourceConfig
     tasks: Sequence[Task]  # at least one
     dropped_ties: int = 0  # preference records left out because all their responses are tied
+
+    @property
+    def has_code_tests(self) -> bool:
+        """Whether any task asks for a program; a mapped file is not read for it."""
+        if isinstance(self.tasks, TableTasks):
+            return self.tasks.has_code_tests
+        return any(
+            isinstance(task, ReasoningTask) and task.tests is not None for task in self.tasks
+        )
 
 
 def load_source(config: SourceConfig, split: str, seed: int, *, answered: bool = False) -> Source:

@@ -85,6 +85,15 @@ class TableTasks(Sequence[Task]):
         offset = row - (int(self._ends[number]) - batch.num_rows)
         return self._task(batch.slice(offset, 1).to_pylist()[0], row)
 
+    @property
+    def has_code_tests(self) -> bool:
+        """Whether any row has tests of a program."""
+        return any(
+            batch.column("tests").null_count < batch.num_rows
+            for batch in self._batches
+            if "tests" in batch.schema.names
+        )
+
     def rows(self) -> Iterator[tuple[int, Task]]:
         """All rows with their numbers, in order, each checked."""
         row = 0

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from megatron_urpo.rewards.sandbox.box import Capture, Sandbox, document
 from megatron_urpo.rewards.sandbox.confine import Limits
 from megatron_urpo.rewards.sandbox.launch import BUBBLEWRAP, NONE, SandboxError
 from megatron_urpo.rewards.workers import WorkerError, WorkerPool, WorkerStartError
-from megatron_urpo.types import ReasoningTask, RunError, Task
+from megatron_urpo.types import RunError
 
 _TARGET = "megatron_urpo.rewards.sandbox_check:break_out"
 _SECONDS = 120.0
@@ -54,15 +53,16 @@ class SandboxReport:
     compiles: bool  # C++ can be compiled
 
 
-def ensure_sandbox(config: RewardsConfig, tasks: Iterable[Task]) -> None:
-    """See to it that the programs these tasks ask for can be run, or refuse to start.
+def ensure_sandbox(config: RewardsConfig, *, is_needed: bool) -> None:
+    """See to it that programs can be run, or refuse to start. Prints how they are run.
 
-    Prints how they are run. Does nothing where no task has tests.
+    Args:
+        is_needed: whether any task asks for a program; nothing is done where none does.
 
     Raises:
         SandboxUnavailableError: there is no sandbox, or it does not hold.
     """
-    if not any(isinstance(task, ReasoningTask) and task.tests is not None for task in tasks):
+    if not is_needed:
         return
     report = examine_sandbox(config)
     if report.problem:

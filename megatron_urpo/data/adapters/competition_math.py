@@ -14,10 +14,10 @@ _BOX = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])")
 def math_record(row: Row) -> Record:
     """A problem; its answer is the field of that name, else what the solution has boxed last."""
     if row.get("answer") is not None:
-        answer = text(row, "answer")
+        answer: str | None = text(row, "answer")
     else:
         solution = text(row, "solution")
-        answer = _core.gold_answer(solution) if _BOX.search(solution) else ""
+        answer = _core.final_answer(solution) if _BOX.search(solution) else None
         if not answer:
             raise RowError(f"solution = {excerpt(solution)}: no answer in \\boxed{{}}")
     return {"prompt": ask_for_box(text(row, "problem")), "answers": [answer]}

@@ -140,9 +140,9 @@ def test_tied_preferences_are_dropped_and_counted(tmp_path):
         read(tmp_path, "preference", lines(tied, tied))
 
 
-@pytest.mark.parametrize("tests", ["{", "", "3", {}, [], None])
-def test_bad_tests(tmp_path, tests):
-    with pytest.raises(DataError, match=r"tasks\.jsonl:1: tests = "):
+@pytest.mark.parametrize("tests", ["{", "", "3", {}, [], None, {"kind": "stdio"}, {"kind": "x"}])
+def test_unreadable_tests_of_code(tmp_path, tests):
+    with pytest.raises(DataError, match=r"tasks\.jsonl:1: tests: .*see docs/code-rewards\.md"):
         read(tmp_path, "reasoning", lines({"kind": "reasoning", "prompt": "f", "tests": tests}))
 
 
@@ -186,7 +186,11 @@ def test_duplicate_ids_name_both_lines(tmp_path):
         ("reasoning", {"kind": ["reasoning"]}, "kind = ['reasoning']: give one of"),
         ("reasoning", {"answr": 1}, "unknown field 'answr': reasoning records have kind, id"),
         ("reasoning", {"checks": []}, "unknown field 'checks'"),
-        ("reasoning", {"tests": {"a": 1}}, "give either answers (a list of texts) or tests"),
+        (
+            "reasoning",
+            {"tests": {"a": 1}},
+            "either answers (the accepted final answers) or tests",
+        ),
         ("reasoning", {"answers": "42"}, "answers = '42': give a list"),
         ("reasoning", {"answers": []}, "answers = []: give a list of at least 1"),
         ("reasoning", {"answers": ["42", 7]}, "answers[1] = 7: give a text"),

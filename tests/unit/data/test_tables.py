@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from megatron_urpo.code_tests import AssertTests
 from megatron_urpo.config import SourceConfig
 from megatron_urpo.data.jsonl import DataError, format_task
 from megatron_urpo.data.sources import load_source
@@ -25,7 +26,7 @@ TALK = (ChatMessage("user", "Hi"), ChatMessage("assistant", "Hello"), ChatMessag
 TASKS = {
     TaskKind.REASONING: [
         ReasoningTask("s", f"k{n}", USER, (str(n), "x")) for n in range(5)
-    ] + [ReasoningTask("s", "code", USER, (), '{"assert_case": ["assert f(1)"]}')],
+    ] + [ReasoningTask("s", "code", USER, tests=AssertTests("", ("assert f(1)",), ("f",)))],
     TaskKind.PREFERENCE: [
         PreferenceTask("s", f"k{n}", TALK, ("a", "b", "c"), (1.0, 0.5, float(n)))
         for n in range(6)
@@ -153,3 +154,11 @@ def test_columns_are_the_fields_of_the_jsonl(tmp_path):
     kind = TaskKind.PREFERENCE
     from_lines = load_source(source(lines, kind), "train", 0).tasks
     assert list(from_lines) == list(load_source(source(path, kind), "train", 0).tasks)
+
+
+@pytest.mark.parametrize("suffix", [".arrow", ".parquet"])
+def test_programs_are_known_without_reading_the_rows(tmp_path, suffix):
+    kind = TaskKind.REASONING
+    for name, tasks in (("some", TASKS[kind]), ("none", TASKS[kind][:5])):
+        path = write(tmp_path / f"{name}{suffix}", tasks, kind)
+        assert load_source(source(path, kind), "train", 0).has_code_tests == (name == "some")

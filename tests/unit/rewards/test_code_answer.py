@@ -118,6 +118,7 @@ def test_what_the_verifier_cannot_do_is_an_error(pool):
 
 def test_a_worker_that_dies_is_an_error_and_leaves_nothing(pool):
     """Its sandbox, and the program in it, end with it."""
+    others = set(psutil.Process().children())
     (ready,) = outcomes(pool, "print(int(input()) ** 2)")
     assert ready.status is VerifierStatus.CORRECT
     verification = begin_verification(
@@ -126,7 +127,7 @@ def test_a_worker_that_dies_is_an_error_and_leaves_nothing(pool):
         pool,
         replace(SMALL, code_test_seconds=90),
     )
-    (worker,) = psutil.Process().children()
+    (worker,) = set(psutil.Process().children()) - others
     # bwrap twice, the spawner, and the two processes of a box.
     while len(inside := worker.children(recursive=True)) < 5:
         time.sleep(0.01)
@@ -141,8 +142,9 @@ def test_a_worker_that_dies_is_an_error_and_leaves_nothing(pool):
 
 
 def test_closing_the_pool_ends_its_sandboxes(pool):
+    others = set(psutil.Process().children(recursive=True))
     outcomes(pool, *["print(int(input()) ** 2)"] * 4)
-    below = psutil.Process().children(recursive=True)
+    below = set(psutil.Process().children(recursive=True)) - others
     assert any("bwrap" in child.name() for child in below)
     pool.close()
     psutil.wait_procs(below, timeout=30)

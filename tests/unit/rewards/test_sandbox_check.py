@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from megatron_urpo.code_encodings import parse_code_tests
 from megatron_urpo.config import RewardsConfig
 from megatron_urpo.rewards import sandbox_check
 from megatron_urpo.rewards.sandbox import launch
@@ -19,35 +18,29 @@ from megatron_urpo.rewards.sandbox_check import (
     ensure_sandbox,
     examine_sandbox,
 )
-from megatron_urpo.types import ChatMessage, ReasoningTask
-
-USER = (ChatMessage("user", "Write a program."),)
-TESTS = parse_code_tests({"inputs": [""], "outputs": ["1"]})
-CODE = ReasoningTask("programs", "1", USER, tests=TESTS)
-MATH = ReasoningTask("sums", "1", USER, ("1",))
 
 
 def test_every_attempt_fails(bubblewrap, capsys):
     assert examine_sandbox(RewardsConfig()) == SandboxReport("", (), True)
-    ensure_sandbox(RewardsConfig(), [MATH, CODE])
+    ensure_sandbox(RewardsConfig(), is_needed=True)
     assert "run in bubblewrap; every attempt to leave it failed" in capsys.readouterr().out
 
 
 def test_running_without_protection_is_said(capsys):
-    ensure_sandbox(RewardsConfig(sandbox="none"), [CODE])
+    ensure_sandbox(RewardsConfig(sandbox="none"), is_needed=True)
     assert "WITHOUT PROTECTION" in capsys.readouterr().out
 
 
 def test_without_tests_nothing_is_asked_for(monkeypatch, capsys):
     monkeypatch.setenv("PATH", "")
-    ensure_sandbox(RewardsConfig(), [MATH])
+    ensure_sandbox(RewardsConfig(), is_needed=False)
     assert capsys.readouterr().out == ""
 
 
 def test_a_machine_without_bubblewrap_is_refused(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(SandboxUnavailableError, match="bwrap is not installed. apt-get install"):
-        ensure_sandbox(RewardsConfig(), [CODE])
+        ensure_sandbox(RewardsConfig(), is_needed=True)
 
 
 def test_a_bubblewrap_that_does_not_work_is_refused_in_its_own_words(monkeypatch, tmp_path):
@@ -56,7 +49,7 @@ def test_a_bubblewrap_that_does_not_work_is_refused_in_its_own_words(monkeypatch
     bwrap.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(SandboxUnavailableError, match="uid map: Permission denied.*unprivileged"):
-        ensure_sandbox(RewardsConfig(), [CODE])
+        ensure_sandbox(RewardsConfig(), is_needed=True)
 
 
 @pytest.fixture

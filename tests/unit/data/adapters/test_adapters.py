@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from megatron_urpo.code_encodings import parse_code_tests
 from megatron_urpo.config import SourceConfig
 from megatron_urpo.data.adapters.nectar import split_dialogue
 from megatron_urpo.data.adapters.rows import ANSWER_REQUEST, RowError
@@ -183,9 +184,9 @@ def test_accepted_answers(ground_truth, answers):
         '{"assert_case": ["assert f(1) == 2"]}',
     ],
 )
-def test_skywork_code_keeps_the_tests_as_they_are(ground_truth):
+def test_skywork_code_has_tests_in_place_of_answers(ground_truth):
     task = task_of("skywork_or1_code", or1_row(ground_truth, "code"))
-    assert task.tests == ground_truth
+    assert task.tests == parse_code_tests(ground_truth)
     assert task.gold == ()
 
 
@@ -297,8 +298,8 @@ def test_a_task_survives_its_record(name):
         ("skywork_or1_math", {"reward_model": "x"}, "reward_model = 'x': not an object"),
         ("skywork_or1_math", {"prompt": "Hi"}, "prompt = 'Hi': not a list of objects"),
         ("skywork_or1_math", {"prompt": [turn("user", 3)]}, "messages[0].content = 3"),
-        ("skywork_or1_code", or1_row("[1]", "code"), "not an object with inputs"),
-        ("skywork_or1_code", or1_row("{}", "code"), "not an object with inputs"),
+        ("skywork_or1_code", or1_row("[1]", "code"), "give input and output"),
+        ("skywork_or1_code", or1_row("{}", "code"), "unknown set of fields"),
         ("skywork_or1_code", or1_row("{'inputs': 1}", "code"), "not JSON"),
         ("helpsteer3", {"overall_preference": 4}, "not one of -3, -2"),
         ("helpsteer3", {"overall_preference": 0.5}, "not one of -3, -2"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from megatron_urpo.code_encodings import parse_code_tests
 from megatron_urpo.config import ModelConfig, SourceConfig
 from megatron_urpo.data.jsonl import DataError
 from megatron_urpo.data.preparation.manifest import Manifest, format_table, hash_file
@@ -257,7 +258,7 @@ def test_tests_of_programs_are_kept(config, write_rows):
     source = RawSourceConfig("code", "skywork_or1_code", str(write_rows("code.jsonl", [row])))
     (manifest,) = silently(replace(config, sources=(source,)))
     (task,) = tasks_of(manifest)
-    assert (task.tests, task.gold) == (truth, ())
+    assert (task.tests, task.gold) == (parse_code_tests(truth), ())
 
 
 REAL = {
