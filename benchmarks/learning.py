@@ -13,10 +13,12 @@ and from there, for every seed:
                    everything but what the self-scores mean
     SFT continued  for as many packed tokens as URPO was trained on, on other demonstrations
 
-All are evaluated on the same held-out items. The comparisons are paired, item by item, with 95 %
-bootstrap intervals. Takes hours on two cores; interrupted, it continues where it was. Several runs
-go side by side (--jobs), each with its share of the cores and with about 8 GB: a model this small
-does not keep two threads busy. The summary goes to benchmarks/results/learning.json.
+All are evaluated on the same held-out items, by greedy decoding and by sampling at T = 1, which is
+what is trained: a warm start's most likely answer can be good where most of its answers are not.
+The comparisons are paired, item by item, with 95 % bootstrap intervals. Takes hours on two cores;
+interrupted, it continues where it was. Several runs go side by side (--jobs), each with its share
+of the cores and with 8 to 12 GB: a model this small does not keep two threads busy. The summary
+goes to benchmarks/results/learning.json.
 """
 
 from __future__ import annotations
@@ -46,6 +48,7 @@ RESULTS = REPOSITORY / "benchmarks" / "results" / "learning.json"
 FIRST_SEED = 101
 WARM_START = "SFT"
 MODELS = (WARM_START, "URPO", "shuffled", "SFT continued")
+TEMPERATURES = (0.0, 1.0)
 # Metric, the model it should be better than.
 COMPARISONS = (
     ("reasoning/accuracy", "URPO", "SFT"),
@@ -66,6 +69,7 @@ class Comparison:
     better: str
     baseline: str
     seed: int
+    temperature: float
     difference: Difference
 
 
@@ -149,19 +153,29 @@ def matching_steps(urpo: Path) -> int:
 
 
 def train_and_evaluate(runs: Runs, label: str, command: str, seed: int, *overrides: object) -> None:
-    """One model; nothing where its evaluation is already there."""
+    """One model; nothing where its evaluations are already there."""
     directory = runs.model(label, seed)
-    if label in read_summaries(directory):
+    missing = [
+        t for t in TEMPERATURES if evaluation_label(label, t) not in read_summaries(directory)
+    ]
+    if not missing:
         return
     log = directory / "log.txt"
     print(f"{label}, seed {seed}: {log}", flush=True)
     common = ["--run.directory", directory, "--run.seed", seed]
     urpo(runs.threads, log, command, CONFIG, *common, *overrides)  # a later override wins
     export = directory / "sft" / "export" if command == "sft" else directory / "export"
-    urpo(
-        runs.threads, log, "eval", CONFIG, "--label", label, *common,
-        "--model.path", export, "--evaluation.max_prompts_per_source", 0,
-    )  # fmt: skip
+    for temperature in missing:
+        urpo(
+            runs.threads, log, "eval", CONFIG, "--label", evaluation_label(label, temperature),
+            *common, "--model.path", export, "--evaluation.max_prompts_per_source", 0,
+            "--evaluation.temperature", temperature,
+        )  # fmt: skip
+
+
+def evaluation_label(label: str, temperature: float) -> str:
+    """What an evaluation of a model is recorded under."""
+    return f"{label}, T = {temperature:g}" if temperature else label
 
 
 def urpo(threads: int, log: Path, *arguments: object) -> None:
@@ -182,44 +196,57 @@ def urpo(threads: int, log: Path, *arguments: object) -> None:
         )
 
 
-def compare(runs: Runs, metric: str, better: str, baseline: str, seed: int) -> Comparison:
+def compare(
+    runs: Runs, metric: str, better: str, baseline: str, seed: int, temperature: float
+) -> Comparison:
     """The paired difference of one seed."""
-    ours, theirs = (read_items(runs.model(label, seed), label) for label in (better, baseline))
+    ours, theirs = (
+        read_items(runs.model(label, seed), evaluation_label(label, temperature))
+        for label in (better, baseline)
+    )
     difference = paired_difference(metric, ours, theirs)
     if difference is None:
         raise ValueError(f"{better} and {baseline} of seed {seed} share no item with {metric}")
-    return Comparison(metric, better, baseline, seed, difference)
+    return Comparison(metric, better, baseline, seed, temperature, difference)
 
 
 def summarise(runs: Runs, seeds: range) -> None:
     """Prints both tables and writes them with the machine they were measured on."""
     means = {
-        f"seed {seed}": {
-            label: read_summaries(runs.model(label, seed))[label]["values"] for label in MODELS
+        f"seed {seed}, T = {temperature:g}": {
+            label: read_summaries(runs.model(label, seed))[evaluation_label(label, temperature)][
+                "values"
+            ]
+            for label in MODELS
         }
         for seed in seeds
+        for temperature in TEMPERATURES
     }
     comparisons = [
-        compare(runs, metric, better, baseline, seed)
+        compare(runs, metric, better, baseline, seed, temperature)
+        for temperature in TEMPERATURES
         for metric, better, baseline in COMPARISONS
         for seed in seeds
     ]
     judgements = {f"seed {seed}": judgement_shares(runs.model("URPO", seed)) for seed in seeds}
-    for seed, models in means.items():
-        print(f"\n{seed:<28}" + "".join(f"{label:>15}" for label in models))
-        for metric in models["SFT"]:
+    for title, models in means.items():
+        print(f"\n{title:<36}" + "".join(f"{label:>15}" for label in models))
+        for metric in models[WARM_START]:
             cells = "".join(f"{values[metric]:>15.3f}" for values in models.values())
-            print(f"{metric:<28}{cells}")
+            print(f"{metric:<36}{cells}")
     print()
     for c in comparisons:
-        print(f"{c.metric:<26} {c.better} - {c.baseline:<14} seed {c.seed}: {c.difference}")
+        print(
+            f"{c.metric:<26} {c.better} - {c.baseline:<14} seed {c.seed}, T = {c.temperature:g}: "
+            f"{c.difference}"
+        )
     print(f"\nself-rewarded groups with a usable, varied judgement: {judgements}")
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(
         json.dumps(
             {
                 "machine": describe_machine(),
-                "command": sys.argv,
+                "command": " ".join(("python -m benchmarks.learning", *sys.argv[1:])),
                 "environment": environment_record(),
                 "means": means,
                 "comparisons": [asdict(c) for c in comparisons],
