@@ -4,6 +4,7 @@
 #include <string>
 
 #include "ball.hpp"
+#include "characters.hpp"
 #include "closed_form.hpp"
 #include "notation.hpp"
 #include "parser.hpp"
@@ -50,10 +51,21 @@ bool names_another(const Choice& choice) {
   return false;
 }
 
+// The letter of "C Cecile", a choice and the name it stands for; 0 for anything else.
+char letter_before_name(std::string_view gold) {
+  const bool is_one = gold.size() > 3 && gold[0] >= 'A' && gold[0] <= 'J' && gold[1] == ' ' &&
+                      gold[2] >= 'A' && gold[2] <= 'Z' && is_letter(gold[3]);
+  return is_one ? gold[0] : '\0';
+}
+
 // Decides answers that name a choice, or leaves in `answer` and `gold` what else they say.
 std::optional<Verdict> compare_choices(std::string& answer, std::string& gold) {
   const auto wanted = read_choice(gold);
   const auto given = read_choice(answer);
+  const char named = letter_before_name(gold);
+  if (named != '\0' && given && given->content.empty()) {
+    return given->letter == named && !given->lower_case ? Verdict::kYes : Verdict::kNo;
+  }
   const auto same_letter = [&] {
     return given->letter == wanted->letter ? Verdict::kYes : Verdict::kNo;
   };

@@ -6,6 +6,7 @@
 
 #include "characters.hpp"
 #include "notation.hpp"
+#include "prose.hpp"
 
 namespace urpo::answers {
 namespace {
@@ -208,7 +209,7 @@ std::optional<FinalAnswer> boxed_answer(std::string_view text, const Box& last) 
     }
   }
   const bool one = answer == last.content && all != last.content;
-  return FinalAnswer{answer, one ? all : std::string()};
+  return FinalAnswer{answer, one ? all : std::string(), false};
 }
 
 // Phrases -----------------------------------------------------------------------------------------
@@ -324,17 +325,21 @@ std::string_view last_sentence(std::string_view text) {
   return sentence;
 }
 
-// "Therefore, the probability is 2/3.": what the last sentence concludes, if it says that it does.
-std::optional<std::string> concluded_answer(std::string_view sentence) {
-  bool concludes = false;
+// Whether a sentence says that it concludes something.
+bool concludes(std::string_view sentence) {
   for (const std::string_view word : {"therefore", "thus", "hence", "so", "consequently"}) {
-    for (std::size_t at = 0; at < sentence.size() && !concludes; ++at) {
+    for (std::size_t at = 0; at < sentence.size(); ++at) {
       const bool word_begins = at == 0 || !is_letter(sentence[at - 1]);
-      concludes = word_begins && starts_with_word(sentence.substr(at), word);
+      if (word_begins && starts_with_word(sentence.substr(at), word)) return true;
     }
   }
+  return false;
+}
+
+// "Therefore, the probability is 2/3.": what the last sentence concludes, if it says that it does.
+std::optional<std::string> concluded_answer(std::string_view sentence) {
   const std::size_t verb = std::max(sentence.rfind(" is ") + 1, sentence.rfind(" are ") + 1);
-  if (!concludes || verb == 0) return std::nullopt;
+  if (!concludes(sentence) || verb == 0) return std::nullopt;
   const std::string_view said = sentence.substr(sentence.find(' ', verb) + 1);
   if (said.find_first_of("0123456789$\\") == std::string_view::npos) return std::nullopt;
   return stated_answer(said);
@@ -378,22 +383,28 @@ bool mentions_answer(std::string_view text) {
 
 std::optional<FinalAnswer> final_answer(std::string_view response) {
   if (const auto box = last_box(response, response.size())) return boxed_answer(response, *box);
-  if (auto answer = phrased_answer(response)) return FinalAnswer{*answer, {}};
+  if (auto answer = phrased_answer(response)) return FinalAnswer{*answer, {}, true};
   const std::string_view sentence = last_sentence(response);
   if (sentence.find("not") == std::string_view::npos) {
-    if (auto answer = concluded_answer(sentence)) return FinalAnswer{*answer, {}};
-    if (auto answer = only_formula(response, sentence)) return FinalAnswer{*answer, {}};
+    if (auto answer = concluded_answer(sentence)) return FinalAnswer{*answer, {}, true};
+    if (auto answer = only_formula(response, sentence)) return FinalAnswer{*answer, {}, true};
+    if (concludes(sentence) && sole_number(sentence)) {
+      return FinalAnswer{std::string(trimmed(sentence)), {}, true};
+    }
   }
   const std::string_view line = trimmed(response);
   if (line.empty() || line.size() > kMaxLine || line.find('\n') != std::string_view::npos)
     return std::nullopt;
   if (mentions_answer(line)) return std::nullopt;
-  return FinalAnswer{std::string(line), {}};
+  return FinalAnswer{std::string(line), {}, true};
 }
 
 std::string gold_answer(std::string_view gold) {
   const auto box = last_box(gold, gold.size());
-  if (!box) return std::string(trimmed(gold));
+  if (!box) {
+    const auto stated = phrased_answer(gold);
+    return stated ? *stated : std::string(trimmed(gold));
+  }
   if (box->closed) return std::string(trimmed(joined_boxes(gold, *box, Joint::kTight)));
   // A gold that was cut off is still the gold.
   const std::size_t open = gold.find('{', box->begin);

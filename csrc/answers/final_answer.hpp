@@ -13,6 +13,8 @@ struct FinalAnswer {
   // All boxes of the last sentence, where other words stand between them; else empty. They are an
   // answer only to a gold that is their set.
   std::string all_boxes;
+  // Whether it stands in no box: then it may be a sentence.
+  bool is_said = false;
 };
 
 // What a response gives as its answer, in UTF-8: the content of its last box (\boxed, \fbox, with
@@ -23,8 +25,9 @@ struct FinalAnswer {
 // the answer is denied ("the answer is not 5").
 std::optional<FinalAnswer> final_answer(std::string_view response);
 
-// The accepted answer in a gold: the content of its last box and those joined to it, else all of
-// it, without white space around. Empty if there is none.
+// The accepted answer in a gold: the content of its last box and those joined to it, else what
+// follows its last "####" or "the answer is", else all of it, without white space around. Empty if
+// there is none.
 std::string gold_answer(std::string_view gold);
 
 }  // namespace urpo::answers

@@ -2,14 +2,31 @@
 
 #include <atomic>
 #include <exception>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 #include <utility>
 
 #include "equivalence.hpp"
 #include "final_answer.hpp"
+#include "prose.hpp"
+#include "words.hpp"
 
 namespace urpo::answers {
+namespace {
+
+// Whether a sentence gives a gold that is a number or the letter of a choice.
+bool says(std::string_view sentence, const std::string& gold) {
+  std::optional<std::string> said;
+  if (is_bare_number(gold)) {
+    said = sole_number(sentence);
+  } else if (const auto choice = read_choice(gold); choice && choice->content.empty()) {
+    said = leading_choice(sentence);
+  }
+  return said && equivalent(*said, gold) == Verdict::kYes;
+}
+
+}  // namespace
 
 Judgement judge(std::string_view response, const std::vector<std::string>& golds) {
   if (golds.empty())
@@ -27,6 +44,9 @@ Judgement judge(std::string_view response, const std::vector<std::string>& golds
     Verdict verdict = equivalent(answer->text, gold);
     if (verdict != Verdict::kYes && !answer->all_boxes.empty() &&
         equivalent(answer->all_boxes, gold) == Verdict::kYes) {
+      verdict = Verdict::kYes;
+    }
+    if (verdict != Verdict::kYes && answer->is_said && says(answer->text, gold)) {
       verdict = Verdict::kYes;
     }
     if (verdict == Verdict::kYes) {

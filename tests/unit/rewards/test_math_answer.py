@@ -165,12 +165,12 @@ def test_sets_have_no_order_and_points_have(values, random):
 
 @settings(max_examples=200)
 @given(
-    st.lists(st.integers(-9, 9), min_size=4, max_size=4),
+    st.tuples(st.integers(-9, 9), st.integers(1, 9), st.integers(-9, 9), st.integers(1, 9)),
     st.tuples(st.booleans(), st.booleans(), st.booleans(), st.booleans()),
 )
-def test_unions_of_intervals_equal_sympys(ends, closed):
-    a, b, c, d = ends
-    assume(a < b and c < d)
+def test_unions_of_intervals_equal_sympys(places, closed):
+    a, c = places[0], places[2]
+    b, d = a + places[1], c + places[3]
     first = sympy.Interval(a, b, not closed[0], not closed[1])
     second = sympy.Interval(c, d, not closed[2], not closed[3])
 
@@ -266,6 +266,48 @@ def test_the_final_answer_is_found(response, extracted):
 )
 def test_no_credit_without_one_final_answer(response):
     assert math_answer.verify(response, "42", NoPool()).status is WRONG
+
+
+# A sentence, and what it gives: the one number or letter in it, or nothing.
+SENTENCES = [
+    ("Thus Mia packs 18 boxes before the three trucks leave.", "18", CORRECT),
+    ("Final answer: the farm sold 1,250 eggs in June.", "1250", CORRECT),
+    ("Hence the price falls by 15%.", "15\\%", CORRECT),
+    ("So the lowest reading was -4 degrees.", "-4", CORRECT),
+    ("So the lowest reading was -4 degrees.", "4", WRONG),
+    ("Therefore 7 birds join the 11 that are there.", "7", WRONG),
+    ("Therefore there are 12 thousand seeds.", "12", WRONG),
+    ("Therefore half of 12 seeds are left.", "12", WRONG),
+    ("So I guess that 12 seeds are left.", "12", WRONG),
+    ("Hence at least 12 seeds are left.", "12", WRONG),
+    ("Hence it isn't 12 seeds.", "12", WRONG),
+    ("So she came 12th.", "12", WRONG),
+    ("So row x12 is full.", "12", WRONG),
+    ("Therefore twelve of the 5 x 4 seeds are left.", "5", WRONG),
+    ("The answer is C, since the others are odd.", "C", CORRECT),
+    ("The answer is C, since the others are odd.", "B", WRONG),
+    ("The answer is C, D.", "C", WRONG),
+    ("The answer is C, or maybe D.", "C", WRONG),
+]
+
+
+@pytest.mark.parametrize(("response", "gold", "status"), SENTENCES)
+def test_a_sentence_gives_what_it_holds_one_of(response, gold, status):
+    assert math_answer.verify(response, gold, NoPool()).status is status
+
+
+def test_a_box_is_no_sentence():
+    answer = boxed("there are 18 boxes")
+    assert math_answer.verify(answer, "18", NoPool()).status is WRONG
+
+
+@pytest.mark.parametrize(
+    "gold", ["D Dorothea", "She works it out.\n#### D", "The answer is (D) Dora"]
+)
+def test_golds_that_say_more_than_their_letter(gold):
+    for letter in "DC":
+        status = math_answer.verify(boxed(letter), gold, NoPool()).status
+        assert status is (CORRECT if letter == "D" else WRONG)
 
 
 def test_joined_boxes_are_the_set_that_the_gold_is():
