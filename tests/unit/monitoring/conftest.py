@@ -10,6 +10,10 @@ import gc
 from dataclasses import replace
 
 import pytest
+from vllm.distributed.parallel_state import (
+    destroy_distributed_environment,
+    destroy_model_parallel,
+)
 
 from megatron_urpo.config import MonitoringConfig, SourceConfig
 from megatron_urpo.data.prompts import PromptEncoder, load_encoder
@@ -48,9 +52,12 @@ def encoder(config):
     return encoder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def engine(config, encoder):
     engine = VLLMEngine(config, encoder.eos_ids)
     yield engine
     engine.close()
     gc.collect()
+    # Tests of training begin and end a process group of their own: vLLM must not go on holding it.
+    destroy_model_parallel()
+    destroy_distributed_environment()
