@@ -64,7 +64,7 @@ def test_the_run_has_something_to_repeat(complete_run):
 
 
 def test_kills_during_judgement_sync_and_save(complete_run, warm_model, tmp_path):
-    for kill in (("judgement", 3), ("sync", 3), ("publish", 2)):
+    for kill in (("judgement", 3), ("sync", 3), ("publish", 1)):
         assert train(tmp_path, warm_model, kill) == -signal.SIGKILL
     assert train(tmp_path, warm_model) == 0
     assert_same_run(tmp_path, complete_run)
