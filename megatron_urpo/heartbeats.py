@@ -79,11 +79,10 @@ class Heartbeats:
             return None
         return f"{_describe_silence(self._neighbour, sign)} for {self._timeout:g} s"
 
-    def raise_alarm(self, reason: str) -> bool:
-        """Tells all ranks. The first alarm of a job is the one that stays: was it this one?"""
+    def raise_alarm(self, reason: str) -> str | None:
+        """Tells all ranks. Returns the first alarm of the job, which stays; None: no store."""
         key = self._key("alarm")
-        kept = self._attempt(lambda store: store.compare_set(key, "", reason).decode())
-        return kept == reason
+        return self._attempt(lambda store: store.compare_set(key, "", reason).decode())
 
     def call_roll(self) -> list[str]:
         """A sentence for every other rank that is silent now, after waiting for a few beats."""

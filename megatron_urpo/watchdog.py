@@ -36,6 +36,7 @@ from megatron_urpo.heartbeats import Heartbeats, Sign
 from megatron_urpo.launch_environment import TorchRank
 
 EXIT_STATUS = 75  # sysexits.h: a temporary failure; started again, the run continues
+_STDERR = 2  # sys.stderr may be an object without a file, as in a notebook
 _LONGEST_INTERVAL = 5.0  # seconds between two beats
 _CLEAN_UP_SECONDS = 30.0  # for a rank that raised to leave by itself
 # A rank sees the alarm within one interval, and leaves itself another; torchrun ends all ranks of a
@@ -117,7 +118,7 @@ class Watchdog:
         beat = 0
         while not self._left.is_set():
             beat += 1
-            faulthandler.dump_traceback_later(self._blocked_timeout, exit=True)
+            faulthandler.dump_traceback_later(self._blocked_timeout, exit=True, file=_STDERR)
             self._note_stage()
             self._show_life(beat)
             reason = self._find_reason()
@@ -159,11 +160,14 @@ class Watchdog:
         self._failed_at = time.monotonic()
         if self._peers is None:
             return
-        message = traceback.format_exception_only(error)[-1].strip()
-        first = self._peers.raise_alarm(f"{self._name} raised {message}")
-        if first and isinstance(error, Exception):
+        own = f"{self._name} raised {traceback.format_exception_only(error)[-1].strip()}"
+        alarm = self._peers.raise_alarm(own)
+        if alarm == own and isinstance(error, Exception):
             # A broken connection names an address; which rank is gone, its silence tells.
             _write("".join(f"[{self._name}] {line}\n" for line in self._peers.call_roll()))
+        elif alarm not in (own, None):
+            # This error is likely that of a connection which the first rank to fail closed.
+            _write(f"[{self._name}] WATCHDOG: {alarm}\n")
 
     def _abort(self, reason: str) -> None:
         """Prints the stacks of all threads and ends the process, whatever they are doing."""
@@ -187,4 +191,4 @@ def _write(text: str) -> None:
     sys.stderr.flush()
     rest = text.encode()
     while rest:
-        rest = rest[os.write(sys.stderr.fileno(), rest) :]
+        rest = rest[os.write(_STDERR, rest) :]

@@ -55,8 +55,8 @@ def test_rank_that_starts_or_has_left_is_not_missed(port):
 
 def test_first_alarm_stays_and_ends_with_the_restart(port):
     one, two = heartbeats(port, 0), heartbeats(port, 1)
-    assert two.raise_alarm("rank 1 raised")
-    assert not one.raise_alarm("rank 0 raised")
+    assert two.raise_alarm("rank 1 raised") == "rank 1 raised"
+    assert one.raise_alarm("rank 0 raised") == "rank 1 raised"
     assert one.find_trouble() == two.find_trouble() == "rank 1 raised"
     assert heartbeats(port, 0, restart=1).find_trouble() is None
 
