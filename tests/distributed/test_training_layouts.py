@@ -13,50 +13,55 @@ from megatron_urpo.batching import PackingLayout, pack_mini_batch
 from megatron_urpo.config import BatchingConfig
 from megatron_urpo.types import TaskKind
 from tests.distributed import training_worker
-from tests.distributed.training_worker import LAYOUTS, ORDER
+from tests.distributed.training_worker import LAYOUTS, ORDER, Case
 from tests.recorded_rollouts import recorded_groups, recorded_mini_batches, renumbered
 from tests.small_models import write_small_model
 
 ROOT = Path(__file__).parents[2]
 
 
-# By model and groups, the tokens of a micro-batch.
-BUDGETS = {
-    ("llama_tied", "random"): (50, 200),
-    ("qwen2", "random"): (50,),
-    ("qwen3", "random"): (50,),
-    ("qwen2", "recorded"): (700,),
-}
+CASES = (
+    Case("llama_tied", "random", (50, 200)),
+    Case("qwen2", "random", (50,)),
+    Case("qwen3", "random", (50,)),
+    Case("qwen2", "recorded", (700,)),
+)
 
 
-@pytest.fixture(scope="module", params=BUDGETS, ids=" ".join)
-def results(request, tmp_path_factory):
-    """Results by layout, budget and rank."""
-    directory = tmp_path_factory.mktemp("parallel")
-    family, groups = request.param
-    changes = {"num_hidden_layers": 4}
-    if groups == "recorded":
-        _, vocabulary = renumbered(recorded_mini_batches())
-        # Odd, so that it needs padding under tensor parallelism.
-        changes |= {"vocab_size": vocabulary | 1, "max_position_embeddings": 1024}
-    model = write_small_model(family, directory / "model", **changes)
-    budgets = BUDGETS[request.param]
-    worker = [training_worker.__file__, str(model), str(directory), groups, *map(str, budgets)]
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The directory of every case. All are trained by the same processes, which start slowly."""
+    directories = {case: tmp_path_factory.mktemp("case") for case in CASES}
+    for case, directory in directories.items():
+        case.write(directory)
+        changes = {"num_hidden_layers": 4}
+        if case.groups == "recorded":
+            _, vocabulary = renumbered(recorded_mini_batches())
+            # Odd, so that it needs padding under tensor parallelism.
+            changes |= {"vocab_size": vocabulary | 1, "max_position_embeddings": 1024}
+        write_small_model(case.family, directory / "model", **changes)
+    worker = [training_worker.__file__, *map(str, directories.values())]
     for world in LAYOUTS:
         launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={world}"]
         subprocess.run(
             [sys.executable, *(launcher if world > 1 else ()), *worker],
             check=True,
-            timeout=400,
+            timeout=1000,
             env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         )
+    return directories
+
+
+@pytest.fixture(scope="module", params=CASES, ids=str)
+def results(request, trained):
+    """Results by layout, budget and rank."""
     return {
         (name, budget): [
-            torch.load(directory / f"{name}-{budget}-{rank}.pt", weights_only=False)
+            torch.load(trained[request.param] / f"{name}-{budget}-{rank}.pt", weights_only=False)
             for rank in range(world)
         ]
         for world, name in ORDER
-        for budget in budgets
+        for budget in request.param.budgets
     }
 
 

@@ -1,15 +1,17 @@
-"""Trains a small model under every layout of this number of ranks and records the results.
+"""Trains small models under every layout of this number of ranks and records the results.
 
 Every layout begins with the pretrained weights, and later resumes from the checkpoint that the
 layout before it wrote; the first checkpoint is that of one rank alone.
 
-training_worker.py MODEL_DIRECTORY DIRECTORY {random,recorded} TOKENS_OF_A_MICRO_BATCH...
+training_worker.py CASE...    each a directory with a model/ and a case.json
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,31 @@ MINI_BATCHES = (
     ],
 )
 OPTIMIZER = OptimizerConfig(lr=2e-3, adam_eps=1e-4, clip_grad=0.3, weight_decay=0.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What a model is trained on."""
+
+    family: str
+    groups: str  # random, recorded
+    budgets: tuple[int, ...]  # tokens of a micro-batch
+
+    def __str__(self) -> str:
+        return f"{self.family} {self.groups}"
+
+    def write(self, directory: Path) -> None:
+        (directory / "case.json").write_text(json.dumps(asdict(self)))
+
+    @classmethod
+    def read(cls, directory: Path) -> Case:
+        return cls(**json.loads((directory / "case.json").read_text()))
+
+    def mini_batches(self) -> Sequence[list[TrainingGroup]]:
+        if self.groups == "random":
+            return MINI_BATCHES
+        mini_batches, _ = renumbered(recorded_mini_batches())
+        return mini_batches
 
 
 class Run:
@@ -158,25 +185,27 @@ def train(run: Run, before: Path, own: Path) -> dict:
     return result
 
 
-def main() -> None:
-    model, directory = (Path(argument) for argument in sys.argv[1:3])
-    mini_batches: Sequence[list[TrainingGroup]] = MINI_BATCHES
-    if sys.argv[3] == "recorded":
-        mini_batches, _ = renumbered(recorded_mini_batches())
-    budgets = [int(argument) for argument in sys.argv[4:]]
-    torch.set_num_threads(1)
+def train_all(case: Case, directory: Path) -> None:
+    """One case under every layout of this number of ranks."""
     launch = read_launch()
     for position, (world, name) in enumerate(ORDER):
         if world != launch.world_size:
             continue
-        for budget in budgets:
+        for budget in case.budgets:
             own = directory / f"checkpoint-{name}-{budget}"
             before = own
             if position:
                 before = directory / f"checkpoint-{ORDER[position - 1][1]}-{budget}"
-            run = Run(model, LAYOUTS[world][name], budget, mini_batches)
+            run = Run(directory / "model", LAYOUTS[world][name], budget, case.mini_batches())
             result = train(run, before, own)
             torch.save(result, directory / f"{name}-{budget}-{launch.rank}.pt")
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    for argument in sys.argv[1:]:
+        directory = Path(argument)
+        train_all(Case.read(directory), directory)
     parallelism.shutdown()
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from megatron_urpo.code_tests import StdioCase, StdioTests
 from megatron_urpo.data.jsonl import format_task
 from megatron_urpo.data.tables import record_schema
 from megatron_urpo.metrics import read_metrics
@@ -36,6 +37,12 @@ def records(name: str) -> list[Task]:
     def asks(text: str) -> tuple[ChatMessage, ...]:
         return (ChatMessage("user", text),)
 
+    if name == "skywork-or1-code":
+        programs = [f"Write a program that prints {n}." for n in range(4)]
+        return [
+            ReasoningTask(name, text, asks(text), tests=StdioTests((StdioCase("", str(n)),)))
+            for n, text in enumerate(programs)
+        ]
     if name in REASONING:
         box = "Put the final answer in \\boxed{}."
         problems = [f"What is {n} - {n - 1}? {box}" for n in range(2, 10)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def test_training_does_not_notice(monitored_run, complete_run):
 
 def test_a_killed_run_repeats_its_measurements(monitored_run, warm_model, tmp_path):
     module = "tests.end_to_end.killed_run"
-    for kill in (("baseline", 1), ("monitoring", 4), ("monitoring", 1)):
+    for kill in (("baseline", 1), ("monitoring", 4)):
         killed = run_urpo(*kill, *arguments(warm_model, tmp_path), module=module, check=False)
         assert killed.returncode == -signal.SIGKILL
     run_urpo(*arguments(warm_model, tmp_path))
@@ -105,18 +106,18 @@ def test_an_alarm_stops_and_saves_and_the_run_can_go_on(warm_model, tmp_path):
     assert "Traceback" not in stopped.stderr
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step_000002"]
     # The count is part of the checkpoint: the next measurement is the third in a row.
-    again = run_urpo(*arguments(warm_model, tmp_path, *strict), check=False)
-    assert "stopped after step 3" in again.stderr
-    assert "for 3 measurement(s) in a row" in again.stderr
     warned = run_urpo(*arguments(warm_model, tmp_path, *strict[:2]))
-    assert "WARNING: step 4: monitoring/preference/tau" in warned.stdout
+    assert re.search(r"WARNING: step 3: .* for 3 measurement\(s\) in a row", warned.stdout)
     run_urpo("report", tmp_path)
     assert "alarm, 4 in a row" in (tmp_path / "report.html").read_text()
 
 
 def test_a_baseline_of_other_groups_is_refused(monitored_run, warm_model, tmp_path):
-    run_urpo(*arguments(warm_model, tmp_path, "--run.steps", 2))
-    other = arguments(warm_model, tmp_path, "--monitoring.groups_per_source", GROUPS - 1)
+    directory = tmp_path / "run"
+    shutil.copytree(monitored_run, directory)
+    other = arguments(
+        warm_model, directory, "--monitoring.groups_per_source", GROUPS - 1, "--run.steps", 5
+    )
     refused = run_urpo(*other, check=False)
     assert refused.returncode == 2
     assert f"judgements of {GROUPS} held-out groups, the configuration now has" in refused.stderr
@@ -129,8 +130,10 @@ def test_two_ranks_judge_the_same_groups(monitored_run, warm_model, tmp_path):
     assert [[v.order for v in group.verdicts] for group in mine.groups] == [
         [v.order for v in group.verdicts] for group in alone.groups
     ]
-    for record in read_metrics(tmp_path / "metrics.jsonl"):
-        assert record.values["monitoring/preference/groups"] == GROUPS
+    records = read_metrics(tmp_path / "metrics.jsonl")
+    assert [record.values["monitoring/preference/groups"] for record in records] == [GROUPS] * 2
+    weights = load_file(tmp_path / "export" / "model.safetensors")
+    assert all(tensor.isfinite().all() for tensor in weights.values())
 
 
 def test_the_probe_says_whether_a_model_is_ready(warm_model):
