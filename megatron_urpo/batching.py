@@ -132,7 +132,7 @@ def pack_mini_batch(
     weight_of = {group.index: weight for group, weight in packed}
     parts_of = [_split_group(group, config.micro_batch_tokens, layout) for group, _ in packed]
     ranks = _balance(parts_of, layout.data_parallel_size)
-    bins = [_first_fit_decreasing(parts, config.micro_batch_tokens) for parts in ranks]
+    bins = [_pack_bins(parts, config.micro_batch_tokens) for parts in ranks]
     count = _round_up(max(len(rank_bins) for rank_bins in bins), layout.micro_batch_multiple)
     mine = bins[data_parallel_rank]
     mine += [[] for _ in range(count - len(mine))]
@@ -161,30 +161,54 @@ def _split_group(group: TrainingGroup, budget: int, layout: PackingLayout) -> li
 
 
 def _balance(parts_of: Sequence[list[_Part]], num_ranks: int) -> list[list[_Part]]:
-    """Gives whole groups to ranks, the longest first, each to the rank with the fewest tokens."""
-    lengths = [sum(part.length for part in parts) for parts in parts_of]
-    loads = [0] * num_ranks
-    ranks: list[list[_Part]] = [[] for _ in range(num_ranks)]
-    for position in sorted(range(len(parts_of)), key=lambda k: (-lengths[k], k)):
-        rank = loads.index(min(loads))
-        ranks[rank] += parts_of[position]
-        loads[rank] += lengths[position]
-    return ranks
+    """Gives whole groups to ranks that end with about the same number of tokens."""
+    shares = _deal_evenly([_length(parts) for parts in parts_of], num_ranks)
+    return [[part for position in share for part in parts_of[position]] for share in shares]
 
 
-def _first_fit_decreasing(parts: Sequence[_Part], budget: int) -> list[list[_Part]]:
-    """Bins of parts whose lengths sum to at most the budget; a longer part has its own bin."""
+def _pack_bins(parts: Sequence[_Part], budget: int) -> list[list[_Part]]:
+    """Bins of parts whose lengths sum to at most the budget, the longest bin first.
+
+    A longer part has its own bin. There are as many as first-fit decreasing needs, filled evenly
+    where that keeps to the budget: the longest micro-batch decides the memory of activations, and
+    what pipeline stages and data-parallel ranks wait for.
+    """
+    longest_first = sorted(parts, key=lambda p: (-p.length, p.group.index, p.branches))
+    bins = _first_fit(longest_first, budget)
+    shares = _deal_evenly([part.length for part in longest_first], len(bins))
+    even = [[longest_first[position] for position in share] for share in shares]
+    if all(len(bin_) == 1 or _length(bin_) <= budget for bin_ in even):
+        bins = even
+    return sorted(bins, key=_length, reverse=True)
+
+
+def _first_fit(parts: Sequence[_Part], budget: int) -> list[list[_Part]]:
     bins: list[list[_Part]] = []
-    room: list[int] = []
-    for part in sorted(parts, key=lambda p: (-p.length, p.group.index, p.branches)):
-        fitting = next((k for k, free in enumerate(room) if part.length <= free), None)
-        if fitting is None:
-            bins.append([part])
-            room.append(budget - part.length)
-        else:
-            bins[fitting].append(part)
-            room[fitting] -= part.length
+    loads: list[int] = []
+    for part in parts:
+        fitting = (k for k, load in enumerate(loads) if load + part.length <= budget)
+        chosen = next(fitting, len(bins))
+        if chosen == len(bins):
+            bins.append([])
+            loads.append(0)
+        bins[chosen].append(part)
+        loads[chosen] += part.length
     return bins
+
+
+def _deal_evenly(lengths: Sequence[int], num_shares: int) -> list[list[int]]:
+    """Positions of `lengths` in shares: the longest first, each to the share with the least."""
+    loads = [0] * num_shares
+    shares: list[list[int]] = [[] for _ in range(num_shares)]
+    for position in sorted(range(len(lengths)), key=lambda k: (-lengths[k], k)):
+        least = loads.index(min(loads))
+        shares[least].append(position)
+        loads[least] += lengths[position]
+    return shares
+
+
+def _length(parts: Sequence[_Part]) -> int:
+    return sum(part.length for part in parts)
 
 
 def _build_micro_batch(

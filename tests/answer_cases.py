@@ -76,6 +76,7 @@ SAME = {
     ],
     "roots and constants": [
         ("\\sqrt{8}", "2\\sqrt{2}"),
+        ("8^{\\frac{1}{3}}", "2"),
         ("2\u221a2", "2\\sqrt{2}"),
         ("2sqrt(2)", "2\\sqrt{2}"),
         ("\\sqrt2", "2^{1/2}"),
@@ -126,6 +127,8 @@ SAME = {
         ("5 \\text{ cm}", "5"),
         ("5", "5 \\text{ cm}"),
         ("5 cm", "5\\text{ centimeters}"),
+        ("5", "5\\text{ square units}"),
+        ("36\\pi", "36\\pi\\text{ cubic units}"),
         ("5\\,\\mathrm{cm}", "5 \\text{ cm}"),
         ("500 \\text{ cm}", "5 \\text{ m}"),
         ("15 cm^2", "15\\mbox{ cm}^2"),
@@ -286,6 +289,7 @@ SAME = {
     "choices": [
         ("B", "(B)"),
         ("(B)", "\\text{(B)}"),
+        ("A and C", "\\text{C, A}"),
         ("\\text{B}", "B"),
         ("\\textbf{(B)}", "B"),
         ("B.", "B"),
@@ -303,6 +307,7 @@ SAME = {
         ("\\text{True}", "true"),
         ("Yes", "\\text{yes}"),
         ("\\mathrm{even}", "\\text{even}"),
+        ("Alice and Bob", "\\text{Alice, Bob}"),
     ],
     "bases, ratios, times and dates": [
         ("204_5", "204_{5}"),
@@ -525,6 +530,7 @@ DIFFERENT = {
         ("A", "B"),
         ("(A)", "\\text{(B)}"),
         ("A, B", "B"),
+        ("A and B", "A, C"),
         ("A or B", "B"),
         ("(A) and (B)", "\\text{(B)}"),
         ("(B) or (C)", "\\text{(B)}"),
@@ -543,6 +549,7 @@ DIFFERENT = {
         ("Navin", "Evelyn"),
         ("Evelyn or Navin", "Evelyn"),
         ("Evelyn, Navin", "Evelyn"),
+        ("Bob, Alice", "Alice, Bob"),
         ("\\text{odd}", "\\text{even}"),
         ("not even", "even"),
         ("5", "\\text{five}"),

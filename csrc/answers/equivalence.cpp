@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "ball.hpp"
 #include "characters.hpp"
@@ -17,6 +18,8 @@ namespace {
 
 // Decided by text alone, if at all.
 std::optional<Verdict> compare_words(const std::string& answer, const std::string& gold) {
+  const std::vector<std::string> list = listed_words(gold);
+  if (!list.empty() && listed_words(answer) == list) return Verdict::kYes;
   if (is_words(gold))
     return folded_words(answer) == folded_words(gold) ? Verdict::kYes : Verdict::kNo;
   if (is_words(answer) || (is_denial(answer) && !is_denial(gold))) return Verdict::kNo;

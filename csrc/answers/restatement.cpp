@@ -16,6 +16,8 @@ std::size_t operations(const Node& node) {
   const bool angle = node.kind == Kind::kFunction ||
                      (node.kind == Kind::kPower && node.args[0]->kind == Kind::kEuler);
   if (angle && contains(node, Kind::kPi)) return 0;
+  // 8^{\frac13} is one operation, as \sqrt[3]{8} is.
+  if (node.kind == Kind::kPower && is_plain_number(*node.args[1])) return operations(*node.args[0]);
   std::size_t count = 0;
   if (node.kind == Kind::kAdd || node.kind == Kind::kMultiply) count = node.args.size() - 1;
   if (node.kind == Kind::kDivide) count = 1;

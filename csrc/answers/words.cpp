@@ -50,6 +50,14 @@ void for_each_word(std::string_view text, Visit visit) {
   }
 }
 
+// Words of units that are no units of their own.
+bool belongs_to_unit(std::string_view word) {
+  for (const std::string_view part : {"square", "cubic", "unit", "units", "per", "percent"}) {
+    if (word == part) return true;
+  }
+  return false;
+}
+
 std::string lower_case(std::string_view text) {
   std::string out(text);
   std::transform(out.begin(), out.end(), out.begin(), lower);
@@ -84,8 +92,8 @@ bool is_words(std::string_view text) {
 int count_words(std::string_view text, int most) {
   int words = 0;
   for_each_word(text, [&](std::string_view run) {
-    if (run.size() >= 3 && !is_function_name(run) && !find_unit(run) && run != "and" &&
-        !is_text_command(run) && !is_environment(run)) {
+    if (run.size() >= 3 && !is_function_name(run) && !find_unit(run) && !belongs_to_unit(run) &&
+        run != "and" && !is_text_command(run) && !is_environment(run)) {
       ++words;
     }
     return words < most;
@@ -162,6 +170,39 @@ std::string_view set_in_words(std::string_view folded) {
     if (folded == empty) return "\\emptyset";
   }
   return {};
+}
+
+std::vector<std::string> listed_words(std::string_view text) {
+  text = unwrapped(text);
+  std::vector<std::string> items(1);
+  bool letters_only = true;
+  const auto separate = [&] {
+    if (!items.back().empty()) items.emplace_back();
+  };
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == ',' || text[i] == '&') {
+      separate();
+    } else if (starts_with(text, i, " and ")) {
+      separate();
+      i += 4;
+    } else if (is_word_letter(text[i])) {
+      items.back() += text[i];
+    } else if (is_space(text[i])) {
+      if (!items.back().empty() && items.back().back() != ' ') items.back() += ' ';
+    } else {
+      return {};
+    }
+  }
+  for (std::string& item : items) {
+    item = std::string(trimmed(item));
+    letters_only = letters_only && item.size() == 1;
+    if (item.size() > 1) item = lower_case(item);
+  }
+  if (items.back().empty()) items.pop_back();
+  if (items.size() < 2) return {};
+  // Of several choices the order means nothing; of names it may be what was asked for.
+  if (letters_only) std::sort(items.begin(), items.end());
+  return items;
 }
 
 bool is_date(std::string_view text) {

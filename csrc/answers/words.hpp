@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace urpo::answers {
 
@@ -29,6 +30,10 @@ bool asks_for_work(std::string_view answer, std::string_view gold);
 
 // The LaTeX of a set that folded words name: "all real numbers", "no solution"; empty for others.
 std::string_view set_in_words(std::string_view folded);
+
+// The words, or names of several words, between commas and "and", of text that is nothing else:
+// "A and C", "Alice, Bob". Single letters are sorted. Empty unless there are two at least.
+std::vector<std::string> listed_words(std::string_view normalized_text);
 
 // "2024-05-06", "5/6/2024", "6.5.24"
 bool is_date(std::string_view normalized_text);

@@ -187,6 +187,18 @@ def test_batch_without_any_gradient_makes_no_mini_batch():
     assert make_mini_batches([make_group(0, 2, [1, 1], [0.0, 0.0])], 2) == []
 
 
+def test_micro_batches_are_even_and_no_more_than_needed():
+    def lengths(prompts, budget):
+        groups = [make_group(i, n, [1, 1], [1.0, -1.0]) for i, n in enumerate(prompts)]
+        config = BatchingConfig(micro_batch_tokens=budget)
+        return [len(b.token_ids) for b in pack_mini_batch(groups, config, PackingLayout())]
+
+    assert lengths([10, 9, 2, 1], 20) == [11, 11]
+    assert lengths([1, 30, 10, 9], 20) == [30, 30, 20]  # each branch longer than the budget
+    # The emptiest first would end with 6 + 4 + 4.
+    assert lengths([6, 6, 4, 4, 4], 12) == [12, 12]
+
+
 def test_ranks_are_balanced_by_tokens():
     groups = [make_group(k, 10, [n, n], [1.0, -1.0]) for k, n in enumerate((40, 30, 20, 10))]
     loads = [
