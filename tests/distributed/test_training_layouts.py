@@ -22,7 +22,6 @@ ROOT = Path(__file__).parents[2]
 
 CASES = (
     Case("llama_tied", "random", (50, 200)),
-    Case("qwen2", "random", (50,)),
     Case("qwen3", "random", (50,)),
     Case("qwen2", "recorded", (700,)),
 )
