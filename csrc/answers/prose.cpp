@@ -24,6 +24,21 @@ constexpr std::array kArithmetic = {
     "third",   "thirds",  "halves",  "fold",     "modulo",  "base",    "another", "other",
     "tenths",  "tenth",   "hundredths", "fifths", "sixths",  "eighths", "point",   "trillion"};
 
+// A number behind one of these is the name of a thing: "step 5".
+constexpr std::array kLabelled = {"step",    "case",    "part",     "chapter", "section", "page",
+                                  "problem", "example", "question", "figure",  "table",   "equation",
+                                  "line",    "rule",    "method",   "theorem", "lemma",   "formula",
+                                  "row",     "column",  "item",     "exercise"};
+
+bool is_labelled(std::string_view before_number) {
+  before_number = trimmed(before_number);
+  std::size_t begin = before_number.size();
+  while (begin > 0 && is_letter(before_number[begin - 1])) --begin;
+  const std::string_view word = before_number.substr(begin);
+  return std::any_of(kLabelled.begin(), kLabelled.end(),
+                     [&](std::string_view label) { return contains_word(word, label); });
+}
+
 bool has_reservation(std::string_view sentence) {
   const auto is_there = [&](std::string_view word) { return contains_word(sentence, word); };
   return sentence.find("n't") != std::string_view::npos ||
@@ -58,6 +73,7 @@ std::optional<std::string> sole_number(std::string_view sentence) {
                           sentence[sign - 1] == '(' || sentence[sign - 1] == ':';
     const char next = end < sentence.size() ? sentence[end] : ' ';
     if (!is_apart || is_letter(next) || is_high(next)) return std::nullopt;
+    if (is_labelled(sentence.substr(0, sign))) return std::nullopt;
     number = std::string(sentence.substr(sign, end - sign));
     if (next == '%') *number += '%';
     at = end;

@@ -283,6 +283,8 @@ SENTENCES = [
     ("Hence it isn't 12 seeds.", "12", WRONG),
     ("So she came 12th.", "12", WRONG),
     ("So row x12 is full.", "12", WRONG),
+    ("Hence step 12 explains the others.", "12", WRONG),
+    ("So there are 12 steps.", "12", CORRECT),
     ("Therefore twelve of the 5 x 4 seeds are left.", "5", WRONG),
     ("The answer is C, since the others are odd.", "C", CORRECT),
     ("The answer is C, since the others are odd.", "B", WRONG),
