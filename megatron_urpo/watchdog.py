@@ -34,6 +34,7 @@ from typing import Protocol
 from megatron_urpo.config import RunConfig
 from megatron_urpo.heartbeats import Heartbeats, Sign
 from megatron_urpo.launch_environment import TorchRank
+from megatron_urpo.types import RunError
 
 EXIT_STATUS = 75  # sysexits.h: a temporary failure; started again, the run continues
 _STDERR = 2  # sys.stderr may be an object without a file, as in a notebook
@@ -165,8 +166,7 @@ class Watchdog:
         if alarm == own and isinstance(error, Exception):
             # A broken connection names an address; which rank is gone, its silence tells.
             _write("".join(f"[{self._name}] {line}\n" for line in self._peers.call_roll()))
-        elif alarm not in (own, None):
-            # This error is likely that of a connection which the first rank to fail closed.
+        elif alarm not in (own, None) and _is_connection_error(error):
             _write(f"[{self._name}] WATCHDOG: {alarm}\n")
 
     def _abort(self, reason: str) -> None:
@@ -184,6 +184,11 @@ class Watchdog:
         if self._peers is not None:
             time.sleep(_PRINTING_INTERVALS * self._interval)
         os._exit(EXIT_STATUS)
+
+
+def _is_connection_error(error: BaseException) -> bool:
+    """Whether torch.distributed may have raised it, for a rank that has left; it names no rank."""
+    return isinstance(error, RuntimeError) and not isinstance(error, RunError)
 
 
 def _write(text: str) -> None:
