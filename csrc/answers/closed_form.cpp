@@ -223,6 +223,33 @@ Polynomial Forms::difference(const Form& a, const Form& b) {
   return out;
 }
 
+Polynomial Forms::without_denominators(const Polynomial& polynomial) const {
+  std::map<int, Exponent> lowest;
+  for (const auto& term : polynomial) {
+    for (const auto& [id, exponent] : term.first) {
+      const bool variable = atoms_[static_cast<std::size_t>(id)].kind == AtomKind::kVariable;
+      if (!variable || !exponent.is_integer()) continue;
+      const auto found = lowest.emplace(id, exponent).first;
+      if (exponent < found->second) found->second = exponent;
+    }
+  }
+  Polynomial out;
+  for (const auto& [monomial, coefficient] : polynomial) {
+    std::map<int, Exponent> powers(monomial.begin(), monomial.end());
+    for (const auto& [id, exponent] : lowest) {
+      if (exponent.numerator >= 0) continue;
+      const auto found = powers.emplace(id, Exponent{0, 1}).first;
+      found->second = found->second + Exponent{-exponent.numerator, 1};
+    }
+    Monomial term;
+    for (const auto& power : powers) {
+      if (power.second.numerator != 0) term.push_back(power);
+    }
+    out.emplace(std::move(term), coefficient);
+  }
+  return out;
+}
+
 bool Forms::proportional(const Polynomial& a, const Polynomial& b, Rational& ratio) {
   if (a.size() != b.size() || a.empty()) return false;
   ratio = a.begin()->second / b.begin()->second;

@@ -54,6 +54,8 @@ class Forms {
   // Whether a / b is a rational number, which is left in `ratio`; neither is zero.
   bool proportional(const Polynomial& a, const Polynomial& b, Rational& ratio);
   Polynomial product(const Polynomial& a, const Polynomial& b);
+  // Times the least powers of variables that leave none in a denominator: x^{-1} + 1 is 1 + x.
+  Polynomial without_denominators(const Polynomial& polynomial) const;
 
   // Whether a difference that is not zero as a form cannot be zero as a number or function.
   bool surely_not_zero(const Polynomial& difference) const;
@@ -112,7 +114,7 @@ class Forms {
 
   Form function(const Node& node);
   Form logarithm(const Form& argument);
-  Form trigonometric(const std::string& name, const Node& argument);
+  Form trigonometric(const std::string& name, const NodePtr& argument);
   Form sine_of_fifteen_degrees(std::int64_t count);
   Form absolute(const Node& argument);
   Form factorial(const Node& argument);

@@ -144,7 +144,7 @@ Form Forms::function(const Node& node) {
   }
   if (name == "arcsin" || name == "arccos" || name == "arctan")
     return of_atom(opaque(name, {of(*node.args[0])}));
-  return trigonometric(name, *node.args[0]);
+  return trigonometric(name, node.args[0]);
 }
 
 Form Forms::sine_of_fifteen_degrees(std::int64_t count) {
@@ -172,10 +172,9 @@ Form Forms::sine_of_fifteen_degrees(std::int64_t count) {
   }
 }
 
-Form Forms::trigonometric(const std::string& name, const Node& argument) {
-  Form angle = of(argument);
+Form Forms::trigonometric(const std::string& name, const NodePtr& argument) {
+  const Form angle = of(*in_radians(argument));
   const Form pi = of_atom(atom(AtomKind::kPi, "", {}));
-  if (argument.kind == Kind::kDegree) angle = quotient(product(angle, pi), constant(180));
   Form sine;
   Form cosine;
   const Form turns_form = quotient(product(angle, constant(12)), pi);

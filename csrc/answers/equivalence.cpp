@@ -6,9 +6,11 @@
 
 #include "ball.hpp"
 #include "characters.hpp"
+#include "clock_time.hpp"
 #include "closed_form.hpp"
 #include "notation.hpp"
 #include "parser.hpp"
+#include "residue.hpp"
 #include "shapes.hpp"
 #include "tokens.hpp"
 #include "words.hpp"
@@ -153,6 +155,20 @@ Verdict decided(const std::string& answer, const std::string& gold) {
   }
 }
 
+// "7 \pmod{12}" for 19 modulo 12 and for a plain 7, which is what the problem asks for then.
+std::optional<Verdict> compare_residues(const std::string& answer, const std::string& gold) {
+  const auto given = read_residue(answer);
+  const auto wanted = read_residue(gold);
+  if (!given && !wanted) return std::nullopt;
+  if (given && wanted) {
+    if (given->modulus != wanted->modulus) return Verdict::kNo;
+    if (const auto same = congruent(*given, *wanted)) return *same ? Verdict::kYes : Verdict::kNo;
+  }
+  const Verdict verdict = decided(given ? given->value : answer, wanted ? wanted->value : gold);
+  // The library would read over the modulus.
+  return verdict == Verdict::kUndecided ? Verdict::kNo : verdict;
+}
+
 // What the library reads only in part, and then accepts whatever the rest says: several formulas in
 // a row, ellipses, cases. They are met by the same text alone, as far as it is not decided here; of
 // two equations, only what follows the same left side is left to it.
@@ -193,6 +209,8 @@ Verdict equivalent(std::string_view answer_utf8, std::string_view gold_utf8) {
   if (squeezed(answer) == squeezed(gold)) return Verdict::kYes;
   if (const auto choices = compare_choices(answer, gold)) return *choices;
   if (squeezed(answer) == squeezed(gold)) return Verdict::kYes;
+  if (const auto times = compare_clock_times(answer, gold)) return *times;
+  if (const auto residues = compare_residues(answer, gold)) return *residues;
   name_sets(answer, gold);
   if (const auto words = compare_words(answer, gold)) return *words;
   Verdict verdict = decided(answer, gold);

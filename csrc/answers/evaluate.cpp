@@ -116,10 +116,8 @@ class Evaluator {
   }
 
   ComplexBall function(const Node& node) const {
-    const Node& argument = *node.args[0];
     const std::string& name = node.text;
-    Ball x = real_part(value(argument));
-    if (argument.kind == Kind::kDegree) x = x * Ball::pi() / Ball(Rational(180));
+    const Ball x = real_part(value(*in_radians(node.args[0])));
     const Ball unit(Rational(1));
     const Ball two(Rational(2));
     if (name == "ln") return {log(x), {}};
@@ -163,6 +161,15 @@ std::size_t literal_bits(const Node& node) {
 bool contains(const Node& node, Kind kind) {
   return node.kind == kind || std::any_of(node.args.begin(), node.args.end(),
                                           [&](const NodePtr& arg) { return contains(*arg, kind); });
+}
+
+NodePtr in_radians(const NodePtr& argument) {
+  if (!contains(*argument, Kind::kDegree)) return argument;
+  Node copy = *argument;
+  for (NodePtr& arg : copy.args) arg = in_radians(arg);
+  if (copy.kind != Kind::kDegree) return std::make_shared<const Node>(std::move(copy));
+  return make_node(Kind::kDivide, {make_node(Kind::kMultiply, {copy.args[0], make_node(Kind::kPi)}),
+                                   make_number(180)});
 }
 
 }  // namespace urpo::answers

@@ -27,4 +27,7 @@ std::size_t literal_bits(const Node& node);
 
 bool contains(const Node& node, Kind kind);
 
+// The argument of a function, with n pi / 180 for every n degrees in it.
+NodePtr in_radians(const NodePtr& argument);
+
 }  // namespace urpo::answers

@@ -219,6 +219,9 @@ NodePtr FormulaParser::function(const std::string& name) {
   } else {
     value = function_argument();
   }
+  // In parentheses an angle alone was read as a quantity.
+  if (value->kind == Kind::kQuantity && value->text.empty() && value->unit == *find_unit("degree"))
+    value = make_node(Kind::kDegree, value->args);
   std::string function = name;
   if (power && power->kind == Kind::kNegate && power->args[0]->kind == Kind::kNumber &&
       power->args[0]->value.is_one()) {

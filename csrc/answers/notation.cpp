@@ -364,6 +364,11 @@ std::string squeezed(std::string_view text) {
         i = end - 1;
         continue;
       }
+      if (command == "ldots" || command == "dots" || command == "cdots" || command == "dotsc") {
+        out += "...";
+        i = end - 1;
+        continue;
+      }
     }
     if (!is_space(text[i])) {
       out += text[i];

@@ -1,5 +1,7 @@
 #include "restatement.hpp"
 
+#include <algorithm>
+
 #include "evaluate.hpp"
 
 namespace urpo::answers {
@@ -58,6 +60,24 @@ bool is_factorisation(const Node& node) {
   return powers;
 }
 
+std::size_t powers(const Node& node) {
+  std::size_t count = node.kind == Kind::kPower ? 1 : 0;
+  for (const NodePtr& arg : node.args) count += powers(*arg);
+  return count;
+}
+
+bool has_high_power(const Node& node) {
+  const bool high = node.kind == Kind::kPower && is_number(*node.args[1]) &&
+                    Rational(3) < node.args[1]->value;
+  return high || std::any_of(node.args.begin(), node.args.end(),
+                             [](const NodePtr& arg) { return has_high_power(*arg); });
+}
+
+// 2^{10} - 1, 1 - \frac{1}{2^{10}}: how such numbers are written where the work has been done.
+bool is_beside_power(const Node& node, std::size_t operations) {
+  return operations <= 2 && powers(node) == 1 && has_high_power(node);
+}
+
 std::size_t written_length(const Node& node) {
   std::size_t length = node.kind == Kind::kNumber ? node.value.numerator().bits() * 3 / 10 + 1 : 1;
   for (const NodePtr& arg : node.args) length += written_length(*arg);
@@ -78,6 +98,7 @@ bool is_restatement(const Node& answer, const Rational& value) {
   if (is_plain_number(node) || is_scientific(node) || is_factorisation(node)) return false;
   const std::size_t count = operations(node);
   if (count == 0 || (count == 1 && node.kind == Kind::kDivide)) return false;
+  if (is_beside_power(node, count)) return false;
   return written_length(node) >= value.bits() * 3 / 10;
 }
 

@@ -341,6 +341,8 @@ class Comparison {
       const bool ratio = given.name->kind == Kind::kRatio || wanted.name->kind == Kind::kRatio;
       if (ratio || same_name(*given.name, *wanted.name)) return compare(given.value, wanted.value);
       const bool values = is_plain_number(*given.value) && is_plain_number(*wanted.value);
+      if (is_value_of_y(*given.name, *wanted.name) || is_value_of_y(*wanted.name, *given.name))
+        return compare(given.value, wanted.value);
       const bool letters = given.name->kind == Kind::kSymbol && wanted.name->kind == Kind::kSymbol;
       if (values && letters && given.name->text.size() == 1 && wanted.name->text.size() == 1)
         return Verdict::kNo;
@@ -348,12 +350,23 @@ class Comparison {
     return compare_zero_sets(*answer, *gold);
   }
 
+  // f(x) = ... and y = ... are the same function.
+  static bool is_value_of_y(const Node& function, const Node& name) {
+    return function.kind == Kind::kApply && function.args.size() == 1 &&
+           function.args[0]->kind == Kind::kSymbol && name.kind == Kind::kSymbol &&
+           name.text == "y" && function.args[0]->text != "y";
+  }
+
   // Equations up to sides and a factor.
   Verdict compare_zero_sets(const Node& answer, const Node& gold) {
     if (answer.args.size() != 2 || gold.args.size() != 2) return Verdict::kUndecided;
     Forms forms(budget_);
-    const Polynomial x = forms.difference(forms.of(*answer.args[0]), forms.of(*answer.args[1]));
-    const Polynomial y = forms.difference(forms.of(*gold.args[0]), forms.of(*gold.args[1]));
+    const auto left_less_right = [&](const Node& sides) {
+      return forms.without_denominators(
+          forms.difference(forms.of(*sides.args[0]), forms.of(*sides.args[1])));
+    };
+    const Polynomial x = left_less_right(answer);
+    const Polynomial y = left_less_right(gold);
     Rational ratio;
     if (x.empty() || y.empty()) {
       // Identities say what their sides are: "\log_8 4 = \frac{2}{3}".
