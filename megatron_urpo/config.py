@@ -497,6 +497,7 @@ class MonitoringConfig:
     groups_per_source: int = 32  # the first so many of each source; 0: all
     reasoning_groups: int = 16  # at most, of the step's batch, that have right and wrong answers
     orders: int = 2  # in which each group is shown: pairs of a drawn order and its reverse
+    alarm_groups: int = 8  # of a role, at least, for its measures to count beyond a threshold
     patience: int = 2  # measurements in a row beyond a threshold before its alarm is given
     stop_on: tuple[str, ...] = ()  # measures whose alarm stops the run; the others warn
     min_tau: float = 0.0  # chance is 0, and so counts what cannot be read
@@ -515,7 +516,7 @@ class MonitoringConfig:
             groups_per_source=self.groups_per_source,
             reasoning_groups=self.reasoning_groups,
         )
-        _require_positive("monitoring", patience=self.patience)
+        _require_positive("monitoring", patience=self.patience, alarm_groups=self.alarm_groups)
         _require(
             self.orders >= 2,
             f"monitoring.orders = {self.orders}: consistency needs at least 2 orders",
@@ -630,11 +631,13 @@ class Config:
             f"monitoring.stop_on = {list(monitoring.stop_on)} has no effect with "
             "monitoring.every = 0: set every, or leave stop_on empty",
         )
-        reasoning = monitoring.reasoning_groups > 0 and self.data.reasoning_ratio > 0
+        enough = monitoring.reasoning_groups >= monitoring.alarm_groups
         _require(
-            "verifier_agreement" not in monitoring.stop_on or reasoning,
+            "verifier_agreement" not in monitoring.stop_on
+            or (enough and self.data.reasoning_ratio > 0),
             "monitoring.stop_on = 'verifier_agreement' could never stop the run: it needs "
-            "monitoring.reasoning_groups > 0 and data.reasoning_ratio > 0",
+            f"monitoring.reasoning_groups = {monitoring.reasoning_groups} of at least "
+            f"monitoring.alarm_groups = {monitoring.alarm_groups}, and data.reasoning_ratio > 0",
         )
 
     def _check_precision(self) -> None:

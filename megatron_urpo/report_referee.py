@@ -93,7 +93,7 @@ def _rows(measured: Sequence[StepStatistics]) -> list[tuple[str, str, str]]:
 
 
 def _thresholds(config: Mapping[str, Any]) -> MonitoringConfig:
-    known = ("patience", *(key for key, _ in ALARMS.values()))
+    known = ("alarm_groups", "patience", *(key for key, _ in ALARMS.values()))
     return MonitoringConfig(**{key: config[key] for key in known if key in config})
 
 

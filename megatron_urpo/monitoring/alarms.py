@@ -57,14 +57,14 @@ def check_alarms(
     Args:
         values: metrics by name; those without an alarm are passed over. The sign of a bias does not
             matter.
-        counts: what the measurement before returned. A metric that is not measured this time keeps
-            its count.
+        counts: what the measurement before returned. A metric that is not measured this time, or
+            over fewer than monitoring.alarm_groups groups, keeps its count.
     """
     alarms = []
     new_counts = dict(counts)
     for metric, value in values.items():
         what = _what(metric)
-        if what not in ALARMS:
+        if what not in ALARMS or values[_groups_of(metric)] < config.alarm_groups:
             continue
         threshold, is_upper = config.threshold(what), ALARMS[what][1]
         beyond = abs(value) > threshold if is_upper else value < threshold
@@ -79,3 +79,8 @@ def _what(metric: str) -> str:
     """The measure of monitoring/role/what; empty for other metrics, those of a source too."""
     parts = metric.split("/")
     return parts[2] if len(parts) == 3 and parts[0] == "monitoring" else ""
+
+
+def _groups_of(metric: str) -> str:
+    """The metric that says over how many groups a measure was taken."""
+    return metric.rpartition("/")[0] + "/groups"

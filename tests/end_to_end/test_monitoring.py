@@ -20,7 +20,7 @@ from tests.end_to_end.test_layouts import torchrun
 GROUPS = 6
 MONITORING = (
     "--monitoring.every", 1, "--monitoring.groups_per_source", GROUPS,
-    "--monitoring.reasoning_groups", 2,
+    "--monitoring.reasoning_groups", 2, "--monitoring.alarm_groups", 2,
 )  # fmt: skip
 
 

@@ -238,10 +238,10 @@ def test_monitoring_checks_itself(values, message):
                 "every": 1,
                 "sources": (PAIRS,),
                 "stop_on": ("verifier_agreement",),
-                "reasoning_groups": 0,
+                "reasoning_groups": 7,
             },
             {},
-            "could never stop the run",
+            "reasoning_groups = 7 of at least monitoring.alarm_groups = 8",
         ),
         (
             {"every": 1, "sources": (PAIRS,)},

@@ -26,8 +26,10 @@ def rows(html):
 
 
 def measured(tau, ties):
+    counted = {"monitoring/all/alarms": 0.0}
+    counted |= {f"monitoring/{role}/groups": 8.0 for role in ("preference", "instruction")}
     return [
-        StepStatistics(step, {"monitoring/all/alarms": 0.0, TAU: a, f"{TAU}/hard": a / 2, TIES: b})
+        StepStatistics(step, counted | {TAU: a, f"{TAU}/hard": a / 2, TIES: b})
         for step, (a, b) in enumerate(zip(tau, ties, strict=True))
     ]
 

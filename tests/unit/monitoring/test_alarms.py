@@ -1,3 +1,5 @@
+from itertools import cycle
+
 import pytest
 
 from megatron_urpo.config import ALARMS, MonitoringConfig
@@ -7,11 +9,16 @@ TAU = "monitoring/preference/tau"
 BIAS = "monitoring/reasoning/position_bias"
 
 
-def run(values_of_measurements, **config):
+def over(groups, values):
+    """The metrics of a measurement over so many groups of each role."""
+    return {metric.rpartition("/")[0] + "/groups": groups for metric in values} | values
+
+
+def run(values_of_measurements, groups=(8,), **config):
     """The alarms of each of several measurements."""
     counts, given = {}, []
-    for values in values_of_measurements:
-        alarms, counts = check_alarms(values, counts, MonitoringConfig(**config))
+    for count, values in zip(cycle(groups), values_of_measurements, strict=False):
+        alarms, counts = check_alarms(over(count, values), counts, MonitoringConfig(**config))
         given.append([(alarm.metric, alarm.in_a_row) for alarm in alarms])
     return given
 
@@ -35,6 +42,12 @@ def test_a_measurement_without_the_metric_neither_counts_nor_forgives():
     assert run([{BIAS: 1.0}, {}, {BIAS: 1.0}], patience=2)[2] == [(BIAS, 2)]
 
 
+def test_a_measurement_over_too_few_groups_neither_counts_nor_forgives():
+    values = [{TAU: -1.0}, {TAU: 1.0}, {TAU: -1.0}, {TAU: -1.0}]
+    assert run(values, groups=(8, 7, 8, 7), patience=2) == [[], [], [(TAU, 2)], []]
+    assert run(values[:1], groups=(1,), patience=1, alarm_groups=1) == [[(TAU, 1)]]
+
+
 def test_roles_are_counted_apart_and_sources_and_other_metrics_not_at_all():
     values = {
         "monitoring/preference/tie_share": 0.9,
@@ -51,7 +64,7 @@ def test_roles_are_counted_apart_and_sources_and_other_metrics_not_at_all():
 
 def test_stop_on_names_the_measures_that_stop():
     config = MonitoringConfig(every=1, patience=1, stop_on=("tau",))
-    alarms, _ = check_alarms({TAU: -1.0, BIAS: 1.0}, {}, config)
+    alarms, _ = check_alarms(over(8, {TAU: -1.0, BIAS: 1.0}), {}, config)
     assert {alarm.metric: alarm.stops for alarm in alarms} == {TAU: True, BIAS: False}
 
 
@@ -60,7 +73,7 @@ def test_every_measure_has_an_alarm_that_names_its_key(name):
     key, is_upper = ALARMS[name]
     value = 1.0 if is_upper else -1.0
     (alarm,), _ = check_alarms(
-        {f"monitoring/preference/{name}": value},
+        over(8, {f"monitoring/preference/{name}": value}),
         {},
         MonitoringConfig(patience=1, **{key: 0.25}),
     )

@@ -32,6 +32,7 @@ class OneRank:
 @pytest.fixture
 def make(config, encoder, engine, tmp_path):
     def make(tasks=TASKS, **monitoring):
+        monitoring = {"alarm_groups": 1} | monitoring
         changed = replace(
             config,
             run=replace(config.run, directory=str(tmp_path)),
