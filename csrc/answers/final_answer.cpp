@@ -300,13 +300,41 @@ std::optional<std::string> stated_answer(std::string_view rest) {
   return std::string(answer);
 }
 
+// The length of what announces an answer, 0 where nothing does.
+std::size_t announcement_at(std::string_view text, std::size_t at) {
+  const char first = lower(text[at]);
+  if ((first != 'a' && first != 'c') || (at > 0 && is_letter(text[at - 1]))) return 0;
+  for (const std::string_view phrase : {"answer", "correct option", "correct choice"}) {
+    if (starts_with(text.substr(at), phrase)) return phrase.size();
+  }
+  return 0;
+}
+
+// What follows a heading like "**Final Answer**" or "# Answer", whose announcement is at `begin`.
+std::optional<std::string_view> below_heading(std::string_view text, std::size_t begin,
+                                              std::size_t end) {
+  constexpr std::string_view kMarkup = " *_#:\t\r";
+  const std::size_t line_end = text.find('\n', end);
+  if (line_end == std::string_view::npos) return std::nullopt;
+  if (text.substr(end, line_end - end).find_first_not_of(kMarkup) != std::string_view::npos)
+    return std::nullopt;
+  const std::size_t break_before = text.substr(0, begin).rfind('\n');
+  const std::size_t line_begin = break_before == std::string_view::npos ? 0 : break_before + 1;
+  std::string_view before = text.substr(line_begin, begin - line_begin);
+  before.remove_prefix(std::min(before.find_first_not_of(kMarkup), before.size()));
+  before = trimmed(before);
+  if (!before.empty() && !(before.size() == 5 && starts_with(before, "final"))) return std::nullopt;
+  return text.substr(line_end);
+}
+
 std::optional<std::string> phrased_answer(std::string_view text) {
   const std::size_t hashes = text.rfind("####");
   const std::size_t from = hashes == std::string_view::npos ? 0 : hashes;
   for (std::size_t at = text.size(); at-- > from;) {
-    if (lower(text[at]) != 'a' || !starts_with(text.substr(at), "answer")) continue;
-    if (at > 0 && is_letter(text[at - 1])) continue;
-    if (const auto rest = after_answer_word(text.substr(at + 6))) return stated_answer(*rest);
+    const std::size_t length = announcement_at(text, at);
+    if (length == 0) continue;
+    if (const auto rest = below_heading(text, at, at + length)) return stated_answer(*rest);
+    if (const auto rest = after_answer_word(text.substr(at + length))) return stated_answer(*rest);
   }
   if (hashes != std::string_view::npos) return stated_answer(text.substr(hashes + 4));
   return std::nullopt;
@@ -379,9 +407,34 @@ bool mentions_answer(std::string_view text) {
   return text.find("####") != std::string_view::npos;
 }
 
-}  // namespace
+// What a response says after the reasoning that </think> ends, if it says anything then.
+std::string_view after_thinking(std::string_view response) {
+  constexpr std::string_view kEnd = "</think>";
+  const std::size_t at = response.rfind(kEnd);
+  if (at == std::string_view::npos) return response;
+  const std::string_view rest = response.substr(at + kEnd.size());
+  return trimmed(rest).empty() ? response : rest;
+}
 
-std::optional<FinalAnswer> final_answer(std::string_view response) {
+// The content of the last <answer> element, unless a box follows it; empty without one. None of
+// several that are joined like boxes.
+std::string_view tagged_answer(std::string_view response) {
+  constexpr std::string_view kOpen = "<answer>";
+  constexpr std::string_view kClose = "</answer>";
+  const std::size_t close = response.rfind(kClose);
+  if (close == std::string_view::npos) return {};
+  const std::size_t open = response.substr(0, close).rfind(kOpen);
+  if (open == std::string_view::npos) return {};
+  if (last_box(response.substr(close), response.size() - close)) return {};
+  const std::size_t previous = response.substr(0, open).rfind(kClose);
+  if (previous != std::string_view::npos) {
+    const std::size_t begin = previous + kClose.size();
+    if (connector(response.substr(begin, open - begin), Joint::kTight) != nullptr) return {};
+  }
+  return trimmed(response.substr(open + kOpen.size(), close - open - kOpen.size()));
+}
+
+std::optional<FinalAnswer> answer_of(std::string_view response) {
   if (const auto box = last_box(response, response.size())) return boxed_answer(response, *box);
   if (auto answer = phrased_answer(response)) return FinalAnswer{*answer, {}, true};
   const std::string_view sentence = last_sentence(response);
@@ -397,6 +450,14 @@ std::optional<FinalAnswer> final_answer(std::string_view response) {
     return std::nullopt;
   if (mentions_answer(line)) return std::nullopt;
   return FinalAnswer{std::string(line), {}, true};
+}
+
+}  // namespace
+
+std::optional<FinalAnswer> final_answer(std::string_view response) {
+  response = after_thinking(response);
+  const std::string_view tagged = tagged_answer(response);
+  return answer_of(tagged.empty() ? response : tagged);
 }
 
 std::string gold_answer(std::string_view gold) {

@@ -17,12 +17,15 @@ struct FinalAnswer {
   bool is_said = false;
 };
 
-// What a response gives as its answer, in UTF-8: the content of its last box (\boxed, \fbox, with
-// or without braces), together with the boxes that "and", "or" or a comma join to it; without any
-// box, what follows the last "####" or "answer is", "answer:" and the like, up to the end of the
-// sentence; else what the last sentence concludes ("Therefore, the sum is 5.") or its only formula;
-// else all of a response of one short line. None when the last box is never closed, and none when
-// the answer is denied ("the answer is not 5").
+// What a response gives as its answer, in UTF-8. Where it closes its reasoning with </think> and says
+// more, only that counts, and of that the content of the last <answer> element, if there is one.
+//
+// The answer is the content of the last box (\boxed, \fbox, with or without braces), together with
+// the boxes that "and", "or" or a comma join to it; without any box, what follows the last "####",
+// "answer is", "answer:", "correct option is" and the like up to the end of the sentence, or stands
+// below "Answer" as a heading; else what the last sentence concludes ("Therefore, the sum is 5.") or
+// its only formula; else all of a response of one short line. None when the last box is never
+// closed, and none when the answer is denied ("the answer is not 5").
 std::optional<FinalAnswer> final_answer(std::string_view response);
 
 // The accepted answer in a gold: the content of its last box and those joined to it, else what
