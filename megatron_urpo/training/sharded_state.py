@@ -31,7 +31,7 @@ from torch.distributed.checkpoint import CheckpointException
 
 from megatron_urpo.config import ConfigError
 from megatron_urpo.training.hf_config import ModelShape
-from megatron_urpo.training.host_memory import release_freed_memory
+from megatron_urpo.training.host_memory import exempt_living_objects, release_freed_memory
 from megatron_urpo.training.optimizer import Optimizer
 
 SHAPE_KEY = "model_shape"
@@ -77,6 +77,7 @@ def _state(
     chunks: Sequence[DistributedDataParallel], optimizer: Optimizer, shape: ModelShape
 ) -> dict[str, Any]:
     """What is saved, and a place for the writers' results."""
+    exempt_living_objects()
     release_freed_memory()  # Megatron gathers and stages copies of all of it
     distributed = optimizer.distributed
     _ensure_adam_state(distributed)
