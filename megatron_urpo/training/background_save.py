@@ -77,7 +77,8 @@ def storages(tensors: Iterable[Tensor]) -> set[int]:
 def _detach(buckets: list[Any], changing: set[int]) -> list[Any]:
     """Buckets of tensors in host memory of which none lies in `changing`.
 
-    Megatron's staging has copied what was on a GPU, and what was part of a larger buffer.
+    Megatron's staging has copied what was on a GPU, and what was part of a larger buffer; what was
+    gathered is a copy too. Left are the moments where one rank has all of them.
     """
     return [
         (

@@ -1,8 +1,8 @@
 """Model and optimizer state on disk, in Megatron's resharding checkpoint format.
 
 A checkpoint written under one layout (TP, PP, DP) loads under another; on the same layout it loads
-bitwise. The optimizer needs help around Megatron 0.16's functions when its AdamW is torch's: that
-keeps its step count per parameter, where Megatron expects one for all.
+bitwise. The optimizer needs help around Megatron 0.16's functions: gathered_state.py gathers its
+state, and torch's AdamW keeps its step count per parameter, where Megatron expects one for all.
 
 Saving forks short-lived writers. Megatron would also start a process of its own that hands their
 results over and lives as long as the program, or longer when that is killed; a queue in this
@@ -30,6 +30,7 @@ from megatron.core.optimizer.distrib_optimizer import DistributedOptimizer
 from torch.distributed.checkpoint import CheckpointException
 
 from megatron_urpo.config import ConfigError
+from megatron_urpo.training.gathered_state import empty_state, gathered_state
 from megatron_urpo.training.hf_config import ModelShape
 from megatron_urpo.training.host_memory import exempt_living_objects, release_freed_memory
 from megatron_urpo.training.optimizer import Optimizer
@@ -78,11 +79,11 @@ def _state(
 ) -> dict[str, Any]:
     """What is saved, and a place for the writers' results."""
     exempt_living_objects()
-    release_freed_memory()  # Megatron gathers and stages copies of all of it
+    release_freed_memory()  # copies follow
     distributed = optimizer.distributed
     _ensure_adam_state(distributed)
     model_state = sharded_model_state([chunk.module for chunk in chunks])
-    with _padding_kept(distributed):
+    with _gathering(distributed, gathered_state(distributed)):
         optimizer_state = distributed.sharded_state_dict(
             model_state, metadata=checkpoint_metadata()
         )
@@ -122,7 +123,7 @@ def load_sharded_state(
     distributed = optimizer.distributed
     _ensure_adam_state(distributed)
     model_state = sharded_model_state([chunk.module for chunk in chunks])
-    with _padding_kept(distributed):
+    with _gathering(distributed, empty_state(distributed)):
         wanted = distributed.sharded_state_dict(
             model_state, is_loading=True, metadata=checkpoint_metadata()
         )
@@ -164,38 +165,13 @@ def check_shape(directory: Path, shape: ModelShape) -> None:
 
 
 @contextmanager
-def _padding_kept(distributed: DistributedOptimizer) -> Iterator[None]:
-    """Within it, gathered optimizer states keep the padding between the buckets of a buffer.
-
-    Megatron 0.16 gathers them without it and then cuts the parameters out at offsets that count it.
-    Tied embeddings have a bucket of their own under pipeline parallelism: what lies behind one that
-    needs padding would be saved shifted.
-    """
-    gather = distributed.get_parameter_state_dp_zero
-
-    def gather_with_padding(**arguments: Any) -> dict[Any, Any] | None:
-        state: dict[Any, Any] | None = gather(**arguments)
-        for number, buffer in enumerate(distributed.buffers if state is not None else ()):
-            for tensors in state[number].values():  # type: ignore[index]
-                for name, flat in tensors.items():
-                    if isinstance(flat, torch.Tensor):
-                        tensors[name] = _with_padding(flat, buffer)
-        return state
-
-    distributed.get_parameter_state_dp_zero = gather_with_padding
+def _gathering(distributed: DistributedOptimizer, state: dict[Any, Any]) -> Iterator[None]:
+    """Within it, the optimizer takes `state` for what it would gather."""
+    distributed.get_parameter_state_dp_zero = lambda **_: state
     try:
         yield
     finally:
         del distributed.get_parameter_state_dp_zero  # the class's method shows again
-
-
-def _with_padding(flat: torch.Tensor, buffer: Any) -> torch.Tensor:
-    """(elements of all buckets,) -> (buffer.numel,), every bucket where it begins in the buffer."""
-    padded = flat.new_zeros(buffer.numel)
-    parts = flat.split([bucket.numel_unpadded for bucket in buffer.buckets])
-    for (start, _), part in zip(buffer.bucket_indices, parts, strict=True):
-        padded[start : start + len(part)] = part
-    return padded
 
 
 def _ensure_adam_state(distributed: DistributedOptimizer) -> None:

@@ -136,6 +136,16 @@ def test_resuming_on_the_same_layout_is_bitwise(layout):
             assert torch.equal(mine["repeated_weights"][name], tensor), name
 
 
+@pytest.mark.parametrize(
+    ("name", "first"), [("data", [0]), ("context", [0]), ("tensor_data", [0, 1])]
+)
+def test_only_the_first_copy_of_a_weight_gathers_its_state(results, name, first):
+    for (found, _), ranks in results.items():
+        if found == name:
+            held = [mine["gathered_bytes"] for mine in ranks]
+            assert [rank for rank, size in enumerate(held) if size > max(held) / 50] == first
+
+
 def test_the_layout_of_data_parallelism_is_the_hard_one():
     layout = PackingLayout(data_parallel_size=2)
     ranks = [

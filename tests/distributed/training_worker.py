@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from megatron.core import parallel_state
+from megatron.core.optimizer.distrib_optimizer import DistributedOptimizer
 
 from megatron_urpo.batching import pack_mini_batch
 from megatron_urpo.config import (
@@ -29,6 +30,7 @@ from megatron_urpo.config import (
     WeightSyncConfig,
 )
 from megatron_urpo.training import parallel as parallelism
+from megatron_urpo.training.gathered_state import gathered_state
 from megatron_urpo.training.platform import read_launch
 from megatron_urpo.training.policy import Policy
 from megatron_urpo.types import Float32Array, MicroBatch, TaskKind, TrainingGroup
@@ -159,6 +161,18 @@ def branches_of(batch: MicroBatch) -> list[tuple[int, int]]:
     return [(int(group), int(branch)) for group, branch in np.unique(pairs, axis=0)]
 
 
+def gathered_bytes(distributed: DistributedOptimizer) -> int:
+    """Memory of the optimizer state that this rank holds to save it."""
+    gathered = gathered_state(distributed)
+    return sum(
+        states[start:end].untyped_storage().nbytes()
+        for number, buffer in enumerate(distributed.buffers)
+        for kinds in gathered[number].values()
+        for states in kinds.values()
+        for start, end, _ in buffer.param_index_map.values()
+    )
+
+
 def train(run: Run, before: Path, own: Path) -> dict:
     """Two epochs from the pretrained weights, with a checkpoint of the moment between them that is
     written during the second; then one more epoch from each of the two checkpoints."""
@@ -171,6 +185,7 @@ def train(run: Run, before: Path, own: Path) -> dict:
     second = run.epoch()  # must not be in it
     started.finish()
     result = {
+        "gathered_bytes": gathered_bytes(run.policy._optimizer.distributed),
         "pretrained": pretrained,
         "statistics": first + second,
         "weights": run.weights(),
