@@ -186,6 +186,7 @@ SAME = {
         ("3R^2", "3 R^{2}"),
         ("\\frac{n!}{2}", "n!/2"),
         ("x^{-1}", "\\frac{1}{x}"),
+        ("\\mathbf i + 2\\mathbf j", "\\mathbf{i}+2\\mathbf{j}"),
     ],
     "equations": [
         ("x = 5", "5"),
@@ -245,6 +246,7 @@ SAME = {
         ("\\text{no solution}", "\\emptyset"),
         ("|x-1| \\ge 2", "(-\\infty,-1] \\cup [3,\\infty)"),
         ("1 < |x| \\le 2", "[-2,-1) \\cup (1,2]"),
+        ("x=2k, k\\in\\mathbb{Z}", "x = 2k, k \\in \\mathbb Z"),
     ],
     "points": [
         ("(1, 2, 3)", "(1,2,3)"),
@@ -321,6 +323,8 @@ SAME = {
         ("Yes", "\\text{yes}"),
         ("\\mathrm{even}", "\\text{even}"),
         ("Alice and Bob", "\\text{Alice, Bob}"),
+        ("\\text{June 5}", "June 5"),
+        ("\\text{AB}", "AB"),
     ],
     "bases, ratios, times and dates": [
         ("204_5", "204_{5}"),
@@ -341,6 +345,7 @@ SAME = {
         ("-5 (\\bmod 12)", "7 \\pmod {12}"),
         ("x \\equiv 7 \\pmod{12}", "7"),
         ("7\\ (\\text{mod }12)", "7 \\pmod{12}"),
+        ("(1011)_2", "1011_{2}"),
     ],
 }
 
@@ -592,6 +597,8 @@ DIFFERENT = {
         ("5", "\\text{five}"),
         ("on", "\\text{no}"),
         ("\\text{Wednesday}", "\\text{Tuesday}"),
+        ("\\text{June 5}", "June 6"),
+        ("\\text{AB}", "AC"),
     ],
     "bases, ratios, times and dates": [
         ("204_6", "204_5"),
@@ -616,5 +623,7 @@ DIFFERENT = {
         ("y \\equiv 7 \\pmod{12}", "x \\equiv 7 \\pmod{12}"),
         ("5 \\pmod{12}", "7 \\pmod{12}"),
         ("7 \\pmod{0}", "8 \\pmod{0}"),
+        ("(1011)_2", "1011_3"),
+        ("(10+1)_2", "11_2"),
     ],
 }

@@ -206,7 +206,7 @@ Verdict equivalent(std::string_view answer_utf8, std::string_view gold_utf8) {
   std::string gold = normalized(gold_utf8);
   if (answer.empty() || gold.empty())
     return answer == gold && answer_utf8 == gold_utf8 ? Verdict::kYes : Verdict::kNo;
-  if (squeezed(answer) == squeezed(gold)) return Verdict::kYes;
+  if (squeezed(unwrapped(answer)) == squeezed(unwrapped(gold))) return Verdict::kYes;
   if (const auto choices = compare_choices(answer, gold)) return *choices;
   if (squeezed(answer) == squeezed(gold)) return Verdict::kYes;
   if (const auto times = compare_clock_times(answer, gold)) return *times;

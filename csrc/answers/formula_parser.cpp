@@ -208,12 +208,14 @@ NodePtr FormulaParser::exponent() {
 }
 
 NodePtr FormulaParser::based_number(const NodePtr& digits) {
-  if (digits->decimals >= 0 || tokens_[at_ - 1].type != Token::Type::kNumber) {
+  const bool bracketed = at_ > 2 && tokens_[at_ - 1].is(')') && tokens_[at_ - 3].is('(');
+  const Token& number = tokens_[at_ - (bracketed ? 2 : 1)];
+  if (digits->decimals >= 0 || number.type != Token::Type::kNumber) {
     throw Unsupported("a subscript of what is no integer");
   }
   Node node{};
   node.kind = Kind::kBased;
-  node.text = tokens_[at_ - 1].text;
+  node.text = number.text;
   next();
   const bool braced = take('{');
   const Token& base = next();

@@ -270,6 +270,31 @@ std::string without_latex_spacing(std::string_view text) {
   return out;
 }
 
+// "\mathbf x" as "\mathbf{x}".
+std::string with_braced_letters(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size();) {
+    if (text[i] != '\\') {
+      out += text[i++];
+      continue;
+    }
+    std::size_t end = i + 1;
+    while (end < text.size() && is_letter(text[end])) ++end;
+    if (end == i + 1) end = std::min(end + 1, text.size());  // an escaped sign
+    out.append(text.substr(i, end - i));
+    const std::string_view name = text.substr(i + 1, end - i - 1);
+    const std::size_t next = after_spaces(text, end);
+    i = end;
+    for (const std::string_view font : {"mathbb", "mathcal", "mathbf", "mathrm", "mathit", "mathsf",
+                                        "boldsymbol", "bm", "vec", "hat", "bar"}) {
+      if (name != font || next == end || next >= text.size() || !is_letter(text[next])) continue;
+      out.append({'{', text[next], '}'});
+      i = next + 1;
+    }
+  }
+  return out;
+}
+
 // Without dollar signs that delimit formulas; a single one beside a number is a currency.
 std::string without_math_delimiters(std::string_view text) {
   std::size_t dollars = 0;
@@ -328,7 +353,7 @@ std::string normalized(std::string_view utf8) {
     return static_cast<unsigned char>(c) < 0x80 && static_cast<unsigned char>(c) >= 0x20;
   });
   std::string text = ascii ? std::string(utf8) : without_unicode_notation(utf8);
-  text = without_math_delimiters(without_latex_spacing(text));
+  text = with_braced_letters(without_math_delimiters(without_latex_spacing(text)));
   for (const std::string_view prime :
        {"^{\\prime}", "^\\prime", "^{\\prime \\prime}", "^{\\prime\\prime}"}) {
     for (std::size_t at = text.find(prime); at != std::string::npos; at = text.find(prime, at)) {

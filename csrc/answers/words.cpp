@@ -16,20 +16,6 @@ bool starts_with(std::string_view text, std::size_t at, std::string_view prefix)
   return text.compare(at, prefix.size(), prefix) == 0;
 }
 
-// The content of a text command that is all of the text.
-std::string_view unwrapped(std::string_view text) {
-  while (true) {
-    text = trimmed(text);
-    if (text.empty() || text.front() != '\\' || text.back() != '}') return text;
-    const std::size_t open = text.find('{');
-    if (open == std::string_view::npos || !is_text_command(trimmed(text.substr(1, open - 1))))
-      return text;
-    const std::string_view content = text.substr(open + 1, text.size() - open - 2);
-    if (!is_balanced(content)) return text;
-    text = content;
-  }
-}
-
 // Calls `visit` with every run of letters that no command name is part of; stops when it says
 // false.
 template <typename Visit>
@@ -65,6 +51,19 @@ std::string lower_case(std::string_view text) {
 }
 
 }  // namespace
+
+std::string_view unwrapped(std::string_view text) {
+  while (true) {
+    text = trimmed(text);
+    if (text.empty() || text.front() != '\\' || text.back() != '}') return text;
+    const std::size_t open = text.find('{');
+    if (open == std::string_view::npos || !is_text_command(trimmed(text.substr(1, open - 1))))
+      return text;
+    const std::string_view content = text.substr(open + 1, text.size() - open - 2);
+    if (!is_balanced(content)) return text;
+    text = content;
+  }
+}
 
 bool is_words(std::string_view text) {
   const std::string_view inner = unwrapped(text);

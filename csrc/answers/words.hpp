@@ -8,6 +8,9 @@
 
 namespace urpo::answers {
 
+// The content of a text command that is all of the text; the text itself for any other.
+std::string_view unwrapped(std::string_view normalized_text);
+
 // Words only: at least one of three letters that no function is called, and no digits or operators.
 bool is_words(std::string_view normalized_text);
 
