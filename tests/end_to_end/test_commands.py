@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -282,7 +283,7 @@ def test_full_disk_keeps_the_last_checkpoint(warm_model, tmp_path):
         timeout=240,
         check=False,
     )
-    assert "No space left on device" in result.stdout
+    assert re.search(r"it takes about 0\.\d+ GiB and 0\.\d+ GiB are free", result.stdout)
     assert "Training goes on and tries again later" in result.stdout
     assert "Traceback" not in result.stderr
     assert result.stdout.split()[-3:] == ["status", "2", "step_000002"]

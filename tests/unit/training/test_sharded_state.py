@@ -1,7 +1,25 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
 from megatron_urpo.config import ConfigError
+
+SAVE = """
+import errno, sys
+from megatron_urpo.config import Config, ModelConfig, OptimizerConfig
+from megatron_urpo.training import parallel
+from megatron_urpo.training.policy import Policy
+
+config = Config(model=ModelConfig(path=sys.argv[1], params_dtype="float32"))
+policy = Policy.from_pretrained(config, parallel.initialize(config), OptimizerConfig(lr=1e-3))
+try:
+    policy.save(sys.argv[2])
+except OSError as error:
+    print(errno.errorcode[error.errno], error)
+"""
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -36,3 +54,18 @@ def test_checkpoint_of_another_model(make_policy, tmp_path):
     make_policy("llama_tied").save(tmp_path)
     with pytest.raises(ConfigError, match="another model: it differs in tie_word_embeddings"):
         make_policy("llama_untied").load(tmp_path)
+
+
+@pytest.mark.slow  # needs user namespaces, to mount a small file system
+def test_a_full_disk_is_named_whatever_the_writers_say(model_directory, tmp_path):
+    mount = f"mount -t tmpfs -o size=256k tmpfs {tmp_path} && exec "
+    save = f'"$0" -c "$1" {model_directory("llama_tied")} {tmp_path}'
+    result = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount + save]
+        + [sys.executable, SAVE],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout == f"ENOSPC [Errno 28] No space left on device: '{tmp_path}'\n"
