@@ -23,7 +23,7 @@ from torch import Tensor
 
 from megatron_urpo.batching import PackingLayout
 from megatron_urpo.config import Config, ConfigError, OptimizerConfig
-from megatron_urpo.training.background_save import BackgroundSave
+from megatron_urpo.training.checkpoint_writing import CheckpointWriting, save_sharded_state
 from megatron_urpo.training.context_parallel import ContextShard
 from megatron_urpo.training.hf_config import ModelShape, fingerprint, read_model_shape
 from megatron_urpo.training.hf_export import export_hf_directory, refuse_overwriting
@@ -38,11 +38,7 @@ from megatron_urpo.training.model import build_model
 from megatron_urpo.training.optimizer import Optimizer, wrap_model
 from megatron_urpo.training.parallel import Parallel
 from megatron_urpo.training.pipeline import Pipeline, ShardLoss, TokenScores
-from megatron_urpo.training.sharded_state import (
-    load_sharded_state,
-    plan_sharded_save,
-    save_sharded_state,
-)
+from megatron_urpo.training.sharded_state import load_sharded_state, plan_sharded_save
 from megatron_urpo.training.weight_stream import stream_hf_weights
 from megatron_urpo.types import MicroBatch, RunError, TaskKind
 
@@ -199,11 +195,11 @@ class Policy:
         """Writes model and optimizer state into an existing, empty directory."""
         save_sharded_state(Path(directory), self._chunks, self._optimizer, self.shape)
 
-    def begin_save(self, directory: str | Path) -> BackgroundSave:
+    def begin_save(self, directory: str | Path) -> CheckpointWriting:
         """Begins `save`: the policy may change at once, its files are there after finish()."""
         path = Path(directory)
         request = plan_sharded_save(path, self._chunks, self._optimizer, self.shape)
-        return BackgroundSave(path, request, [*self._parameters(), *self._optimizer.tensors()])
+        return CheckpointWriting(path, request, [*self._parameters(), *self._optimizer.tensors()])
 
     def load(self, directory: str | Path) -> None:
         """Loads what `save` wrote; reference weights stay those of config.model.path."""

@@ -4,9 +4,9 @@ A checkpoint written under one layout (TP, PP, DP) loads under another; on the s
 bitwise. The optimizer needs help around Megatron 0.16's functions: gathered_state.py gathers its
 state, and torch's AdamW keeps its step count per parameter, where Megatron expects one for all.
 
-Saving forks short-lived writers. Megatron would also start a process of its own that hands their
-results over and lives as long as the program, or longer when that is killed; a queue in this
-process serves as well, since saving waits for the writers.
+Megatron would start a process of its own that hands the writers' results over and lives as long as
+the program, or longer when that is killed. checkpoint_writing.py writes in this process, where a
+queue serves as well.
 """
 
 from __future__ import annotations
@@ -39,29 +39,17 @@ SHAPE_KEY = "model_shape"
 _FULL_DISK_BYTES = 16 << 20  # the writers' blocks no longer fit
 
 
-def save_sharded_state(
-    directory: Path,
-    chunks: Sequence[DistributedDataParallel],
-    optimizer: Optimizer,
-    shape: ModelShape,
-) -> None:
-    """Writes model and optimizer into an existing, empty directory. A collective.
-
-    Raises:
-        OSError: it could not be written, with ENOSPC when the disk is full.
-    """
-    state = _state(chunks, optimizer, shape)
-    with explained_failures(directory):
-        dist_checkpointing.save(state, str(directory), content_metadata=checkpoint_metadata())
-
-
 def plan_sharded_save(
     directory: Path,
     chunks: Sequence[DistributedDataParallel],
     optimizer: Optimizer,
     shape: ModelShape,
 ) -> AsyncRequest:
-    """Everything of `save_sharded_state` but the writing of tensors and what follows it."""
+    """All of a save of model and optimizer but the writing of tensors and what follows it.
+
+    Args:
+        directory: existing and empty.
+    """
     state = _state(chunks, optimizer, shape)
     with explained_failures(directory):
         request = dist_checkpointing.save(

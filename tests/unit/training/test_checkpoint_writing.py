@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from megatron_urpo.training.background_save import BackgroundSave, _detach, storages
+from megatron_urpo.training.checkpoint_writing import CheckpointWriting, _detach, storages
 from megatron_urpo.training.sharded_state import plan_sharded_save
 
 
@@ -54,6 +54,6 @@ def test_a_tensor_that_training_changes_is_copied():
 def test_a_file_that_cannot_be_written_is_an_os_error(make_policy, tmp_path):
     request = planned(make_policy(), tmp_path)
     (tmp_path / "__0_0.distcp").mkdir()  # where a writer's file belongs
-    started = BackgroundSave(tmp_path, request, [])
+    started = CheckpointWriting(tmp_path, request, [])
     with pytest.raises(OSError, match="writing failed: .*Is a directory"):
         started.finish()
