@@ -362,17 +362,23 @@ def _repack_tied_output_layer(model: Any) -> None:
 
 
 def _checkpoint_names(directory: Path) -> set[str]:
-    """Names of the tensors in a model directory's safetensors files."""
+    """Names of a model directory's tensors, without the constants that old files hold too.
+
+    Of the files that the index names, as training reads them: others may lie beside them.
+    """
     from safetensors import safe_open
 
-    files = sorted(directory.glob("*.safetensors"))
-    if not files:
-        raise ValueError(f"model.path = {str(directory)!r} has no *.safetensors file")
-    names: set[str] = set()
-    for path in files:
-        with safe_open(path, framework="np") as file:
-            names.update(file.keys())
-    return names
+    index, single = directory / "model.safetensors.index.json", directory / "model.safetensors"
+    if index.is_file():
+        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
+    elif single.is_file():
+        with safe_open(single, framework="np") as file:
+            names = set(file.keys())
+    else:
+        raise ConfigError(
+            f"model.path = {str(directory)!r} has neither {single.name} nor {index.name}"
+        )
+    return {name for name in names if not name.endswith("rotary_emb.inv_freq")}
 
 
 def _declared_end_tokens(directory: str) -> list[int]:

@@ -167,7 +167,13 @@ def _check_fields(fields: dict[str, Any], architecture: Architecture, path: Path
 
 def _rope(fields: dict[str, Any], path: Path) -> tuple[float, RopeScaling | None]:
     """Base and scaling; newer files keep both under rope_parameters."""
-    parameters = dict(fields.get("rope_parameters") or fields.get("rope_scaling") or {})
+    newer, older = fields.get("rope_parameters"), fields.get("rope_scaling")
+    if newer and older and newer != older | {"rope_theta": newer.get("rope_theta")}:
+        raise ConfigError(
+            f"{path}: rope_parameters = {newer} and rope_scaling = {older} say different things; "
+            "remove the one that the model was not trained with"
+        )
+    parameters = dict(newer or older or {})
     base = parameters.pop("rope_theta", fields.get("rope_theta", 10000.0))
     kind = parameters.pop("rope_type", parameters.pop("type", "default"))
     if kind == "default" and not parameters:

@@ -114,3 +114,13 @@ def test_missing_directory_file_and_broken_json(tmp_path):
     (tmp_path / "config.json").write_text('{\n"a": \n}')
     with pytest.raises(ConfigError, match="config.json:3: not valid JSON"):
         read_model_shape(tmp_path)
+
+
+def test_two_rope_fields_have_to_agree(tmp_path):
+    both = LLAMA | {
+        "rope_scaling": LLAMA3_SCALING,
+        "rope_parameters": LLAMA3_SCALING | {"rope_theta": 100000},
+    }
+    assert read(tmp_path, both).rope_scaling.factor == 8.0
+    with pytest.raises(ConfigError, match="say different things"):
+        read(tmp_path, both | {"rope_parameters": {"rope_type": "default"}})
