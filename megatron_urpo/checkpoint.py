@@ -21,10 +21,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from megatron_urpo.checkpoint_files import (
-    MANIFEST,
     Manifest,
     SavedCheckpoint,
-    compare,
+    find_damage,
     flush_and_checksum,
     publish,
     read_manifest,
@@ -204,11 +203,14 @@ class CheckpointStore:
         num_bytes = sum(size for size, _ in files.values())
         return SaveStatistics(begun.manifest.step, time.monotonic() - begun.started, num_bytes)
 
-    def newest_whole(self, model: dict[str, Any]) -> tuple[SavedCheckpoint | None, list[str]]:
+    def newest_whole(
+        self, model: dict[str, Any], step: int | None = None
+    ) -> tuple[SavedCheckpoint | None, list[str]]:
         """Finds the newest checkpoint whose files are all there and unchanged.
 
         Args:
             model: identity of the model of this run.
+            step: look at the checkpoint of this step alone.
 
         Returns:
             the checkpoint, or None when there is none; and a sentence for every damaged one that
@@ -216,10 +218,19 @@ class CheckpointStore:
 
         Raises:
             CheckpointError: the newest whole checkpoint is of another model, or there are
-                checkpoints and none is whole.
+                checkpoints and none is whole, or none of `step`.
         """
         passed_over = []
-        for directory in reversed(self._directories()):
+        directories = self._directories()
+        if step is not None:
+            there = [step_of(directory) for directory in directories]
+            if step not in there:
+                raise CheckpointError(
+                    f"{self.directory} holds no checkpoint of step {step}, but of {there}; "
+                    "checkpoint.keep_every keeps more of them"
+                )
+            directories = [directories[there.index(step)]]
+        for directory in reversed(directories):
             damage = self._find_damage(directory)
             if damage is not None:
                 passed_over.append(f"{directory} is damaged ({damage})")
@@ -299,12 +310,7 @@ class CheckpointStore:
 
     def _find_damage(self, directory: Path) -> str | None:
         """What is wrong with a checkpoint, agreed on by all ranks; None when it is whole."""
-        try:
-            files = read_manifest(directory).files
-            names = sorted(files)[self._ranks.rank :: self._ranks.world_size]
-            damage = next((d for n in names if (d := compare(directory / n, files[n]))), None)
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            damage = f"{MANIFEST}: {error}"
+        damage = find_damage(directory, self._ranks.rank, self._ranks.world_size)
         found = self._ranks.gather_objects(damage)
         return next((entry for entry in found if entry is not None), None)
 

@@ -96,6 +96,20 @@ def flush_and_checksum(path: Path) -> tuple[int, int]:
     return size, checksum
 
 
+def find_damage(directory: Path, share: int = 0, shares: int = 1) -> str | None:
+    """What is wrong with a checkpoint; None when it is whole.
+
+    Args:
+        share: which of `shares` parts of its files are looked at: each is read to its end.
+    """
+    try:
+        files = read_manifest(directory).files
+        names = sorted(files)[share::shares]
+        return next((d for n in names if (d := compare(directory / n, files[n]))), None)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        return f"{MANIFEST}: {error}"
+
+
 def compare(path: Path, expected: tuple[int, int]) -> str | None:
     """How a file differs from its (bytes, crc32); None when it does not."""
     if not path.is_file():

@@ -132,6 +132,7 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     export = add("export", _export, "write a run's checkpoint as a Hugging Face directory")
     export.add_argument("--output", help="directory to write; default: <run.directory>/export")
+    export.add_argument("--step", type=int, help="of the checkpoint; default: the newest")
     data = commands.add_parser("data", help="look at the data", description="look at the data")
     actions = data.add_subparsers(required=True, metavar="ACTION", dest="action")
     show = add("show", _show_data, "print the first prompts of each role", parent=actions)
@@ -252,7 +253,7 @@ def _export(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
         open_policy(config, config.training.optimizer) as (parallel, policy),
         watchdog.follow(Timers()),
     ):
-        saved = RunCheckpoints(directory, config, policy, parallel).load_newest()
+        saved = RunCheckpoints(directory, config, policy, parallel).load_newest(arguments.step)
         if saved is None:
             raise CheckpointError(
                 f"{directory} holds no checkpoint: train first, or name the config of the run"

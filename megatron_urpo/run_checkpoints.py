@@ -57,9 +57,13 @@ class RunCheckpoints:
         self._parallel.on_main(self._record_run)
         return saved
 
-    def load_newest(self) -> SavedCheckpoint | None:
-        """Loads the newest whole checkpoint into the policy, and changes nothing on disk."""
-        saved, passed_over = self.store.newest_whole(self._identity)
+    def load_newest(self, step: int | None = None) -> SavedCheckpoint | None:
+        """Loads the newest whole checkpoint, or that of `step`, and changes nothing on disk.
+
+        Raises:
+            CheckpointError: it is of another run, all are damaged, or there is none of `step`.
+        """
+        saved, passed_over = self.store.newest_whole(self._identity, step)
         for sentence in passed_over:
             self._say(f"WARNING: {sentence}; taking the one before")
         if saved is not None:
@@ -108,7 +112,7 @@ class RunCheckpoints:
         with timers("checkpoint"):
             self._try(self.store.finish)
             if self.saved_step < step:
-                self.save(step, **manifest())
+                self._completed(self.save(step, **manifest()))
 
     def save(self, step: int, **manifest: Any) -> SaveStatistics:
         """Writes a checkpoint.
@@ -116,11 +120,9 @@ class RunCheckpoints:
         Args:
             manifest: the fields of Manifest that only the caller knows.
         """
-        saved = self.store.save(
+        return self.store.save(
             self._manifest(step, manifest), self._policy.save, self._policy.state_bytes()
         )
-        self.saved_step = step
-        return saved
 
     def _begin(self, step: int, **manifest: Any) -> None:
         """Begins what `save` does; the store has the rest."""
@@ -135,13 +137,14 @@ class RunCheckpoints:
         except CheckpointError as error:
             self._say(f"WARNING: {error}. Training goes on and tries again later")
             return {"checkpoint/all/failed": 1}
-        if saved is None:
-            return {}
+        return {} if saved is None else self._completed(saved)
+
+    def _completed(self, saved: SaveStatistics) -> dict[str, float]:
+        """Shows what a checkpoint cost: no record of metrics follows a run's last one."""
         self.saved_step = max(self.saved_step, saved.step)
-        return {
-            "checkpoint/all/save_seconds": saved.seconds,
-            "checkpoint/all/gib": saved.num_bytes / (1 << 30),
-        }
+        gib = saved.num_bytes / (1 << 30)
+        self._say(f"checkpoint of step {saved.step}: {gib:.2f} GiB in {saved.seconds:.1f} s")
+        return {"checkpoint/all/save_seconds": saved.seconds, "checkpoint/all/gib": gib}
 
     def _manifest(self, step: int, fields: dict[str, Any]) -> Manifest:
         training = self._config.training

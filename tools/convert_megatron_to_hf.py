@@ -2,7 +2,7 @@
 
     python tools/convert_megatron_to_hf.py CHECKPOINT TARGET [--model DIR] [--shard-gib 4]
 
-CHECKPOINT is what convert_hf_to_megatron.py wrote, a run directory (its newest checkpoint is
+CHECKPOINT is what convert_hf_to_megatron.py wrote, a run directory (its newest whole checkpoint is
 taken), or one checkpoint of it (<run>/checkpoints/step_000100); any layout may have written it.
 Config, tokenizer and chat template come from the converted directory itself, or from the model.path
 of the run; --model names another place. docs/checkpoints.md says more.
@@ -15,6 +15,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from megatron_urpo.checkpoint_files import MANIFEST, find_damage
 from megatron_urpo.config import ConfigError, ModelConfig
 from megatron_urpo.load_config import load_config
 
@@ -48,20 +49,27 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def newest_checkpoint(path: Path) -> Path:
-    """The directory that holds policy/: this one, or the newest checkpoint of a run.
+    """The directory that holds policy/: this one, or the newest whole checkpoint of a run.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, or it is damaged.
     """
     if (path / "policy").is_dir():
+        if (path / MANIFEST).is_file() and (damage := find_damage(path)):
+            raise ConfigError(f"{path} is damaged ({damage}): name another checkpoint")
         return path
-    steps = sorted((path / "checkpoints").glob("step_*"))
-    if not steps:
-        raise ConfigError(
-            f"{path} holds neither policy/ nor checkpoints/step_*/: name a converted directory, a "
-            "run directory, or one checkpoint of a run"
-        )
-    return steps[-1]
+    steps = sorted((path / "checkpoints").glob("step_*"), reverse=True)
+    for directory in steps:
+        damage = find_damage(directory)
+        if damage is None:
+            return directory
+        print(f"WARNING: {directory} is damaged ({damage})", file=sys.stderr)
+    if steps:
+        raise ConfigError(f"{path}: no checkpoint is whole")
+    raise ConfigError(
+        f"{path} holds neither policy/ nor checkpoints/step_*/: name a converted directory, a "
+        "run directory, or one checkpoint of a run"
+    )
 
 
 def model_of(checkpoint: Path, named: str | None = None) -> ModelConfig:

@@ -2,8 +2,9 @@
 
 Megatron 0.16 gathers flat buffers, holds several copies of them on every rank meanwhile, and then
 cuts the parameters out at offsets that count the padding between buckets, which what it gathered
-lacks. Here a bucket of one kind of state is in flight at a time, and only the first data-parallel
-rank, whose copy is the one that is written, holds the result.
+lacks. Here a piece of one kind of state is in flight at a time, so that a rank's device needs no
+room for more, and only the first data-parallel rank, whose copy is the one that is written, holds
+the result, in host memory.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from megatron.core.distributed.param_and_grad_buffer import _ParamAndGradBuffer 
 from megatron.core.optimizer.distrib_optimizer import DistributedOptimizer
 
 _KINDS = ("param", "exp_avg", "exp_avg_sq")
+PIECE_BYTES = 64 << 20  # in flight, of all ranks together
 
 
 class ParameterStates:
@@ -82,22 +84,44 @@ def _of_bucket(
             start: own[parameter].flatten().to("cpu", torch.float32)
             for parameter, start, _ in _places(buffer, index)
         }
-    bucket = buffer.buckets[index].grad_data
-    shard = bucket.new_zeros(bucket.numel() // group.size(), dtype=torch.float32)
-    for parameter, ranges in bucket_range["param_map"].items():
-        shard[ranges["gbuf_local"].start : ranges["gbuf_local"].end] = own[parameter]
-    is_first = group.rank() == 0
-    whole = shard.new_empty(bucket.numel() if is_first else 0)
-    first = torch.distributed.get_process_group_ranks(group)[0]
-    parts = list(whole.chunk(group.size())) if is_first else None
-    torch.distributed.gather(shard, parts, first, group)
     offset, _ = buffer.bucket_indices[index]
-    return {
-        start: whole[start - offset : end - offset].to("cpu", copy=True)
-        if is_first
-        else torch.zeros(1).expand(end - start)
-        for _, start, end in _places(buffer, index)
+    places = sorted((start - offset, end - offset) for _, start, end in _places(buffer, index))
+    is_first = group.rank() == 0
+    found = {
+        start: torch.zeros(end - start) if is_first else torch.zeros(1).expand(end - start)
+        for start, end in places
     }
+    held = [
+        (ranges["gbuf_local"].start, own[parameter].flatten())
+        for parameter, ranges in bucket_range["param_map"].items()
+    ]
+    shard_size = buffer.buckets[index].grad_data.numel() // group.size()
+    piece_size = max(PIECE_BYTES // 4 // (group.size() + 1), 1)
+    for begin in range(0, shard_size, piece_size):
+        piece = torch.zeros(min(piece_size, shard_size - begin), device=buffer.grad_data.device)
+        for start, state in held:
+            _copy_overlap(start, state, begin, piece)
+        for rank, part in enumerate(_gather(piece, group)):
+            for start, state in found.items():
+                _copy_overlap(rank * shard_size + begin, part, start, state)
+    return {offset + start: state for start, state in found.items()}
+
+
+def _gather(piece: torch.Tensor, group: torch.distributed.ProcessGroup) -> list[torch.Tensor]:
+    """The pieces of all ranks on the first of the group, nothing on the others."""
+    is_first = group.rank() == 0
+    parts = [torch.empty_like(piece) for _ in range(group.size())] if is_first else None
+    first = torch.distributed.get_process_group_ranks(group)[0]
+    torch.distributed.gather(piece, parts, first, group)
+    return parts or []
+
+
+def _copy_overlap(start: int, source: torch.Tensor, begin: int, target: torch.Tensor) -> None:
+    """Copies what two stretches of one axis, which begin at `start` and `begin`, have in common."""
+    low = max(start, begin)
+    high = min(start + source.numel(), begin + target.numel())
+    if low < high:
+        target[low - begin : high - begin] = source[low - start : high - start]
 
 
 def _places(buffer: Buffer, index: int) -> Iterator[tuple[torch.nn.Parameter, int, int]]:

@@ -129,6 +129,15 @@ def test_scores_agree_with_one_rank(layout, alone):
     assert found == alone["scores"].keys()
 
 
+def test_the_reference_stays_when_the_weights_have_moved(layout):
+    for mine in layout:
+        for batches, again in zip(mine["references"], mine["references_again"], strict=True):
+            for one, two in zip(batches, again, strict=True):
+                assert torch.equal(one, two)
+        for name, tensor in mine["weights"].items():
+            assert torch.equal(mine["weights_after_references"][name], tensor), name
+
+
 def test_resuming_on_the_same_layout_is_bitwise(layout):
     for mine in layout:
         assert mine["repeated_statistics"] == mine["statistics"][2:]

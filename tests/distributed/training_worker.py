@@ -29,8 +29,8 @@ from megatron_urpo.config import (
     TrainingConfig,
     WeightSyncConfig,
 )
+from megatron_urpo.training import gathered_state as gathering
 from megatron_urpo.training import parallel as parallelism
-from megatron_urpo.training.gathered_state import gathered_state
 from megatron_urpo.training.platform import read_launch
 from megatron_urpo.training.policy import Policy
 from megatron_urpo.types import Float32Array, MicroBatch, TaskKind, TrainingGroup
@@ -163,7 +163,7 @@ def branches_of(batch: MicroBatch) -> list[tuple[int, int]]:
 
 def gathered_bytes(distributed: DistributedOptimizer) -> int:
     """Memory of the optimizer state that this rank holds to save it."""
-    gathered = gathered_state(distributed)
+    gathered = gathering.gathered_state(distributed)
     return sum(
         states[start:end].untyped_storage().nbytes()
         for number, buffer in enumerate(distributed.buffers)
@@ -184,11 +184,16 @@ def train(run: Run, before: Path, own: Path) -> dict:
     started = run.policy.begin_save(own)
     second = run.epoch()  # must not be in it
     started.finish()
+    weights = run.weights()
+    references = [run.policy.reference_logprobs(batches) for batches in run.packed]
     result = {
+        "references": run.references,
+        "references_again": references,
+        "weights_after_references": run.weights(),
         "gathered_bytes": gathered_bytes(run.policy._optimizer.distributed),
         "pretrained": pretrained,
         "statistics": first + second,
-        "weights": run.weights(),
+        "weights": weights,
         "scores": run.by_branch(),
     }
     for name, checkpoint in (("repeated", own), ("resumed", before)):
@@ -218,6 +223,7 @@ def train_all(case: Case, directory: Path) -> None:
 
 def main() -> None:
     torch.set_num_threads(1)
+    gathering.PIECE_BYTES = 30_000  # several pieces even for a small model
     for argument in sys.argv[1:]:
         directory = Path(argument)
         train_all(Case.read(directory), directory)

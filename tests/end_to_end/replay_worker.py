@@ -1,6 +1,7 @@
-"""Learns from recorded groups on any number of ranks, writes what came of it, and goes on alone.
+"""Learns from the groups of a recorded run, step by step on any number of ranks, with the weights
+given to the engine in between; writes what came of it, and goes on alone.
 
-replay_worker.py RECORDED_RUN STEP OUTPUT <config and overrides as for urpo train>
+replay_worker.py RECORDED_RUN STEPS OUTPUT <config and overrides as for urpo train>
 """
 
 from __future__ import annotations
@@ -28,12 +29,19 @@ def masked(group: Group) -> Group:
     )
 
 
-def main(recorded: Path, step: int, output: Path, config_path: str, *overrides: str) -> None:
-    groups = RolloutLog(recorded).read(step)
-    groups[-1] = masked(groups[-1])
+def recorded_step(log: RolloutLog, step: int) -> list[Group]:
+    groups = log.read(step)
+    return [*groups[:-1], masked(groups[-1])]
+
+
+def main(recorded: Path, steps: int, output: Path, config_path: str, *overrides: str) -> None:
     config = load_config(config_path, overrides)
+    log = RolloutLog(recorded)
     with open_trainer(config) as trainer:
-        values = trainer.learn(groups, step)
+        values = []
+        for step in range(steps):
+            values.append(trainer.learn(recorded_step(log, step), step))
+            trainer._sync_weights()
         weights = {name: tensor.clone() for name, tensor in trainer.policy.hf_weights()}
         if trainer.parallel.is_main:
             output.mkdir(parents=True, exist_ok=True)

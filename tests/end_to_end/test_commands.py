@@ -61,7 +61,8 @@ def test_engine_and_trainer_agree_in_fp32(complete_run):
 
 
 def test_export_of_a_checkpoint_equals_the_export_of_the_run(complete_run, tmp_path):
-    run_urpo("export", complete_run / "config.toml", "--output", tmp_path / "export")
+    config, step = complete_run / "config.toml", load_config(complete_run / "config.toml").run.steps
+    run_urpo("export", config, "--step", step, "--output", tmp_path / "export")
     exported = load_file(tmp_path / "export" / "model.safetensors")
     expected = load_file(complete_run / "export" / "model.safetensors")
     assert exported.keys() == expected.keys()

@@ -15,8 +15,7 @@ from megatron_urpo.metrics import read_metrics
 from megatron_urpo.rollout_log import RolloutLog
 from tests.end_to_end.conftest import REPOSITORY, TINY_CONFIG
 
-# Of the recorded run; a step with all three roles, unequal lengths and rewards that vary.
-STEP = 2
+STEPS = 3  # of the recorded run; in the last all three roles, unequal lengths, varying rewards
 
 
 def torchrun(ranks: int, *arguments: object) -> None:
@@ -33,12 +32,12 @@ def torchrun(ranks: int, *arguments: object) -> None:
 
 def replay(
     ranks: int, recorded: Path, model: Path, directory: Path, layout: dict[str, int]
-) -> tuple[dict, dict]:
+) -> tuple[list[dict], dict]:
     overrides = {
         "--model.path": model,
         "--run.directory": directory,
-        "--run.steps": 3,
-        "--weight_sync.max_mismatch": 0,  # the groups were sampled by the weights of a later step
+        "--run.steps": STEPS,
+        "--weight_sync.max_mismatch": 0,  # the groups were sampled by the weights of other steps
         "--checkpoint.every": 0,
         "--training.optimizer.lr": 1e-3,
         "--training.optimizer.adam_eps": 1e-4,  # small gradients must not turn into signs
@@ -47,7 +46,7 @@ def replay(
     torchrun(
         ranks,
         REPOSITORY / "tests" / "end_to_end" / "replay_worker.py",
-        recorded, STEP, directory, TINY_CONFIG,
+        recorded, STEPS, directory, TINY_CONFIG,
         *(part for pair in overrides.items() for part in pair),
     )  # fmt: skip
     values = json.loads((directory / "values.json").read_text())
@@ -82,15 +81,23 @@ SHARED_ENGINE = {"rollout.tensor_model_parallel_size": 2}
 def test_every_layout_learns_what_one_rank_learns(
     alone, complete_run, warm_model, tmp_path, ranks, layout
 ):
-    groups = RolloutLog(complete_run).read(STEP)
+    groups = RolloutLog(complete_run).read(STEPS - 1)
     lengths = [sum(len(r.token_ids) for r in group.rollout.responses) for group in groups]
     assert len(set(lengths)) > 1
-    one, one_weights = alone
-    assert sum(one[f"advantages/{r}/masked_groups"] for r in ("reasoning", "instruction")) == 1
-    mine, weights = replay(ranks, complete_run, warm_model, tmp_path, layout)
-    assert mine["batching/all/loss_tokens"] == one["batching/all/loss_tokens"]
-    for name in ("training/all/loss", "training/all/grad_norm", "training/preference/entropy"):
-        assert mine[name] == pytest.approx(one[name], rel=1e-4, abs=1e-7), name
+    expected, one_weights = alone
+    last = expected[-1]
+    assert sum(last[f"advantages/{r}/masked_groups"] for r in ("reasoning", "instruction")) == 1
+    replayed, weights = replay(ranks, complete_run, warm_model, tmp_path, layout)
+    names = {
+        name
+        for name in last
+        if name.startswith("training/") and name.endswith(("/loss", "/grad_norm", "/entropy"))
+    }
+    assert len(names) >= 4
+    for one, mine in zip(expected, replayed, strict=True):
+        assert mine["batching/all/loss_tokens"] == one["batching/all/loss_tokens"]
+        for name in names & one.keys():
+            assert mine[name] == pytest.approx(one[name], rel=1e-5, abs=1e-7), name
     start = load_file(warm_model / "model.safetensors")
     difference = change = 0.0
     for name, weight in one_weights.items():

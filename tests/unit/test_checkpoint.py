@@ -61,6 +61,15 @@ def test_save_keeps_the_last_ones_and_reads_back(store):
     assert (saved.policy_directory / "weights").read_text() == "weights 3"
 
 
+def test_the_checkpoint_of_a_step(store):
+    for step in (1, 2, 3):
+        store.save(manifest(step), write_policy("x"))
+    saved, _ = store.newest_whole(MODEL, step=2)
+    assert saved.manifest.step == 2
+    with pytest.raises(CheckpointError, match=r"no checkpoint of step 1, but of \[2, 3\]"):
+        store.newest_whole(MODEL, step=1)
+
+
 def test_every_fifth_is_kept_too(store):
     for step in range(3, 13):
         store.save(manifest(step), write_policy("x"))

@@ -2,6 +2,7 @@
 
 import pytest
 
+from megatron_urpo.checkpoint_files import Manifest, flush_and_checksum, publish
 from megatron_urpo.config import Config, ConfigError, ModelConfig
 from megatron_urpo.load_config import save_config
 from tools.convert_megatron_to_hf import main, model_of, newest_checkpoint
@@ -10,7 +11,16 @@ from tools.convert_megatron_to_hf import main, model_of, newest_checkpoint
 @pytest.fixture
 def run_directory(tmp_path):
     for step in (25, 100, 50):
-        (tmp_path / f"checkpoints/step_{step:06d}/policy").mkdir(parents=True)
+        temporary = tmp_path / f"checkpoints/.writing-step_{step:06d}"
+        weights = temporary / "policy/weights"
+        weights.parent.mkdir(parents=True)
+        weights.write_text(f"weights of step {step}")
+        publish(
+            temporary,
+            tmp_path / f"checkpoints/step_{step:06d}",
+            Manifest(step, step, {}, {}, {}, {}, {}),
+            {"policy/weights": flush_and_checksum(weights)},
+        )
     (tmp_path / "checkpoints/.writing-step_000125/policy").mkdir(parents=True)
     return tmp_path
 
@@ -20,6 +30,19 @@ def test_a_run_means_its_newest_checkpoint(run_directory):
     assert newest_checkpoint(run_directory) == newest
     older = run_directory / "checkpoints/step_000025"
     assert newest_checkpoint(older) == older
+
+
+def test_a_damaged_checkpoint_is_passed_over_or_refused(run_directory, capsys):
+    newest = run_directory / "checkpoints/step_000100"
+    (newest / "policy/weights").write_text("weights of step 1xx")
+    assert newest_checkpoint(run_directory) == run_directory / "checkpoints/step_000050"
+    assert "step_000100 is damaged (weights has changed" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match="step_000100 is damaged"):
+        newest_checkpoint(newest)
+    for step in (25, 50):
+        (run_directory / f"checkpoints/step_{step:06d}/manifest.json").unlink()
+    with pytest.raises(ConfigError, match="no checkpoint is whole"):
+        newest_checkpoint(run_directory)
 
 
 def test_the_model_of_a_run_is_that_of_its_config(run_directory):

@@ -1,6 +1,8 @@
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from megatron_urpo.training.gathered_state import empty_state, gathered_state
+from megatron_urpo.training.gathered_state import _copy_overlap, empty_state, gathered_state
 
 
 def states(gathered, distributed):
@@ -44,3 +46,15 @@ def test_what_is_loaded_into_has_the_same_shapes_and_nothing_in_it(make_policy, 
             assert tensor.shape == full[kind].shape
             assert tensor.untyped_storage().nbytes() == 4 * tensor.numel()
             assert not tensor.any()
+
+
+@given(st.integers(0, 12), st.integers(1, 8), st.integers(0, 12), st.integers(1, 8))
+def test_two_stretches_of_an_axis_share_what_lies_in_both(start, length, begin, size):
+    axis = torch.arange(1.0, 30.0)
+    target = torch.zeros(size)
+    _copy_overlap(start, axis[start : start + length], begin, target)
+    expected = [
+        axis[place] if start <= place < start + length else 0.0
+        for place in range(begin, begin + size)
+    ]
+    assert target.tolist() == expected

@@ -30,10 +30,16 @@ def pack(groups, **layout):
 
 
 class PlainTrainer:
-    """The same update in plain PyTorch on a transformers model, one sequence at a time."""
+    """The same update in plain PyTorch on a transformers model, one sequence at a time.
 
-    def __init__(self, directory, config):
+    With kl_beta > 0 it is held on to the weights it began with by the estimator k3 of
+    KL(policy, reference), exp(d) - d - 1 with d = log-prob of the reference less the policy's.
+    """
+
+    def __init__(self, directory, config, kl_beta=0.0):
         self.model = transformers.AutoModelForCausalLM.from_pretrained(directory)
+        self.reference = transformers.AutoModelForCausalLM.from_pretrained(directory)
+        self.kl_beta = kl_beta
         self.clip_grad = config.clip_grad
         decayed = [p for p in self.model.parameters() if p.ndim > 1]
         others = [p for p in self.model.parameters() if p.ndim == 1]
@@ -47,10 +53,12 @@ class PlainTrainer:
             eps=config.adam_eps,
         )
 
-    def logprobs(self, group, branch):
+    def logprobs(self, group, branch, model=None):
         prompt, response = group.prompt_ids, group.response_ids[branch]
         ids = torch.from_numpy(np.concatenate([prompt, response]))
-        distribution = self.model(ids[None]).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
+        distribution = (
+            (model or self.model)(ids[None]).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
+        )
         return distribution.gather(1, torch.from_numpy(response)[:, None])[:, 0]
 
     def update(self, groups, old):
@@ -65,11 +73,21 @@ class PlainTrainer:
                     logprobs, old[group.index, branch], advantages, **CLIP
                 )
                 loss = loss + weight * surrogate.loss.sum()
+                if self.kl_beta:
+                    with torch.no_grad():
+                        reference = self.logprobs(group, branch, self.reference)
+                    difference = reference - logprobs
+                    penalty = difference.exp() - difference - 1
+                    loss = loss + weight * self.kl_beta * penalty.sum()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_grad)
         gradients = {name: p.grad.clone() for name, p in self.model.named_parameters()}
         self.optimizer.step()
         return float(loss.detach()), gradients
+
+
+def joint_norm(tensors):
+    return math.sqrt(sum(float(tensor.norm()) ** 2 for tensor in tensors))
 
 
 def gradients_of(policy):
@@ -84,14 +102,15 @@ def gradients_of(policy):
 
 
 @pytest.mark.parametrize("family", ["llama_tied", "qwen3"])
-@pytest.mark.parametrize("clip_grad", [0.3, 1e6])
+@pytest.mark.parametrize(("clip_grad", "kl_beta"), [(0.3, 0.0), (1e6, 0.0), (1e6, 20.0)])
 def test_two_epochs_of_two_mini_batches_equal_plain_pytorch(
-    make_policy, model_directory, groups, family, clip_grad
+    make_policy, model_directory, groups, family, clip_grad, kl_beta
 ):
     # The rate moves every weight by about 1 %, and eps keeps Adam from dividing noise by noise.
     config = OptimizerConfig(lr=2e-3, adam_eps=1e-4, clip_grad=clip_grad, weight_decay=0.1)
-    policy = make_policy(family, optimizer=config)
-    plain = PlainTrainer(model_directory(family), config)
+    training = TrainingConfig(logprob_chunk_tokens=7, kl_beta=kl_beta)
+    policy = make_policy(family, optimizer=config, training=training)
+    plain = PlainTrainer(model_directory(family), config, kl_beta)
     start = {name: tensor.clone() for name, tensor in policy.hf_weights()}
     mini_batches = [groups[:2], groups[2:]]
     packed = [pack(mini_batch) for mini_batch in mini_batches]
@@ -104,23 +123,28 @@ def test_two_epochs_of_two_mini_batches_equal_plain_pytorch(
             for branch in range(len(group.response_ids))
         }
 
+    references = [policy.reference_logprobs(batches) if kl_beta else None for batches in packed]
+
     moved_ratio = 0.0
     for _ in range(2):
-        for mini_batch, micro_batches, old_logprobs in zip(mini_batches, packed, old, strict=True):
-            statistics = policy.update(micro_batches, old_logprobs, config.lr)
+        for mini_batch, micro_batches, old_logprobs, reference in zip(
+            mini_batches, packed, old, references, strict=True
+        ):
+            statistics = policy.update(micro_batches, old_logprobs, config.lr, reference)
             gradients = gradients_of(policy)
             loss, expected = plain.update(mini_batch, plain_old)
             assert statistics.loss == pytest.approx(loss, abs=1e-5)
-            for name, gradient in expected.items():
-                torch.testing.assert_close(gradients[name], gradient, rtol=1e-5, atol=1e-5)
+            norm = joint_norm(expected.values())
+            differences = [gradients[name] - gradient for name, gradient in expected.items()]
+            assert joint_norm(differences) < 1e-5 * norm
             moved_ratio = max(abs(k.ratio - 1) for k in statistics.by_kind.values())
     assert moved_ratio > 1e-3  # the second epoch was not on the policy any more
 
     final = {name: tensor.clone() for name, tensor in policy.hf_weights()}
     expected = dict(plain.model.named_parameters())
-    change = math.sqrt(sum((final[n] - start[n]).norm() ** 2 for n in final))
-    difference = math.sqrt(sum((final[n] - expected[n]).detach().norm() ** 2 for n in final))
-    assert difference / change < 1e-4
+    change = joint_norm(final[name] - start[name] for name in final)
+    difference = joint_norm((final[name] - expected[name]).detach() for name in final)
+    assert difference < 1e-4 * change
 
 
 def test_the_first_ratio_is_exactly_one_in_bfloat16(make_policy, groups):
