@@ -1,12 +1,13 @@
 """Streams a model's weights in small buckets and records the memory it took.
 
-weight_stream_worker.py MODEL_DIRECTORY OUTPUT_DIRECTORY BUCKET_BYTES
+weight_stream_worker.py MODEL_DIRECTORY OUTPUT_DIRECTORY BUCKET_BYTES...
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,13 @@ from megatron_urpo.training.hf_weights import load_hf_weights
 from megatron_urpo.training.model import build_model
 from megatron_urpo.training.weight_stream import stream_hf_weights
 
+TENSOR = {"tensor_model_parallel_size": 2}
+PIPELINE = {"pipeline_model_parallel_size": 2}
+# Of four ranks: the first two have a copy of the model on each half of them.
 LAYOUTS: dict[str, dict[str, Any]] = {
-    "tensor": {"tensor_model_parallel_size": 2},
-    "pipeline": {"pipeline_model_parallel_size": 2, "virtual_pipeline_model_parallel_size": 2},
+    "tensor": TENSOR,
+    "virtual": PIPELINE | {"virtual_pipeline_model_parallel_size": 2},
+    "tensor_pipeline": TENSOR | PIPELINE,
 }
 
 
@@ -47,10 +52,14 @@ class LiveMemory(TorchDispatchMode):
             storage = tensor.untyped_storage()
             if storage._cdata not in before:
                 self._live[storage._cdata] = (StorageWeakRef(storage), storage.nbytes())
-        alive = {key: entry for key, entry in self._live.items() if not entry[0].expired()}
-        self._live = alive
-        self.peak_bytes = max(self.peak_bytes, sum(size for _, size in alive.values()))
+        if self._alive_bytes() > self.peak_bytes:
+            time.sleep(0.02)  # gloo's threads let go of a collective's tensors after it has ended
+            self.peak_bytes = max(self.peak_bytes, self._alive_bytes())
         return result
+
+    def _alive_bytes(self) -> int:
+        self._live = {key: entry for key, entry in self._live.items() if not entry[0].expired()}
+        return sum(size for _, size in self._live.values())
 
 
 def tensors_in(tree: Any) -> list[torch.Tensor]:
@@ -80,7 +89,9 @@ def main() -> None:
     directory, output = (Path(argument) for argument in sys.argv[1:3])
     torch.set_num_threads(1)
     results = {
-        name: measure(directory, layout, int(sys.argv[3])) for name, layout in LAYOUTS.items()
+        f"{name} {bucket_bytes}": measure(directory, layout, int(bucket_bytes))
+        for name, layout in LAYOUTS.items()
+        for bucket_bytes in sys.argv[3:]
     }
     rank = torch.distributed.get_rank()
     (output / f"{rank}.json").write_text(json.dumps(results))
