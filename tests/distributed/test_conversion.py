@@ -63,7 +63,7 @@ def test_training_checkpoints_of_any_layout(tmp_path):
 
 @pytest.fixture
 def rise(tmp_path):
-    """Bytes that each tool's memory rises by for a model of so many layers."""
+    """Bytes that the memory of each tool's process rises by for a model of so many layers."""
 
     def measure(layers):
         directory = tmp_path / str(layers)
@@ -84,9 +84,10 @@ def rise(tmp_path):
         back = ("to-hf", directory / "megatron", directory / "back", "--shard-gib", gib)
         for tool in (forth, back):
             run(worker, directory / tool[0], *tool, **exact)
-        return {
-            tool: int((directory / f"{tool}-0").read_text()) for tool in ("to-megatron", "to-hf")
-        }
+        two = ("to-megatron", forth[1], directory / "two", "--tensor-model-parallel-size", 2)
+        run(worker, directory / "two-ranks", *two, ranks=2, **exact)
+        files = ("to-megatron-0", "to-hf-0", "two-ranks-0", "two-ranks-1")
+        return {file: int((directory / file).read_text()) for file in files}
 
     return measure
 
