@@ -1,5 +1,6 @@
 #include "equivalence.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -8,9 +9,11 @@
 #include "characters.hpp"
 #include "clock_time.hpp"
 #include "closed_form.hpp"
+#include "library_scope.hpp"
 #include "notation.hpp"
 #include "parser.hpp"
 #include "residue.hpp"
+#include "rewriting.hpp"
 #include "shapes.hpp"
 #include "tokens.hpp"
 #include "words.hpp"
@@ -20,10 +23,17 @@ namespace {
 
 // Decided by text alone, if at all.
 std::optional<Verdict> compare_words(const std::string& answer, const std::string& gold) {
+  if (const auto wanted = month_and_day(gold)) {
+    return month_and_day(answer) == wanted ? Verdict::kYes : Verdict::kNo;
+  }
+  if (names_all_choices(answer, gold)) return Verdict::kYes;
   const std::vector<std::string> list = listed_words(gold);
   if (!list.empty() && listed_words(answer) == list) return Verdict::kYes;
-  if (is_words(gold))
-    return folded_words(answer) == folded_words(gold) ? Verdict::kYes : Verdict::kNo;
+  if (is_words(gold)) {
+    const bool same =
+        with_usual_words(folded_words(answer)) == with_usual_words(folded_words(gold));
+    return same ? Verdict::kYes : Verdict::kNo;
+  }
   if (is_words(answer) || (is_denial(answer) && !is_denial(gold))) return Verdict::kNo;
   if (count_words(gold, 2) == 2)
     return folded_words(answer) == folded_words(gold) ? Verdict::kYes : Verdict::kNo;
@@ -31,12 +41,26 @@ std::optional<Verdict> compare_words(const std::string& answer, const std::strin
   return std::nullopt;
 }
 
-// Words for a set, where the other side is none of words.
-void name_sets(std::string& answer, std::string& gold) {
+// Words for a set or a number, where the other side is none of words.
+void read_words(std::string& answer, std::string& gold) {
   if (is_words(answer) == is_words(gold)) return;
   std::string& words = is_words(answer) ? answer : gold;
-  const std::string_view set = set_in_words(folded_words(words));
+  const std::string folded = folded_words(words);
+  const std::string_view set = set_in_words(folded);
   if (!set.empty()) words = std::string(set);
+  if (const auto number = number_in_words(folded)) words = std::to_string(*number);
+}
+
+// The constant of an integral, "+ c" for "+ C".
+void name_constant_alike(std::string& answer, const std::string& gold) {
+  const auto ends_with_constant = [](const std::string& text, char name) {
+    const std::size_t plus = text.rfind('+');
+    return plus != std::string::npos && plus > 0 &&
+           trimmed(text.substr(plus + 1)) == std::string(1, name);
+  };
+  if (ends_with_constant(gold, 'C') && ends_with_constant(answer, 'c') &&
+      answer.find('C') == std::string::npos)
+    answer.replace(answer.rfind('c'), 1, 1, 'C');
 }
 
 // "(B) or (C)", "B. C": more than one letter.
@@ -77,8 +101,9 @@ std::optional<Verdict> compare_choices(std::string& answer, std::string& gold) {
   if (wanted && given && names_another(*given)) return Verdict::kNo;
   if (wanted && wanted->content.empty()) {
     if (!given) return wanted->marked ? std::optional(Verdict::kNo) : std::nullopt;
-    const bool same_case =
-        given->lower_case == wanted->lower_case || (given->marked && wanted->marked);
+    const bool same_case = given->lower_case == wanted->lower_case ||
+                           (given->marked && wanted->marked) ||
+                           (given->content.empty() && !wanted->lower_case && wanted->letter <= 'E');
     return same_case ? same_letter() : Verdict::kNo;
   }
   // "(B) 12" is met by the letter, by the content, and by both.
@@ -123,7 +148,9 @@ Verdict compare_parsed(const std::string& answer, const std::string& gold, Budge
   if (answer_grouped != gold_grouped) {
     const NodePtr list = parse(answer_grouped ? answer : gold, Commas::kSeparate);
     const NodePtr other = parse(answer_grouped ? gold : answer);
-    if (list->kind == Kind::kList && list->args.size() > 2 && other->kind == Kind::kList &&
+    const bool several = other->kind == Kind::kList || other->kind == Kind::kBraces ||
+                         other->kind == Kind::kBracketed;
+    if (list->kind == Kind::kList && list->args.size() > 2 && several &&
         list->args.size() == other->args.size()) {
       return answer_grouped ? compare_answers(list, other, budget)
                             : compare_answers(other, list, budget);
@@ -169,17 +196,10 @@ std::optional<Verdict> compare_residues(const std::string& answer, const std::st
   return verdict == Verdict::kUndecided ? Verdict::kNo : verdict;
 }
 
-// What the library reads only in part, and then accepts whatever the rest says: several formulas in
-// a row, ellipses, cases. They are met by the same text alone, as far as it is not decided here; of
-// two equations, only what follows the same left side is left to it.
+// What the library reads only in part is met by the same text alone; of two equations, only what
+// follows the same left side is left to it.
 Verdict without_guessing(const std::string& answer, const std::string& gold) {
-  for (const std::string_view partial : {"dots", "\\begin{cases}", "..."}) {
-    if (gold.find(partial) != std::string::npos) return Verdict::kNo;
-  }
-  const std::size_t matrix = gold.find("\\begin{");
-  if (matrix != std::string::npos && gold.find("\\begin{", matrix + 1) != std::string::npos) {
-    return Verdict::kNo;
-  }
+  if (is_read_in_part(answer, gold)) return Verdict::kNo;
   const std::size_t answer_side = answer.rfind('=');
   const std::size_t gold_side = gold.rfind('=');
   if (answer_side == std::string::npos || gold_side == std::string::npos) {
@@ -189,6 +209,24 @@ Verdict without_guessing(const std::string& answer, const std::string& gold) {
     return Verdict::kNo;
   }
   return decided(answer.substr(answer_side + 1), gold.substr(gold_side + 1));
+}
+
+// "\frac{\pi}{4} + n\pi, n \in \mathbb{Z}": the same formula with any letter. Without the
+// condition it has to be the gold's own.
+std::optional<Verdict> compare_families(const std::string& answer, const std::string& gold) {
+  const auto given = read_family(answer);
+  const auto wanted = read_family(gold);
+  if (!given && !wanted) return std::nullopt;
+  const auto taken = [](const Family& family, char letter) {
+    return letter != family.letter && family.formula.find(letter) != std::string::npos;
+  };
+  if (given && wanted && taken(*wanted, given->letter)) return Verdict::kNo;
+  const std::string formula = given ? given->formula : answer;
+  const std::string expected = !wanted ? gold
+                               : given ? renamed(*wanted, given->letter)
+                                       : wanted->formula;
+  const Verdict verdict = decided(formula, expected);
+  return verdict == Verdict::kUndecided ? Verdict::kNo : verdict;
 }
 
 }  // namespace
@@ -202,16 +240,33 @@ Verdict equivalent(std::string_view answer_utf8, std::string_view gold_utf8) {
   if (gold_utf8.size() > kMaxAnswerBytes)
     return answer_utf8 == gold_utf8 ? Verdict::kYes : Verdict::kNo;
 
-  std::string answer = normalized(answer_utf8);
-  std::string gold = normalized(gold_utf8);
+  std::string answer = in_common_notation(normalized(answer_utf8));
+  std::string gold = in_common_notation(normalized(gold_utf8));
   if (answer.empty() || gold.empty())
     return answer == gold && answer_utf8 == gold_utf8 ? Verdict::kYes : Verdict::kNo;
   if (squeezed(unwrapped(answer)) == squeezed(unwrapped(gold))) return Verdict::kYes;
   if (const auto choices = compare_choices(answer, gold)) return *choices;
   if (squeezed(answer) == squeezed(gold)) return Verdict::kYes;
+  if (with_common_commands(answer) == with_common_commands(gold)) return Verdict::kYes;
+  name_constant_alike(answer, gold);
   if (const auto times = compare_clock_times(answer, gold)) return *times;
   if (const auto residues = compare_residues(answer, gold)) return *residues;
-  name_sets(answer, gold);
+  if (is_matrix_product(gold)) {
+    const auto spaceless = [](const std::string& text) {
+      std::string out = with_common_commands(text);
+      out.erase(std::remove(out.begin(), out.end(), ' '), out.end());
+      return out;
+    };
+    return spaceless(answer) == spaceless(gold) ? Verdict::kYes : Verdict::kNo;
+  }
+  if (const auto same = same_digits_and_base(answer, gold))
+    return *same ? Verdict::kYes : Verdict::kNo;
+  if (const auto families = compare_families(answer, gold)) return *families;
+  if (is_statement(answer) || is_statement(gold)) {
+    const Verdict verdict = decided(answer, gold);
+    return verdict == Verdict::kUndecided ? Verdict::kNo : verdict;
+  }
+  read_words(answer, gold);
   if (const auto words = compare_words(answer, gold)) return *words;
   Verdict verdict = decided(answer, gold);
   if (verdict == Verdict::kUndecided) verdict = without_guessing(answer, gold);

@@ -110,7 +110,11 @@ NodePtr FormulaParser::factor() {
   const Nested nested(*this);
   const Token& first = peek();
   if (first.type == Token::Type::kNumber && first.decimals < 0 && first.value.is_integer()) {
-    if (NodePtr mixed = mixed_number()) return mixed;
+    if (NodePtr mixed = mixed_number()) {
+      const bool degrees =
+          peek().is('^') && (peek(1).is_command("circ") || peek(2).is_command("circ"));
+      return peek().is('%') || degrees || peek().is_command("degree") ? postfix(mixed) : mixed;
+    }
   }
   return postfix(primary());
 }

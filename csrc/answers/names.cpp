@@ -81,9 +81,10 @@ const std::unordered_map<std::string_view, Measure>& measures() {
       {"rupee", {"rupee", 1, 1}},
       {"degree", {"degree", 1, 1}},
       {"deg", {"degree", 1, 1}},
+      {"celsius", {"celsius", 1, 1}},
+      {"fahrenheit", {"fahrenheit", 1, 1}},
       {"radian", {"radian", 1, 1}},
       {"rad", {"radian", 1, 1}},
-      {"mph", {"speed mph", 1, 1}},
       {"J", {"joule", 1, 1}},
       {"joule", {"joule", 1, 1}},
       {"W", {"watt", 1, 1}},
@@ -104,6 +105,9 @@ const std::unordered_map<std::string_view, std::string_view>& aliases() {
       {"dfrac", "frac"},
       {"tfrac", "frac"},
       {"cfrac", "frac"},
+      {"nicefrac", "frac"},
+      {"sfrac", "frac"},
+      {"bar", "overline"},
       {"le", "<="},
       {"leq", "<="},
       {"leqslant", "<="},
@@ -171,6 +175,14 @@ const std::unordered_map<std::string_view, std::string_view>& aliases() {
       {"thinspace", ""},
       {"phantom", ""},
       {"rm", ""},
+      {"tiny", ""},
+      {"small", ""},
+      {"normalsize", ""},
+      {"large", ""},
+      {"Large", ""},
+      {"LARGE", ""},
+      {"huge", ""},
+      {"Huge", ""},
       {"bf", ""},
       {"it", ""},
   };
@@ -236,6 +248,11 @@ std::optional<Unit> find_unit(std::string_view name) {
                 {{measure.dimension, 1}}};
   };
   if (auto unit = look_up(name)) return unit;
+  for (const auto& [speed, length] :
+       {std::pair("mph", 1609344), std::pair("kph", 1000000), std::pair("kmh", 1000000)}) {
+    if (name == speed)
+      return Unit{Rational(BigInt(length), BigInt(3600000)), {{"length", 1}, {"time", -1}}};
+  }
   if (name.size() < 3) return std::nullopt;
   std::string word(name);
   std::transform(word.begin(), word.end(), word.begin(),

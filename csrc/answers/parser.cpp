@@ -68,7 +68,24 @@ class AnswerParser : private FormulaParser {
       }
     }
     if (items.size() == 1) return items.front();
+    spread_exclusion(items);
     return make_node(Kind::kList, std::move(items), alternative ? "or" : ",");
+  }
+
+  // "x \ne -8, -2" excludes both.
+  static void spread_exclusion(std::vector<NodePtr>& items) {
+    const Node& first = *items.front();
+    if (first.kind != Kind::kRelation || first.relations.size() != 1 ||
+        first.relations[0] != Relation::kNotEqual)
+      return;
+    for (std::size_t i = 1; i < items.size(); ++i) {
+      if (items[i]->kind == Kind::kRelation) return;
+    }
+    for (std::size_t i = 1; i < items.size(); ++i) {
+      Node relation = first;
+      relation.args[1] = items[i];
+      items[i] = std::make_shared<const Node>(std::move(relation));
+    }
   }
 
   std::optional<Relation> relation_at(const Token& token) const {
@@ -153,7 +170,7 @@ class AnswerParser : private FormulaParser {
     Node quantity{};
     quantity.kind = Kind::kQuantity;
     if (value->kind == Kind::kDegree) {
-      value = value->args.front();
+      value = with_arc_minutes(value->args.front());
       quantity.unit = *find_unit("degree");
     }
     if (currency || take_command("currency"))
@@ -161,6 +178,45 @@ class AnswerParser : private FormulaParser {
     if (starts_unit() && read_units(quantity)) value = make_node(Kind::kPercent, {value});
     if (quantity.unit.dimensions.empty() && quantity.text.empty()) return value;
     quantity.args = {value};
+    return with_smaller_unit(std::move(quantity));
+  }
+
+  // "30^\circ 15'": the minutes and seconds of an angle.
+  NodePtr with_arc_minutes(NodePtr degrees) {
+    std::int64_t parts = 1;
+    while (degrees->kind == Kind::kNumber && parts < 3600 && peek().type == Token::Type::kNumber &&
+           peek(1).is('\'')) {
+      const Rational value = next().value;
+      next();
+      parts = take('\'') ? 3600 : 60;
+      degrees = make_number(degrees->value + value / Rational(parts));
+    }
+    return degrees;
+  }
+
+  // "3 hours 20 minutes", "5 feet and 10 inches": in the smaller unit.
+  NodePtr with_smaller_unit(Node quantity) {
+    const std::size_t and_word = peek().is_word("and") || peek().is(',') ? 1 : 0;
+    const bool follows =
+        peek(and_word).type == Token::Type::kNumber &&
+        (peek(and_word + 1).type == Token::Type::kWord || is_unit_letter(peek(and_word + 1)));
+    const auto whole = [](const Node& each) {
+      return each.text.empty() && each.unit.dimensions.size() == 1 &&
+             each.args[0]->kind == Kind::kNumber;
+    };
+    if (follows && whole(quantity)) {
+      const auto smaller = find_unit(peek(and_word + 1).text);
+      if (smaller && smaller->dimensions == quantity.unit.dimensions &&
+          smaller->factor < quantity.unit.factor) {
+        at_ += and_word;
+        const Rational more = next().value;
+        next();
+        const Rational count = quantity.args[0]->value * quantity.unit.factor / smaller->factor;
+        quantity.args = {make_number(count + more)};
+        quantity.unit = *smaller;
+        return with_smaller_unit(std::move(quantity));
+      }
+    }
     return std::make_shared<const Node>(std::move(quantity));
   }
 

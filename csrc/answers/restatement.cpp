@@ -19,7 +19,9 @@ std::size_t operations(const Node& node) {
                      (node.kind == Kind::kPower && node.args[0]->kind == Kind::kEuler);
   if (angle && contains(node, Kind::kPi)) return 0;
   // 8^{\frac13} is one operation, as \sqrt[3]{8} is.
-  if (node.kind == Kind::kPower && is_plain_number(*node.args[1])) return operations(*node.args[0]);
+  if (node.kind == Kind::kPower && is_plain_number(*node.args[1])) {
+    return is_plain_number(*node.args[0]) ? 0 : operations(*node.args[0]);
+  }
   std::size_t count = 0;
   if (node.kind == Kind::kAdd || node.kind == Kind::kMultiply) count = node.args.size() - 1;
   if (node.kind == Kind::kDivide) count = 1;
@@ -67,8 +69,8 @@ std::size_t powers(const Node& node) {
 }
 
 bool has_high_power(const Node& node) {
-  const bool high = node.kind == Kind::kPower && is_number(*node.args[1]) &&
-                    Rational(3) < node.args[1]->value;
+  const bool high =
+      node.kind == Kind::kPower && is_number(*node.args[1]) && Rational(3) < node.args[1]->value;
   return high || std::any_of(node.args.begin(), node.args.end(),
                              [](const NodePtr& arg) { return has_high_power(*arg); });
 }

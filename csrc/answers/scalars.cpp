@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "ball.hpp"
 #include "evaluate.hpp"
@@ -77,7 +78,12 @@ class FormulaComparison {
     Forms forms(budget_);
     Form gold;
     Form answer;
-    gold = forms.of(gold_);
+    try {
+      gold = forms.of(gold_);
+    } catch (const LimitExceeded&) {
+      if (const auto towers = compare_towers()) return *towers;
+      throw;
+    }
     try {
       answer = forms.of(answer_);
     } catch (const Undefined&) {
@@ -98,6 +104,25 @@ class FormulaComparison {
     }
     if (forms.surely_not_zero(difference)) return Verdict::kNo;
     return numeric();
+  }
+
+  // Of powers too large to write down: of one base by their exponents, and against what is smaller.
+  std::optional<Verdict> compare_towers() {
+    if (answer_.kind == Kind::kPower && answer_.args[0]->kind == Kind::kNumber &&
+        gold_.kind == Kind::kPower && gold_.args[0]->kind == Kind::kNumber &&
+        answer_.args[0]->value == gold_.args[0]->value && Rational(1) < gold_.args[0]->value) {
+      return FormulaComparison(*answer_.args[1], *gold_.args[1], budget_).run();
+    }
+    const double bits = tower_bits(gold_);
+    if (bits <= 0) return std::nullopt;
+    Forms forms(budget_);
+    try {
+      const Form answer = forms.of(answer_);
+      const Rational* value = Forms::as_rational(answer);
+      if (value != nullptr && bits > static_cast<double>(value->bits())) return Verdict::kNo;
+    } catch (const LimitExceeded&) {  // both are
+    }
+    return std::nullopt;
   }
 
   Verdict numeric() {
@@ -306,8 +331,7 @@ Verdict compare_based(const Node& answer, const Node& gold) {
   const Node& other = answer.kind == Kind::kBased ? gold : answer;
   const bool integer = other.kind == Kind::kNumber && other.decimals < 0;
   if (!integer || other.value != Rational(BigInt::from_decimal(based.text))) return Verdict::kNo;
-  return gold.kind == Kind::kBased || answer.value == Rational(10) ? Verdict::kYes
-                                                                   : Verdict::kUndecided;
+  return gold.kind == Kind::kBased || answer.value == Rational(10) ? Verdict::kYes : Verdict::kNo;
 }
 
 }  // namespace

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 
+#include "answer_forms.hpp"
 #include "evaluate.hpp"
 #include "named_values.hpp"
 #include "real_set.hpp"
@@ -28,10 +28,12 @@ class Comparison {
     NodePtr answer = simplified(raw_answer);
     NodePtr gold = simplified(raw_gold);
     // (x, y) = (1, 2) is (1, 2), unless the other side names its coordinates as well.
-    if (names_point(*answer) != names_point(*gold)) {
-      answer = names_point(*answer) ? answer->args.back() : answer;
-      gold = names_point(*gold) ? gold->args.back() : gold;
-    }
+    const bool both_name = names_coordinates(*answer) && names_coordinates(*gold);
+    if (names_point(*answer)) answer = both_name ? spelled_out(*answer) : answer->args.back();
+    if (names_point(*gold)) gold = both_name ? spelled_out(*gold) : gold->args.back();
+    if (is_set_of_set(*answer) != is_set_of_set(*gold)) return Verdict::kNo;
+    if (has_names_only(*answer) && has_names_only(*gold))
+      return compare_set_formulas(*answer, *gold);
     if (is_surely_set(*answer) || is_surely_set(*gold)) return compare_as_sets(answer, gold);
     if (is_several(*answer) || is_several(*gold)) return compare_several(answer, gold);
     if (answer->kind == Kind::kRelation || gold->kind == Kind::kRelation)
@@ -40,32 +42,10 @@ class Comparison {
   }
 
  private:
-  static bool is_several(const Node& node) {
-    return node.kind == Kind::kList || node.kind == Kind::kBraces || has_sign_choice(node);
-  }
-
-  static bool is_approximated(const Node& node) {
-    return node.kind == Kind::kRelation && node.relations.back() == Relation::kApproximate;
-  }
-
-  static bool names_point(const Node& node) {
-    return is_equation(node) && node.args[0]->kind == Kind::kBracketed && is_name(*node.args[0]);
-  }
-
-  static NodePtr simplified(const NodePtr& node) {
-    NodePtr out = without_approximation(node);
-    // {5} is 5, and x in S is S.
-    while (true) {
-      if (out->kind == Kind::kBraces && out->args.size() == 1) {
-        out = out->args.front();
-      } else if (is_membership(*out) && is_name(*out->args[0])) {
-        out = out->args[1];
-      } else if (is_equation(*out) && is_name(*out->args[0]) && is_surely_set(*out->args.back())) {
-        out = out->args.back();
-      } else {
-        return out;
-      }
-    }
+  Verdict compare_set_formulas(const Node& answer, const Node& gold) {
+    if (answer.kind != gold.kind) return Verdict::kNo;
+    return gold.kind == Kind::kDifference ? ordered(answer.args, gold.args)
+                                          : unordered(answer.args, gold.args);
   }
 
   // Sets ------------------------------------------------------------------------------------------
@@ -132,10 +112,6 @@ class Comparison {
     return relation == gold.relations[0] ? Verdict::kYes : Verdict::kNo;
   }
 
-  static bool is_plain(const Node& node) {
-    return is_plain_number(node) || node.kind == Kind::kQuantity || node.kind == Kind::kMatrix;
-  }
-
   // Lists -----------------------------------------------------------------------------------------
 
   Verdict compare_several(const NodePtr& answer, const NodePtr& gold) {
@@ -148,33 +124,18 @@ class Comparison {
     }
     if (answers.size() == 1 && golds.size() == 1) return compare(answers[0], golds[0]);
     if (has_several_names(golds)) return compare_assignments(answers, golds);
-    if (has_several_names(answers)) return ordered(answers, golds);
+    if (has_several_names(answers)) return ordered(by_name(answers), golds);
+    // "p or q" is not "p and q".
+    const auto only_names = [](const std::vector<NodePtr>& list) {
+      return std::all_of(list.begin(), list.end(),
+                         [](const NodePtr& each) { return is_name(*each); });
+    };
+    if (answer->text != gold->text && only_names(answers) && only_names(golds)) return Verdict::kNo;
     strip_common_name(answers);
     strip_common_name(golds);
     const bool repeats = has_repeats(golds);
     if (repeats && gold->kind == Kind::kList) return ordered(answers, golds);
     return unordered(without_repeats(answers), repeats ? without_repeats(golds) : golds);
-  }
-
-  // "x = 1, y = 2", unlike "x = 1, x = 2" and "x = 1, 2".
-  static bool has_several_names(const std::vector<NodePtr>& list) {
-    std::set<std::string> names;
-    for (const NodePtr& each : list) {
-      const Named part = named(each);
-      if (!part.name) continue;
-      int numbers = 0;
-      std::set<std::string> letters;
-      collect_names(*part.name, letters, numbers);
-      std::string key;
-      for (const std::string& letter : letters) key += letter + " ";
-      if (part.name->kind == Kind::kApply) key += "(";
-      names.insert(key);
-    }
-    return names.size() > 1;
-  }
-
-  static void strip_common_name(std::vector<NodePtr>& list) {
-    for (NodePtr& each : list) each = named(each).value;
   }
 
   bool same_name(const Node& a, const Node& b) {
@@ -257,15 +218,11 @@ class Comparison {
 
   // Points ----------------------------------------------------------------------------------------
 
-  // Two ends in square brackets are an interval, more of them a vector.
-  static bool is_vector(const Node& node) {
-    return node.text == "()" || (node.text == "[]" && node.args.size() > 2);
-  }
-
   // A gold in parentheses is ordered: "1, 3" is (1, 3), "3, 1" is not.
   Verdict compare_with_point(const NodePtr& answer, const Node& gold) {
-    const std::vector<NodePtr> answers = elements(answer);
+    std::vector<NodePtr> answers = elements(answer);
     if (answers.size() == 1) return compare_points(*answers[0], gold);
+    if (has_several_names(answers)) answers = by_name(std::move(answers));
     if (!is_vector(gold)) return Verdict::kNo;
     const Verdict verdict = ordered(answers, gold.args);
     return verdict == Verdict::kYes && answer->kind == Kind::kBraces ? Verdict::kUndecided
@@ -280,6 +237,7 @@ class Comparison {
     const Verdict in_order = ordered(answer.args, golds);
     if (in_order == Verdict::kYes)
       return gold->kind == Kind::kBraces ? Verdict::kUndecided : in_order;
+    if (has_several_names(golds)) return in_order;
     std::vector<NodePtr> values = golds;
     strip_common_name(values);
     return unordered(answer.args, values) == Verdict::kNo ? Verdict::kNo : Verdict::kUndecided;
@@ -390,26 +348,12 @@ class Comparison {
   Verdict compare_single(const NodePtr& answer, const NodePtr& gold) {
     const NodePtr x = scaled_matrix(answer);
     const NodePtr y = scaled_matrix(gold);
-    if (x->kind == Kind::kMatrix || y->kind == Kind::kMatrix) return compare_matrices(*x, *y);
+    if (x->kind == Kind::kMatrix || y->kind == Kind::kMatrix)
+      return compare_matrices(*as_matrix(x, *y), *as_matrix(y, *x));
     const bool point = answer->kind == Kind::kBracketed;
     if (point != (gold->kind == Kind::kBracketed)) return Verdict::kNo;
     if (point) return compare_points(*answer, *gold);
     return compare_scalars(*answer, *gold, budget_);
-  }
-
-  // k M with the factor multiplied in.
-  static NodePtr scaled_matrix(const NodePtr& node) {
-    if (node->kind == Kind::kNegate && node->args[0]->kind == Kind::kMatrix) {
-      return scaled_matrix(make_node(Kind::kMultiply, {make_number(-1), node->args[0]}));
-    }
-    if (node->kind != Kind::kMultiply || node->args.size() != 2 ||
-        node->args[1]->kind != Kind::kMatrix)
-      return node;
-    if (node->args[0]->kind == Kind::kMatrix) return node;
-    Node copy = *node->args[1];
-    for (NodePtr& entry : copy.args) entry = make_node(Kind::kMultiply, {node->args[0], entry});
-    copy.text = "scaled";
-    return std::make_shared<const Node>(std::move(copy));
   }
 
   Verdict compare_matrices(const Node& answer, const Node& gold) {

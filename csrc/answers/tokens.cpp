@@ -255,8 +255,7 @@ class Tokenizer {
         depth_ -= depth_ > 0 ? 1 : 0;
         return push(Token::Type::kCommand, "rbrace", in_text);
       case '\\':
-        if (at_ < text_.size() && text_[at_] == '[')
-          throw Unsupported("a line break with a height");
+        skip_height();
         return push(Token::Type::kCommand, "newline", in_text);
       case '%':
       case '|':
@@ -269,6 +268,16 @@ class Tokenizer {
       default:
         throw Unsupported("an escaped character without a meaning here");
     }
+  }
+
+  // "\\[4pt]"
+  void skip_height() {
+    if (at_ >= text_.size() || text_[at_] != '[') return;
+    const std::size_t close = text_.find(']', at_);
+    if (close == std::string_view::npos || close - at_ > 10 || !is_digit(text_[at_ + 1]) ||
+        !is_letter(text_[close - 1]))
+      throw Unsupported("a line break with a height");
+    at_ = close + 1;
   }
 
   bool skip_to(char c, std::size_t end) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "characters.hpp"
 #include "names.hpp"
@@ -171,6 +172,29 @@ std::string_view set_in_words(std::string_view folded) {
   return {};
 }
 
+std::optional<int> number_in_words(std::string_view folded) {
+  static constexpr std::array<std::string_view, 20> kSmall = {
+      "zero",     "one",     "two",     "three",     "four",     "five",    "six",
+      "seven",    "eight",   "nine",    "ten",       "eleven",   "twelve",  "thirteen",
+      "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"};
+  static constexpr std::array<std::string_view, 8> kTens = {
+      "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"};
+  for (std::size_t i = 0; i < kSmall.size(); ++i) {
+    if (folded == kSmall.at(i)) return static_cast<int>(i);
+  }
+  for (std::size_t tens = 0; tens < kTens.size(); ++tens) {
+    const std::string_view name = kTens.at(tens);
+    if (folded.substr(0, name.size()) != name) continue;
+    const int value = 10 * (static_cast<int>(tens) + 2);
+    if (folded.size() == name.size()) return value;
+    for (std::size_t i = 1; i < 10; ++i) {
+      if (folded[name.size()] == ' ' && folded.substr(name.size() + 1) == kSmall.at(i))
+        return value + static_cast<int>(i);
+    }
+  }
+  return std::nullopt;
+}
+
 std::vector<std::string> listed_words(std::string_view text) {
   text = unwrapped(text);
   std::vector<std::string> items(1);
@@ -202,6 +226,61 @@ std::vector<std::string> listed_words(std::string_view text) {
   // Of several choices the order means nothing; of names it may be what was asked for.
   if (letters_only) std::sort(items.begin(), items.end());
   return items;
+}
+
+std::string with_usual_words(std::string folded) {
+  for (const auto& [word, usual] :
+       {std::pair("no solutions", "no solution"),
+        std::pair("no real solutions", "no real solution"), std::pair("dne", "does not exist"),
+        std::pair("infinity many", "infinitely many")}) {
+    if (folded == word) return usual;
+  }
+  return folded;
+}
+
+std::optional<std::string> month_and_day(std::string_view text) {
+  if (text.size() > 80) return std::nullopt;
+  std::string month;
+  std::vector<std::string> numbers;
+  const std::string folded = folded_words(text);
+  for (std::size_t i = 0; i < folded.size();) {
+    std::size_t end = i;
+    while (end < folded.size() && folded[end] != ' ' && folded[end] != ',') ++end;
+    const std::string word = folded.substr(i, end - i);
+    i = end + 1;
+    if (word.empty() || word == "of" || word == "the") continue;
+    const std::size_t digits = word.find_first_not_of("0123456789");
+    if (digits != 0) {
+      const std::string ending = digits == std::string::npos ? "" : word.substr(digits);
+      const bool ordinal = ending == "st" || ending == "nd" || ending == "rd" || ending == "th";
+      if ((!ending.empty() && !ordinal) || word.size() > 4) return std::nullopt;
+      numbers.push_back(word.substr(0, digits));
+      continue;
+    }
+    bool known = false;
+    for (const std::string_view name :
+         {"january", "february", "march", "april", "may", "june", "july", "august", "september",
+          "october", "november", "december"}) {
+      known = known || word == name;
+    }
+    if (!known || !month.empty()) return std::nullopt;
+    month = word;
+  }
+  if (month.empty() || numbers.empty() || numbers.size() > 2) return std::nullopt;
+  for (const std::string& number : numbers) month += " " + number;
+  return month;
+}
+
+bool names_all_choices(std::string_view answer, std::string_view gold) {
+  gold = unwrapped(gold);
+  if (gold.size() < 3 || gold.size() > 8) return false;
+  for (std::size_t i = 0; i < gold.size(); ++i) {
+    if (gold[i] < 'A' || gold[i] > 'H' || (i > 0 && gold[i] <= gold[i - 1])) return false;
+  }
+  const std::vector<std::string> letters = listed_words(answer);
+  std::string joined;
+  for (const std::string& letter : letters) joined += letter.size() == 1 ? letter : "?";
+  return joined == gold;
 }
 
 bool is_date(std::string_view text) {

@@ -1,0 +1,18 @@
+// What is not left to the math-verify library when it is not decided here.
+#pragma once
+
+#include <string>
+
+namespace urpo::answers {
+
+// "A^T B": a product of matrices, which has an order.
+bool is_matrix_product(const std::string& normalized_text);
+
+// A statement of logic, geometry or sets, or a conditional probability: the library cannot read it.
+bool is_statement(const std::string& normalized_text);
+
+// Whether the library would read only a part of one side, and then accept whatever the rest says:
+// several formulas in a row, ellipses, cases, primes, numbers in a row, or other names.
+bool is_read_in_part(const std::string& answer, const std::string& gold);
+
+}  // namespace urpo::answers

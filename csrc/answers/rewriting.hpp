@@ -1,0 +1,32 @@
+// Notations that say the same as another one, rewritten as text before an answer is parsed.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace urpo::answers {
+
+// Without colours; bases and systems of equations in the notation that the parser knows; "U"
+// between intervals as a union, "\mathbb{R} - \{2\}" and "all real numbers except 2" as a
+// difference.
+std::string in_common_notation(std::string normalized_text);
+
+// With one command for each meaning of logic and geometry: "\lnot p" is "\neg p".
+std::string with_common_commands(std::string_view normalized_text);
+
+// For a gold in a base above ten with letters among its digits, "A1_{16}": whether the answer has
+// the same digits, and the same base if it names one.
+std::optional<bool> same_digits_and_base(std::string_view answer, std::string_view gold);
+
+// "\frac{\pi}{4} + k\pi, k \in \mathbb{Z}": all values of a formula for one letter.
+struct Family {
+  std::string formula;
+  char letter = 0;
+};
+std::optional<Family> read_family(std::string_view normalized_text);
+
+// The formula with another letter in place of the family's own.
+std::string renamed(const Family& family, char letter);
+
+}  // namespace urpo::answers
