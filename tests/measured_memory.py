@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from megatron.core import parallel_state
 
 from megatron_urpo.batching import pack_mini_batch
 from megatron_urpo.config import (
@@ -41,6 +40,7 @@ from megatron_urpo.training.platform import read_launch
 from megatron_urpo.training.policy import Policy
 from megatron_urpo.types import MicroBatch, TaskKind, TrainingGroup
 from tests.allocations import measure, saved_by_autograd
+from tests.distributed.next_layout import leave_layout
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def compare(case: Case, directory: Path) -> dict[str, tuple[float, float]]:
         # The rows of tokens that the embedding keeps are the batch's own.
         measured = saved_by_autograd(update, policy._parameters())
         values["activations"] = (measured, saved_activations(*place))
-    parallel_state.destroy_model_parallel()
+    leave_layout()
     return values
 
 

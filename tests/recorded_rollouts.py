@@ -1,10 +1,10 @@
 """Groups that SmolLM2 sampled, judged and was rewarded for, for tests of training to replay.
 
-tests/recorded/ holds the rollouts of one step of the loop, with groups of all three kinds, of which
-some vary in reward, and unequal lengths. It was written by
+tests/recorded/ holds the rollouts of one step of the loop, with groups of all three kinds, of each
+of which some vary in reward, and unequal lengths. It is the first step of
 
-    urpo sft   examples/quickstart.toml --run.directory runs/recorded --sft.steps 8
-    urpo train examples/quickstart.toml --run.directory runs/recorded --run.steps 1 \\
+    urpo sft   examples/quickstart.toml --run.directory runs/recorded
+    urpo train examples/quickstart.toml --run.directory runs/recorded --run.steps 3 \\
         --model.path runs/recorded/sft/export --data.phase1_steps 0 --data.prompts_per_step 8
 """
 

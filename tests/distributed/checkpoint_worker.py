@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from megatron.core import parallel_state
 
 from megatron_urpo.batching import pack_mini_batch
 from megatron_urpo.config import (
@@ -24,6 +23,7 @@ from megatron_urpo.config import (
 from megatron_urpo.run_checkpoints import RunCheckpoints
 from megatron_urpo.training import parallel as parallelism
 from megatron_urpo.training.policy import Policy
+from tests.distributed.next_layout import leave_layout
 from tests.distributed.training_worker import TENSOR, VIRTUAL
 from tests.small_models import random_group
 
@@ -49,8 +49,7 @@ def train(model: Path, directory: Path, layout: dict[str, Any]) -> None:
     policy.update(batches, [scores.logprobs for scores in policy.logprobs(batches)], 1e-2)
     checkpoints.save(1, policy_version=1, data_state={})
     policy.export(directory / "export")
-    # Not the world itself: torchrun's store lets a process join it only once.
-    parallel_state.destroy_model_parallel()
+    leave_layout()
 
 
 def main() -> None:

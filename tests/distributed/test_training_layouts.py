@@ -21,9 +21,10 @@ ROOT = Path(__file__).parents[2]
 
 
 CASES = (
-    Case("llama_tied", "random", (50, 200)),
-    Case("qwen3", "random", (50,)),
-    Case("qwen2", "recorded", (700,)),
+    Case("llama_tied", "random", (50,)),
+    Case("llama_tied", "recorded", (200, 700)),
+    Case("qwen3", "recorded", (200,)),
+    Case("qwen2", "recorded", (300,)),
 )
 
 
@@ -80,12 +81,17 @@ def alone(results):
 def test_agrees_with_one_rank(layout, alone, prefix):
     for mine in layout:
         for one, two in zip(alone[f"{prefix}statistics"], mine[f"{prefix}statistics"], strict=True):
-            assert two.loss == pytest.approx(one.loss, rel=1e-5, abs=1e-6)
+            # A sum of terms of either sign that cancel: its terms are about 1 in size.
+            assert two.loss == pytest.approx(one.loss, rel=1e-5, abs=2e-7)
             assert two.grad_norm == pytest.approx(one.grad_norm, rel=1e-5)
             assert two.by_kind.keys() == one.by_kind.keys()
             for kind, statistics in one.by_kind.items():
                 assert two.by_kind[kind].tokens == statistics.tokens
-                for name in ("entropy", "ratio", "approx_kl", "reference_kl"):
+                for name in ("entropy", "ratio"):
+                    value = getattr(statistics, name)
+                    assert getattr(two.by_kind[kind], name) == pytest.approx(value, rel=1e-5)
+                # Of differences of log-probs, which have fewer digits than these.
+                for name in ("approx_kl", "reference_kl"):
                     value = getattr(statistics, name)
                     assert getattr(two.by_kind[kind], name) == pytest.approx(
                         value, rel=1e-4, abs=1e-7
@@ -177,4 +183,10 @@ def test_the_recorded_groups_have_what_a_step_has():
     mini_batches = recorded_mini_batches()
     assert len(mini_batches) == 2
     varied = {g.kind for mini_batch in mini_batches for g in mini_batch if g.advantages.any()}
-    assert len(varied) > 1
+    assert varied == set(TaskKind)
+    for budget in (200, 300):
+        packed = [
+            pack_mini_batch(mini_batch, BatchingConfig(micro_batch_tokens=budget), PackingLayout())
+            for mini_batch in mini_batches
+        ]
+        assert all(len(micro_batches) > 1 for micro_batches in packed)

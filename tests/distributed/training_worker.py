@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from megatron.core import parallel_state
 from megatron.core.optimizer.distrib_optimizer import DistributedOptimizer
 
 from megatron_urpo.batching import pack_mini_batch
@@ -34,6 +33,7 @@ from megatron_urpo.training import parallel as parallelism
 from megatron_urpo.training.platform import read_launch
 from megatron_urpo.training.policy import Policy
 from megatron_urpo.types import Float32Array, MicroBatch, TaskKind, TrainingGroup
+from tests.distributed.next_layout import leave_layout
 from tests.recorded_rollouts import recorded_mini_batches, renumbered
 from tests.small_models import random_group
 
@@ -200,8 +200,7 @@ def train(run: Run, before: Path, own: Path) -> dict:
         run.policy.load(checkpoint)
         result[f"{name}_statistics"] = run.epoch()
         result[f"{name}_weights"] = run.weights()
-    # Not the world itself: torchrun's store lets a process join it only once.
-    parallel_state.destroy_model_parallel()
+    leave_layout()
     return result
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from megatron.core import parallel_state
 from safetensors.torch import load_file
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -24,6 +23,7 @@ from megatron_urpo.training.hf_config import read_model_shape
 from megatron_urpo.training.hf_weights import load_hf_weights
 from megatron_urpo.training.model import build_model
 from megatron_urpo.training.weight_stream import stream_hf_weights
+from tests.distributed.next_layout import leave_layout
 
 TENSOR = {"tensor_model_parallel_size": 2}
 PIPELINE = {"pipeline_model_parallel_size": 2}
@@ -81,7 +81,7 @@ def measure(directory: Path, layout: dict[str, Any], bucket_bytes: int) -> dict[
         for name, tensor in stream_hf_weights(chunks, shape, parallel, bucket_bytes):
             assert torch.equal(tensor, expected[name]), name
             names.append(name)
-    parallel_state.destroy_model_parallel()
+    leave_layout()
     return {"peak": memory.peak_bytes, "names": names}
 
 
