@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from megatron_urpo.config import BatchingConfig
+from megatron_urpo.config import BatchingConfig, ConfigError
 from megatron_urpo.types import (
     Float32Array,
     Float64Array,
@@ -41,8 +41,41 @@ class PackingLayout:
     share_prefix: bool = True  # the attention can compute a prompt once for all its branches
 
 
+def packing_layout(
+    config: BatchingConfig,
+    implementation: str,
+    *,
+    data_parallel_size: int,
+    context_parallel_size: int,
+    pad_multiple: int,
+    micro_batch_multiple: int,
+) -> PackingLayout:
+    """How micro-batches have to be packed for a layout and the kernels that compute it.
+
+    Args:
+        implementation: local or transformer_engine.
+
+    Raises:
+        ConfigError: batching.share_prefix asks for what the kernels cannot do.
+    """
+    is_local, choice = implementation == "local", config.share_prefix
+    if choice == "always" and not is_local:
+        raise ConfigError(
+            "batching.share_prefix = 'always': the attention of Transformer Engine computes every "
+            "branch with its own prompt; choose 'auto' or 'never'"
+        )
+    cuts_segments = context_parallel_size > 1 and not is_local
+    return PackingLayout(
+        data_parallel_size=data_parallel_size,
+        pad_multiple=pad_multiple,
+        segment_multiple=2 * context_parallel_size if cuts_segments else 1,
+        micro_batch_multiple=micro_batch_multiple,
+        share_prefix=is_local and choice != "never",
+    )
+
+
 @dataclass(frozen=True, slots=True)
-class _Part:
+class Part:
     """Branches of one group that travel together behind one copy of their prompt."""
 
     group: TrainingGroup
@@ -108,34 +141,40 @@ def branch_loss_weights(
     return weights
 
 
+def plan_mini_batch(
+    groups: Sequence[TrainingGroup], micro_batch_tokens: int, layout: PackingLayout
+) -> list[list[list[Part]]]:
+    """What every data-parallel rank computes of a mini-batch: the parts of each micro-batch.
+
+    Only groups with a gradient are packed. A group stays on one rank; ranks are balanced by tokens
+    and get the same number of micro-batches, fillers without a part where needed. A sample longer
+    than micro_batch_tokens makes a micro-batch of its own. Reads lengths alone, no token.
+
+    Returns:
+        by rank its micro-batches, the longest first.
+    """
+    trained = [group for group in groups if group.advantages.any()]
+    parts_of = [_split_group(group, micro_batch_tokens, layout) for group in trained]
+    shares = _balance(parts_of, layout.data_parallel_size)
+    ranks = [_pack_bins(parts, micro_batch_tokens) for parts in shares]
+    count = _round_up(max(map(len, ranks)), layout.micro_batch_multiple)
+    return [bins + [[] for _ in range(count - len(bins))] for bins in ranks]
+
+
 def pack_mini_batch(
     groups: Sequence[TrainingGroup],
     config: BatchingConfig,
     layout: PackingLayout,
     data_parallel_rank: int = 0,
 ) -> list[MicroBatch]:
-    """Packs one mini-batch into this rank's micro-batches of at most micro_batch_tokens tokens.
-
-    Only groups with a gradient are packed. A group stays on one rank; ranks are balanced by tokens
-    and get the same number of micro-batches, fillers without loss tokens where needed. A sample
-    longer than the budget makes a micro-batch of its own.
+    """Packs one mini-batch into this rank's micro-batches, as `plan_mini_batch` shares it out.
 
     Returns:
         the micro-batches of data_parallel_rank, the longest first.
     """
     weights = branch_loss_weights(groups, config)
-    packed = [
-        (group, weight)
-        for group, weight in zip(groups, weights, strict=True)
-        if group.advantages.any()
-    ]
-    weight_of = {group.index: weight for group, weight in packed}
-    parts_of = [_split_group(group, config.micro_batch_tokens, layout) for group, _ in packed]
-    ranks = _balance(parts_of, layout.data_parallel_size)
-    bins = [_pack_bins(parts, config.micro_batch_tokens) for parts in ranks]
-    count = _round_up(max(len(rank_bins) for rank_bins in bins), layout.micro_batch_multiple)
-    mine = bins[data_parallel_rank]
-    mine += [[] for _ in range(count - len(mine))]
+    weight_of = {group.index: weight for group, weight in zip(groups, weights, strict=True)}
+    mine = plan_mini_batch(groups, config.micro_batch_tokens, layout)[data_parallel_rank]
     return [_build_micro_batch(parts, weight_of, layout.pad_multiple) for parts in mine]
 
 
@@ -147,26 +186,26 @@ def split_sequences(batch: MicroBatch, values: Float32Array) -> list[Float32Arra
     return np.split(values, np.flatnonzero(new_response) + 1)
 
 
-def _split_group(group: TrainingGroup, budget: int, layout: PackingLayout) -> list[_Part]:
+def _split_group(group: TrainingGroup, budget: int, layout: PackingLayout) -> list[Part]:
     """Cuts a group into parts that fit the budget, one branch at the least in each."""
-    parts: list[_Part] = []
+    parts: list[Part] = []
     for branch in range(len(group.response_ids)):
         if parts and layout.share_prefix:
-            joined = _Part(group, (*parts[-1].branches, branch), layout.segment_multiple)
+            joined = Part(group, (*parts[-1].branches, branch), layout.segment_multiple)
             if joined.length <= budget:
                 parts[-1] = joined
                 continue
-        parts.append(_Part(group, (branch,), layout.segment_multiple))
+        parts.append(Part(group, (branch,), layout.segment_multiple))
     return parts
 
 
-def _balance(parts_of: Sequence[list[_Part]], num_ranks: int) -> list[list[_Part]]:
+def _balance(parts_of: Sequence[list[Part]], num_ranks: int) -> list[list[Part]]:
     """Gives whole groups to ranks that end with about the same number of tokens."""
     shares = _deal_evenly([_length(parts) for parts in parts_of], num_ranks)
     return [[part for position in share for part in parts_of[position]] for share in shares]
 
 
-def _pack_bins(parts: Sequence[_Part], budget: int) -> list[list[_Part]]:
+def _pack_bins(parts: Sequence[Part], budget: int) -> list[list[Part]]:
     """Bins of parts whose lengths sum to at most the budget, the longest bin first.
 
     A longer part has its own bin. There are as many as first-fit decreasing needs, filled evenly
@@ -182,17 +221,18 @@ def _pack_bins(parts: Sequence[_Part], budget: int) -> list[list[_Part]]:
     return sorted(bins, key=_length, reverse=True)
 
 
-def _first_fit(parts: Sequence[_Part], budget: int) -> list[list[_Part]]:
-    bins: list[list[_Part]] = []
+def _first_fit(parts: Sequence[Part], budget: int) -> list[list[Part]]:
+    bins: list[list[Part]] = []
     loads: list[int] = []
     for part in parts:
-        fitting = (k for k, load in enumerate(loads) if load + part.length <= budget)
+        length = part.length
+        fitting = (k for k, load in enumerate(loads) if load + length <= budget)
         chosen = next(fitting, len(bins))
         if chosen == len(bins):
             bins.append([])
             loads.append(0)
         bins[chosen].append(part)
-        loads[chosen] += part.length
+        loads[chosen] += length
     return bins
 
 
@@ -207,12 +247,12 @@ def _deal_evenly(lengths: Sequence[int], num_shares: int) -> list[list[int]]:
     return shares
 
 
-def _length(parts: Sequence[_Part]) -> int:
+def _length(parts: Sequence[Part]) -> int:
     return sum(part.length for part in parts)
 
 
 def _build_micro_batch(
-    parts: Sequence[_Part], weight_of: dict[int, Float64Array], pad_multiple: int
+    parts: Sequence[Part], weight_of: dict[int, Float64Array], pad_multiple: int
 ) -> MicroBatch:
     segments: list[Segment] = []
     tokens: list[Int64Array] = []

@@ -14,6 +14,7 @@ from megatron_urpo.planning.activations import TrainingLoad
 from megatron_urpo.planning.engine import EngineMemory
 from megatron_urpo.planning.hardware import Hardware
 from megatron_urpo.planning.layout import Layout
+from megatron_urpo.planning.packing import MiniBatch, Packing
 from megatron_urpo.planning.parameters import (
     count_parameters,
     key_size,
@@ -23,6 +24,7 @@ from megatron_urpo.planning.parameters import (
 )
 from megatron_urpo.planning.tokens import Lengths, StepTokens
 from megatron_urpo.training.hf_config import ModelShape
+from megatron_urpo.types import TaskKind
 
 _GRADIENT_BYTES = 4
 
@@ -42,21 +44,6 @@ class Durations:
         return self.rollout + self.judging + self.logprobs + self.training + self.weight_sync
 
 
-def micro_batches_of(
-    tokens: StepTokens, config: Config, layout: Layout, micro_batch_tokens: int
-) -> int:
-    """Micro-batches of a mini-batch on one data-parallel rank, at least one.
-
-    The interleaved schedule runs them in rounds of as many as there are stages.
-    """
-    per_rank = tokens.packed_tokens / config.batching.mini_batches / layout.data_parallel_size
-    count = max(1, math.ceil(per_rank / micro_batch_tokens))
-    if layout.virtual_pipeline_model_parallel_size == 1:
-        return count
-    stages = layout.pipeline_model_parallel_size
-    return math.ceil(count / stages) * stages
-
-
 def estimate_durations(
     shape: ModelShape,
     layout: Layout,
@@ -64,24 +51,23 @@ def estimate_durations(
     config: Config,
     engine: EngineMemory,
     tokens: StepTokens,
+    packing: Packing,
     lengths: Lengths,
     hardware: Hardware,
 ) -> Durations:
-    """Seconds of each stage of a step with these token counts."""
+    """Seconds of each stage of a step with these token counts and this packing of them."""
     context = lengths.prompt + lengths.response
-    forward = _forward_operations(shape, tokens.packed_tokens, context)
-    head = 2 * shape.hidden_size * shape.vocab_size * tokens.loss_tokens
-    rate = layout.world_size * hardware.flops * hardware.efficiency
-    bubble = 1 + (layout.pipeline_model_parallel_size - 1) / (
-        load.micro_batches * layout.virtual_pipeline_model_parallel_size
-    )
     references = 2 if load.keeps_reference else 1
-    exchange = _exchange_seconds(shape, layout, load, tokens.packed_tokens, hardware)
     passes = 4 if load.recompute_granularity == "full" else 3
-    # The head computes its logits twice: nothing of them is kept.
-    epoch = ((passes * forward + 4 * head) / rate + passes * exchange) * bubble
+    logprobs = epoch = 0.0
+    for part in packing.mini_batches:
+        forward, head = _pass_seconds(shape, layout, load, part, context, hardware)
+        bubble = _bubble(layout, part)
+        logprobs += references * (forward + head) * bubble
+        # The head computes its logits twice: nothing of them is kept.
+        epoch += (passes * forward + 4 * head) * bubble
     epochs = config.training.epochs
-    updates = epochs * config.batching.mini_batches
+    updates = epochs * len(packing.mini_batches)
     judge_context = engine.judge_tokens - lengths.judgement
     return Durations(
         rollout=_generation_seconds(
@@ -89,6 +75,7 @@ def estimate_durations(
             layout,
             engine,
             hardware,
+            groups=sum(tokens.prompts.values()),
             prefill=tokens.prompt_tokens,
             sequences=tokens.samples,
             sampled=tokens.answer_tokens + tokens.judgement_tokens,
@@ -100,16 +87,41 @@ def estimate_durations(
             layout,
             engine,
             hardware,
+            groups=tokens.prompts[TaskKind.INSTRUCTION],
             prefill=tokens.judge_prompt_tokens,
             sequences=tokens.judge_requests,
             sampled=tokens.judge_response_tokens,
             concurrency=engine.judge_sequences,
             context=judge_context + lengths.judgement / 2,
         ),
-        logprobs=references * ((forward + head) / rate + exchange) * bubble,
+        logprobs=logprobs,
         training=epochs * epoch + updates * _update_seconds(shape, layout, load, hardware),
         weight_sync=_sync_seconds(shape, layout, load, hardware),
     )
+
+
+def _pass_seconds(
+    shape: ModelShape,
+    layout: Layout,
+    load: TrainingLoad,
+    part: MiniBatch,
+    context: float,
+    hardware: Hardware,
+) -> tuple[float, float]:
+    """Of one pass over a mini-batch through the layers, and through the output layer.
+
+    Each copy of the model computes its own groups, and the busiest is waited for.
+    """
+    rate = layout.model_parallel_size * hardware.flops * hardware.efficiency
+    head = 2 * shape.hidden_size * shape.vocab_size * part.loss_tokens / rate
+    forward = _forward_operations(shape, part.tokens, context) / rate
+    return forward + _exchange_seconds(shape, layout, load, part.tokens, hardware), head
+
+
+def _bubble(layout: Layout, part: MiniBatch) -> float:
+    """How much longer a pipeline takes than its stages work."""
+    chunks = part.micro_batches * layout.virtual_pipeline_model_parallel_size
+    return 1 + (layout.pipeline_model_parallel_size - 1) / chunks
 
 
 def _forward_operations(shape: ModelShape, tokens: float, context: float) -> float:
@@ -121,9 +133,13 @@ def _exchange_seconds(
     shape: ModelShape, layout: Layout, load: TrainingLoad, tokens: float, hardware: Hardware
 ) -> float:
     """Tensor parallelism sums hidden states twice a layer and pass, context parallelism passes
-    keys and values around; each model copy does its share of the tokens."""
+    keys and values around.
+
+    Args:
+        tokens: of one copy of the model.
+    """
     tensor, ring = layout.tensor_model_parallel_size, layout.context_parallel_size
-    per_rank = tokens / layout.data_parallel_size / ring
+    per_rank = tokens / ring
     hidden = 2 * 2 * (tensor - 1) / tensor * shape.hidden_size
     keys = 2 * key_size(shape, tensor) * (ring - 1)
     layers = shape.num_layers / layout.pipeline_model_parallel_size
@@ -165,20 +181,28 @@ def _generation_seconds(
     engine: EngineMemory,
     hardware: Hardware,
     *,
+    groups: float,
     prefill: float,
     sequences: float,
     sampled: float,
     concurrency: int,
     context: float,
 ) -> float:
-    """Prompts at the rate of products; then steps that read weights and cache once each."""
+    """Prompts at the rate of products; then steps that read weights and cache once each.
+
+    Args:
+        groups: prompts whose samples are written. Each goes whole to one of the engines, of which
+            the busiest is waited for.
+        prefill, sequences, sampled: of all engines together.
+    """
     if sampled == 0 or concurrency == 0:
         return 0.0 if sampled == 0 else math.inf
     ranks = layout.engine_tensor_parallel_size
     rate = ranks * hardware.flops * hardware.efficiency
-    prefill_seconds = _forward_operations(shape, prefill / layout.engines, context) / rate
-    together = min(concurrency, max(sequences / layout.engines, 1))
-    steps = sampled / layout.engines / together
+    share = math.ceil(groups / layout.engines) / groups
+    prefill_seconds = _forward_operations(shape, prefill * share, context) / rate
+    together = min(concurrency, max(sequences * share, 1))
+    steps = sampled * share / together
     bandwidth = hardware.memory_bandwidth * hardware.bandwidth_efficiency
     read = (engine.weights + together * context * engine.kv_bytes_per_token) / bandwidth
     head = 2 * shape.hidden_size * shape.vocab_size * together

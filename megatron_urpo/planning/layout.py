@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from megatron_urpo.config import Config
+from megatron_urpo.config import Config, TrainingConfig
 from megatron_urpo.training.hf_config import ModelShape
 
 
@@ -42,6 +43,32 @@ class Layout:
     @property
     def engines(self) -> int:
         return self.world_size // self.engine_tensor_parallel_size
+
+    @property
+    def micro_batch_multiple(self) -> int:
+        """Micro-batches come in multiples of this (training.parallel.Parallel has the reasons)."""
+        virtual = self.virtual_pipeline_model_parallel_size > 1
+        return self.pipeline_model_parallel_size if virtual else 1
+
+    def pad_multiple(self, row_multiple: int) -> int:
+        """Tokens of a micro-batch come in multiples of this (training.parallel.Parallel).
+
+        Args:
+            row_multiple: of the tokens a rank multiplies at a time: what FP8 asks for.
+        """
+        rows = math.lcm(2 if self.context_parallel_size > 1 else 1, row_multiple)
+        return rows * self.tensor_model_parallel_size * self.context_parallel_size
+
+    def training_of(self, config: Config) -> TrainingConfig:
+        """The section [training] with this layout in place of its own."""
+        return replace(
+            config.training,
+            tensor_model_parallel_size=self.tensor_model_parallel_size,
+            pipeline_model_parallel_size=self.pipeline_model_parallel_size,
+            virtual_pipeline_model_parallel_size=self.virtual_pipeline_model_parallel_size,
+            context_parallel_size=self.context_parallel_size,
+            sequence_parallel=self.sequence_parallel,
+        )
 
     @property
     def name(self) -> str:

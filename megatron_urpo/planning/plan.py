@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 from megatron_urpo.config import Config, ConfigError
 from megatron_urpo.planning.activations import TrainingLoad
-from megatron_urpo.planning.durations import Durations, estimate_durations, micro_batches_of
+from megatron_urpo.planning.durations import Durations, estimate_durations
 from megatron_urpo.planning.engine import EngineMemory, engine_memory
 from megatron_urpo.planning.hardware import Hardware, format_size
 from megatron_urpo.planning.layout import Layout, layout_problems
 from megatron_urpo.planning.memory import Components, static_components, training_phases
+from megatron_urpo.planning.packing import Packing, plan_packing
 from megatron_urpo.planning.steps import phases_of
 from megatron_urpo.planning.tokens import Lengths, StepTokens, step_tokens
 from megatron_urpo.training.hf_config import ModelShape
@@ -39,6 +40,7 @@ class Plan:
     engine: EngineMemory
     engine_share: float  # rollout.gpu_memory_utilization; 0 on the CPU
     tokens: StepTokens  # of the last curriculum phase
+    packing: Packing  # of the same, at the expected lengths
     durations: Durations
     problems: tuple[str, ...]  # why it cannot run; none when it fits
 
@@ -56,18 +58,20 @@ class Plan:
         return sum(self.phases[self.peak_phase].values())
 
 
-def training_load(
-    config: Config, layout: Layout, implementation: str, choices: Choices = Choices()
-) -> TrainingLoad:
-    """The heaviest micro-batch a configuration allows: every token of the budget is predicted, or
-    a sample longer than the budget goes alone."""
+def training_load(config: Config, layout: Layout, implementation: str) -> TrainingLoad:
+    """The heaviest micro-batches a configuration allows: every token of the budget is predicted,
+    or a sample longer than the budget goes alone. As many as the longest texts make.
+
+    Raises:
+        ConfigError: batching.share_prefix asks for what the kernels cannot do.
+    """
     longest = Lengths.longest(config)
     response = int(max(longest.response, longest.judgement))
     budget = max(config.batching.micro_batch_tokens, int(longest.prompt) + response - 1)
     shares = implementation == "local" and config.batching.share_prefix != "never"
-    tokens = step_tokens(
-        config, phases_of(config)[-1], choices.lengths or longest, shares_prefix=shares
-    )
+    packings = [
+        plan_packing(config, phase, longest, layout, implementation) for phase in phases_of(config)
+    ]
     return TrainingLoad(
         tokens=budget,
         loss_tokens=budget,
@@ -78,7 +82,7 @@ def training_load(
         element_bytes=2 if config.model.params_dtype == "bfloat16" else 4,
         recompute_granularity=config.training.recompute_granularity,
         logprob_chunk_tokens=config.training.logprob_chunk_tokens,
-        micro_batches=micro_batches_of(tokens, config, layout, budget),
+        micro_batches=max(packing.micro_batches for packing in packings),
         keeps_reference=config.training.kl_beta > 0,
         fp8=config.training.fp8 != "off",
         fp8_param_gather=config.training.fp8_param_gather,
@@ -99,9 +103,8 @@ def make_plan(
     """
     if problems := layout_problems(shape, layout):
         raise ConfigError("; ".join(problems) + ": choose a layout that divides the model")
-    load = training_load(
-        config, layout, "local" if hardware.is_cpu else "transformer_engine", choices
-    )
+    implementation = "local" if hardware.is_cpu else "transformer_engine"
+    load = training_load(config, layout, implementation)
     training = training_phases(shape, layout, load, config.weight_sync.bucket_mib)
     share = 0.0 if hardware.is_cpu else config.rollout.gpu_memory_utilization
     if choices.choose_engine_share and not hardware.is_cpu:
@@ -115,7 +118,9 @@ def make_plan(
     )
     phases = _with_engine(shape, layout, load, training, engine, hardware, choices)
     lengths = choices.lengths or Lengths.longest(config)
-    tokens = step_tokens(config, phases_of(config)[-1], lengths, shares_prefix=load.branches > 1)
+    phase = phases_of(config)[-1]
+    tokens = step_tokens(config, phase, lengths)
+    packing = plan_packing(config, phase, lengths, layout, implementation)
     return Plan(
         layout=layout,
         load=load,
@@ -124,8 +129,9 @@ def make_plan(
         engine=engine,
         engine_share=share,
         tokens=tokens,
+        packing=packing,
         durations=estimate_durations(
-            shape, layout, load, config, engine, tokens, lengths, hardware
+            shape, layout, load, config, engine, tokens, packing, lengths, hardware
         ),
         problems=tuple(_memory_problems(phases, engine, hardware, config)),
     )

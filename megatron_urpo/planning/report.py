@@ -27,7 +27,7 @@ def describe_plan(plan: Plan) -> list[str]:
     lines = [
         f"layout {plan.layout.name}; recompute {load.recompute_granularity}; "
         f"{load.implementation}; micro-batches of {load.tokens:,} tokens, {load.micro_batches} a "
-        "mini-batch and rank",
+        f"mini-batch and rank{_expected_micro_batches(plan)}",
         f"memory of a rank: {format_size(hardware.memory)}, of which "
         f"{format_size(hardware.reserve)} in reserve",
     ]
@@ -87,6 +87,11 @@ def describe_ranking(plans: Sequence[Plan], top: int, every: bool = False) -> li
     return lines
 
 
+def _expected_micro_batches(plan: Plan) -> str:
+    count = plan.packing.micro_batches
+    return "" if count == plan.load.micro_batches else f", {count} at the expected lengths"
+
+
 def _title(plan: Plan) -> str:
     return f"{plan.layout.name}, recompute {plan.load.recompute_granularity}"
 
@@ -107,12 +112,14 @@ def _engine_lines(plan: Plan) -> list[str]:
 
 
 def _token_lines(plan: Plan) -> list[str]:
-    tokens = plan.tokens
+    tokens, packing = plan.tokens, plan.packing
     return [
         f"tokens of a step: {tokens.prompt_tokens:,.0f} of prompts, {tokens.answer_tokens:,.0f} of "
         f"answers, {tokens.judgement_tokens:,.0f} of trained judgements; judging "
         f"{tokens.judge_requests:,.0f} groups reads {tokens.judge_prompt_tokens:,.0f} and writes "
-        f"{tokens.judge_response_tokens:,.0f}; an epoch trains on {tokens.packed_tokens:,.0f}",
+        f"{tokens.judge_response_tokens:,.0f}",
+        f"an epoch trains on {packing.all_tokens:,} packed tokens, of which the busiest of "
+        f"{plan.layout.data_parallel_size} data-parallel ranks has {packing.tokens:,}",
     ]
 
 

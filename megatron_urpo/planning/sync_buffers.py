@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from megatron_urpo.planning.layout import Layout
 from megatron_urpo.planning.parameters import key_size, query_size
@@ -35,6 +36,13 @@ def sync_buffer_bytes(
     still holds, or the whole row when it is a part of one.
     """
     tensor, pipeline = layout.tensor_model_parallel_size, layout.pipeline_model_parallel_size
+    return _peak(shape, tensor, pipeline, element_bytes, bucket_bytes)
+
+
+@lru_cache(maxsize=256)  # a ranking asks for the same few hundreds of times
+def _peak(
+    shape: ModelShape, tensor: int, pipeline: int, element_bytes: int, bucket_bytes: int
+) -> int:
     peak = held = 0
     for bucket in _buckets(shape, pipeline, element_bytes, bucket_bytes):
         moments = [bucket.making]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from megatron_urpo.config import Config, ConfigError
@@ -44,16 +45,10 @@ class StepTokens:
     judge_requests: float  # at groups of instructions
     judge_prompt_tokens: float
     judge_response_tokens: float
-    packed_tokens: float  # that one epoch computes
 
     @property
     def sampled_tokens(self) -> float:
         return self.answer_tokens + self.judgement_tokens + self.judge_response_tokens
-
-    @property
-    def loss_tokens(self) -> float:
-        """Predicted tokens of an epoch."""
-        return self.answer_tokens + self.judgement_tokens
 
 
 def prompts_by_kind(config: Config, phase: int) -> dict[TaskKind, float]:
@@ -69,6 +64,16 @@ def prompts_by_kind(config: Config, phase: int) -> dict[TaskKind, float]:
     return {kind: config.data.prompts_per_step * share / total for kind, share in ratio.items()}
 
 
+def whole_prompts(config: Config, phase: int) -> dict[TaskKind, int]:
+    """`prompts_by_kind` as the first batch of the phase has them: rounded by largest remainders."""
+    shares = prompts_by_kind(config, phase)
+    counts = {kind: math.floor(share) for kind, share in shares.items()}
+    missing = config.data.prompts_per_step - sum(counts.values())
+    for kind in sorted(shares, key=lambda kind: counts[kind] - shares[kind])[:missing]:
+        counts[kind] += 1
+    return counts
+
+
 def judge_prompt_tokens(config: Config, lengths: Lengths) -> float:
     """Tokens of a prompt that shows the referee all G answers; shortened to fit the context."""
     rollout = config.rollout
@@ -77,14 +82,8 @@ def judge_prompt_tokens(config: Config, lengths: Lengths) -> float:
     return min(whole, rollout.max_model_len - rollout.max_judgement_tokens)
 
 
-def step_tokens(
-    config: Config, phase: int, lengths: Lengths, *, shares_prefix: bool = True
-) -> StepTokens:
-    """Counts of a step of phase 1 or 2 when every text has the given length.
-
-    Args:
-        shares_prefix: training computes a prompt once for its G responses.
-    """
+def step_tokens(config: Config, phase: int, lengths: Lengths) -> StepTokens:
+    """Counts of a step of phase 1 or 2 when every text has the given length."""
     prompts = prompts_by_kind(config, phase)
     group_size = config.rollout.group_size
     total = sum(prompts.values())
@@ -92,7 +91,6 @@ def step_tokens(
     answers = (total - preference) * group_size * lengths.response
     judgements = preference * group_size * lengths.judgement
     requests = prompts[TaskKind.INSTRUCTION] * lengths.judge_attempts
-    copies = 1 if shares_prefix else group_size
     return StepTokens(
         prompts=prompts,
         samples=total * group_size,
@@ -102,5 +100,4 @@ def step_tokens(
         judge_requests=requests,
         judge_prompt_tokens=requests * judge_prompt_tokens(config, lengths),
         judge_response_tokens=requests * lengths.judgement,
-        packed_tokens=copies * total * lengths.prompt + answers + judgements,
     )

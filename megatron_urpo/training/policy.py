@@ -21,8 +21,8 @@ from megatron.core.distributed import finalize_model_grads
 from megatron.core.utils import get_model_config
 from torch import Tensor
 
-from megatron_urpo.batching import PackingLayout
-from megatron_urpo.config import Config, ConfigError, OptimizerConfig
+from megatron_urpo.batching import packing_layout
+from megatron_urpo.config import Config, OptimizerConfig
 from megatron_urpo.training.checkpoint_writing import CheckpointWriting, save_sharded_state
 from megatron_urpo.training.context_parallel import ContextShard
 from megatron_urpo.training.hf_config import ModelShape, fingerprint, read_model_shape
@@ -85,7 +85,14 @@ class Policy:
         self.parallel = parallel
         self.shape = shape
         implementation = parallel.platform.transformer_impl(config.training.transformer_impl)
-        self.packing = _packing_layout(config, parallel, implementation)
+        self.packing = packing_layout(
+            config.batching,
+            implementation,
+            data_parallel_size=parallel.data_parallel_size,
+            context_parallel_size=parallel.context_parallel_size,
+            pad_multiple=parallel.pad_multiple,
+            micro_batch_multiple=parallel.micro_batch_multiple,
+        )
         chunks = build_model(shape, config, parallel)
         load_hf_weights(chunks, config.model.path, shape, parallel)
         transformer_config = get_model_config(chunks[0])
@@ -306,24 +313,6 @@ class Policy:
     def _on_device(self, array: Any) -> Tensor:
         tensor = torch.from_numpy(array).to(self.parallel.device)
         return tensor.float() if tensor.is_floating_point() else tensor
-
-
-def _packing_layout(config: Config, parallel: Parallel, implementation: str) -> PackingLayout:
-    """How micro-batches have to be packed for this model and layout."""
-    local, choice = implementation == "local", config.batching.share_prefix
-    if choice == "always" and not local:
-        raise ConfigError(
-            "batching.share_prefix = 'always': the attention of Transformer Engine computes every "
-            "branch with its own prompt; choose 'auto' or 'never'"
-        )
-    context = parallel.context_parallel_size
-    return PackingLayout(
-        data_parallel_size=parallel.data_parallel_size,
-        pad_multiple=parallel.pad_multiple,
-        segment_multiple=2 * context if context > 1 and not local else 1,
-        micro_batch_multiple=parallel.micro_batch_multiple,
-        share_prefix=local and choice != "never",
-    )
 
 
 def _sum_gradients(

@@ -29,9 +29,11 @@ def durations(layout, config=CONFIG, **machine):
 
 def test_logprobs_and_training_by_hand():
     plan = durations(Layout())
-    tokens, rate = plan.tokens, 1e15
-    forward = FORWARD * tokens.packed_tokens
-    head = HEAD * tokens.loss_tokens
+    # A sample goes through the layers without its last token. A third of 256 prompts are
+    # preferences, rounded up.
+    answers, judgements, rate = 170 * 8, 86 * 8, 1e15
+    forward = FORWARD * (answers * 999 + judgements * 399)
+    head = HEAD * (answers * 900 + judgements * 300)
     assert plan.durations.logprobs == pytest.approx((forward + head) / rate)
     updates = 2 * 4 * 2 * 16 * 8_030_261_248 / 1e12  # Adam reads and writes 16 bytes a parameter
     assert plan.durations.training == pytest.approx(2 * (3 * forward + 4 * head) / rate + updates)
@@ -58,8 +60,12 @@ def test_what_layouts_cost():
     tensor = durations(Layout(world_size=8, tensor_model_parallel_size=8, sequence_parallel=True))
     assert tensor.durations.logprobs > eight.durations.logprobs  # it exchanges hidden states
     pipeline = durations(Layout(world_size=8, pipeline_model_parallel_size=8))
-    bubble = 1 + 7 / pipeline.load.micro_batches
-    assert pipeline.durations.logprobs == pytest.approx(eight.durations.logprobs * bubble)
+    # The same number of groups on every rank; what is left is which rank has the preferences.
+    bubble = 1 + 7 / pipeline.packing.micro_batches
+    assert pipeline.durations.logprobs == pytest.approx(
+        one.durations.logprobs / 8 * bubble, rel=0.02
+    )
+    assert eight.durations.logprobs == pytest.approx(one.durations.logprobs / 8, rel=0.1)
     virtual = Layout(
         world_size=8, pipeline_model_parallel_size=8, virtual_pipeline_model_parallel_size=2
     )
@@ -77,3 +83,31 @@ def test_a_network_between_the_nodes_slows_the_reduction():
     assert across.durations.training - inside.durations.training == pytest.approx(
         moved * (1 / 1e10 - 1 / 1e11)
     )
+
+
+def test_ranks_and_engines_beyond_the_groups_do_not_help():
+    """64 groups a mini-batch, 256 prompts a step, of which 256 / 3 are judged."""
+    answers = dataclasses.replace(CONFIG.data, preference_ratio=0)
+    config = dataclasses.replace(CONFIG, data=answers)
+    full, idle = (durations(Layout(world_size=size), config).durations for size in (64, 512))
+    assert idle.logprobs == pytest.approx(full.logprobs)
+    assert idle.logprobs == pytest.approx(4 * 8 * (FORWARD * 999 + HEAD * 900) / 1e15)
+    one, more = (durations(Layout(world_size=size), config).durations for size in (256, 1024))
+    assert more.rollout == pytest.approx(one.rollout)
+    # 128 judged groups: one on each of 128 engines, and three idle engines for each of those.
+    fewer = durations(Layout(world_size=128), config).durations
+    assert more.judging == pytest.approx(fewer.judging)
+    # 256 prompts on 192 engines: two on the busiest, as on 128.
+    uneven = durations(Layout(world_size=192), config).durations
+    assert uneven.rollout == pytest.approx(fewer.rollout)
+
+
+def test_memory_takes_the_longest_texts_and_times_the_expected_ones():
+    layout = Layout(world_size=4, pipeline_model_parallel_size=4)
+    longest = make_plan(LLAMA, CONFIG, layout, MACHINE)
+    expected = make_plan(LLAMA, CONFIG, layout, MACHINE, Choices(lengths=LENGTHS))
+    assert expected.load == longest.load
+    assert expected.phases == longest.phases
+    assert expected.packing.micro_batches < longest.packing.micro_batches
+    assert longest.load.micro_batches == longest.packing.micro_batches
+    assert expected.durations.training < longest.durations.training

@@ -1,11 +1,12 @@
 import dataclasses
 
-import pytest
-
 from megatron_urpo.config import Config, DataConfig, RolloutConfig, RunConfig
-from megatron_urpo.planning.durations import micro_batches_of
-from megatron_urpo.planning.layout import Layout
-from megatron_urpo.planning.tokens import Lengths, judge_prompt_tokens, step_tokens
+from megatron_urpo.planning.tokens import (
+    Lengths,
+    judge_prompt_tokens,
+    step_tokens,
+    whole_prompts,
+)
 from megatron_urpo.types import TaskKind
 
 CONFIG = Config(
@@ -33,14 +34,6 @@ def test_counts_of_both_phases_by_hand():
     assert second.judge_prompt_tokens == 120 * (100 + 8 * 500 + 120 + 8 * 19)
     assert second.judge_response_tokens == 120 * 50
     assert second.sampled_tokens == 160 * 4000 + 80 * 400 + 6000
-    assert second.loss_tokens == 160 * 4000 + 80 * 400
-
-
-def test_an_epoch_computes_a_prompt_once_or_for_every_response():
-    responses = 160 * 8 * 500 + 80 * 8 * 50
-    assert step_tokens(CONFIG, 2, LENGTHS).packed_tokens == 240 * 100 + responses
-    alone = step_tokens(CONFIG, 2, LENGTHS, shares_prefix=False)
-    assert alone.packed_tokens == 8 * 240 * 100 + responses
 
 
 def test_a_judge_prompt_is_cut_to_the_context():
@@ -48,13 +41,13 @@ def test_a_judge_prompt_is_cut_to_the_context():
     assert judge_prompt_tokens(CONFIG, long) == 16384 - 1024
 
 
-@pytest.mark.parametrize(("pipeline", "virtual", "count"), [(1, 1, 3), (2, 1, 6), (4, 2, 12)])
-def test_micro_batches_of_a_rank(pipeline, virtual, count):
-    layout = Layout(
-        world_size=8,
-        pipeline_model_parallel_size=pipeline,
-        virtual_pipeline_model_parallel_size=virtual,
-    )
-    tokens = step_tokens(CONFIG, 2, LENGTHS)  # 696,000; a quarter of it is a mini-batch
-    # 21,750 tokens of each of 8 ranks make 3 of 8192; interleaved they come in rounds of PP.
-    assert micro_batches_of(tokens, CONFIG, layout, 8192) == count
+def test_whole_prompts_of_a_batch_that_does_not_divide():
+    config = dataclasses.replace(CONFIG, data=DataConfig(prompts_per_step=8))
+    assert whole_prompts(config, 2) == {
+        TaskKind.PREFERENCE: 3, TaskKind.REASONING: 3, TaskKind.INSTRUCTION: 2
+    }  # fmt: skip
+    uneven = DataConfig(prompts_per_step=10, preference_ratio=1, reasoning_ratio=3)
+    # 2, 6 and 2 of 10 in phase 2; 2.5 and 7.5 in phase 1, where the first has the half.
+    config = dataclasses.replace(CONFIG, data=uneven)
+    assert list(whole_prompts(config, 2).values()) == [2, 6, 2]
+    assert list(whole_prompts(config, 1).values()) == [3, 7, 0]
