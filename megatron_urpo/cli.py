@@ -17,6 +17,7 @@ from megatron_urpo.data.jsonl import DataError
 from megatron_urpo.launch_environment import read_torch_rank
 from megatron_urpo.load_config import format_config, load_config
 from megatron_urpo.metrics import Timers
+from megatron_urpo.planning.options import PlanOptions, add_plan_options
 from megatron_urpo.types import RunError
 from megatron_urpo.watchdog import Watchdog
 
@@ -112,13 +113,13 @@ def _build_parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--dry-run", action="store_true", help="check everything, print the plan of the run, stop"
     )
-    train.add_argument("--gpus", type=int, help="with --dry-run: plan for so many ranks")
-    train.add_argument("--nodes", type=int, default=1, help="with --dry-run: on so many machines")
-    train.add_argument("--gpu-memory", help="with --dry-run: plan for GPUs of this size, as 80GB")
     train.add_argument(
         "--model-name",
         help="with --dry-run: plan for this model of the built-in table; its files and the data "
         "need not be on this machine",
+    )
+    add_plan_options(
+        train, "with --dry-run; default: this machine and the longest texts", required=False
     )
     add("sft", _sft, "supervised warm start on demonstrations")
     evaluate = add("eval", _evaluate, "measure a model on held-out tasks")
@@ -146,12 +147,11 @@ def _build_parser() -> argparse.ArgumentParser:
 
 def _train(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     config = _load(arguments, overrides)
+    options = PlanOptions.of(arguments)
     if arguments.dry_run:
-        return _dry_run(config, arguments)
-    if arguments.gpus or arguments.nodes != 1 or arguments.gpu_memory or arguments.model_name:
-        raise ConfigError(
-            "--gpus, --nodes, --gpu-memory and --model-name describe a plan: add --dry-run"
-        )
+        return _dry_run(config, options, arguments.model_name)
+    if given := options.given + ["--model-name"] * bool(arguments.model_name):
+        raise ConfigError(f"{', '.join(given)}: this is for plans; add --dry-run, or leave it out")
     from megatron_urpo.build import open_trainer
 
     with (
@@ -162,16 +162,10 @@ def _train(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
         return _run_and_export(trainer)
 
 
-def _dry_run(config: Config, arguments: argparse.Namespace) -> int:
+def _dry_run(config: Config, options: PlanOptions, model_name: str | None) -> int:
     from megatron_urpo.dry_run import dry_run
 
-    lines, problems = dry_run(
-        config,
-        ranks=arguments.gpus,
-        nodes=arguments.nodes,
-        gpu_memory=arguments.gpu_memory,
-        model_name=arguments.model_name,
-    )
+    lines, problems = dry_run(config, options, model_name)
     print(format_config(config))
     print("\n".join(f"# {line}" for line in lines))
     if problems:

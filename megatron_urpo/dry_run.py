@@ -9,10 +9,11 @@ import torch
 
 from megatron_urpo.build import load_inputs
 from megatron_urpo.config import Config, ConfigError
-from megatron_urpo.planning.hardware import Hardware, cpu, gpu, parse_size
+from megatron_urpo.planning.hardware import Hardware, cpu, gpu
 from megatron_urpo.planning.layout import layout_of
 from megatron_urpo.planning.models import find_model
-from megatron_urpo.planning.plan import Choices, make_plan
+from megatron_urpo.planning.options import PlanOptions
+from megatron_urpo.planning.plan import make_plan
 from megatron_urpo.planning.report import assumptions, describe_model, describe_plan
 from megatron_urpo.planning.steps import check_world, describe_steps
 from megatron_urpo.rewards.sandbox_check import ensure_sandbox
@@ -24,19 +25,13 @@ _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def dry_run(
-    config: Config,
-    *,
-    ranks: int | None = None,
-    nodes: int = 1,
-    gpu_memory: str | None = None,
-    model_name: str | None = None,
+    config: Config, options: PlanOptions, model_name: str | None = None
 ) -> tuple[list[str], tuple[str, ...]]:
     """Checks a configuration as a start does, and plans it.
 
     Args:
-        ranks: of the job; None: those torchrun started, or one.
-        nodes: machines they are spread over.
-        gpu_memory: of one GPU, such as "80GB"; None: this machine's GPU, or its memory.
+        options: without gpus, the ranks that torchrun started, or one; without gpu_memory, this
+            machine's GPU, or its memory.
         model_name: of planning.models. Model files and data are not read then.
 
     Returns:
@@ -45,12 +40,13 @@ def dry_run(
     Raises:
         ConfigError, DataError, SandboxUnavailableError: what a start would raise.
     """
-    world_size = ranks or read_launch().world_size
-    if world_size % nodes:
-        raise ConfigError(f"--gpus {world_size} do not divide into --nodes {nodes}")
+    world_size = options.gpus or read_launch().world_size
+    here = _this_machine(options.ranks_per_node(world_size))
     check_world(config, world_size)
-    hardware = _hardware(gpu_memory, world_size // nodes)
-    _check_implementation(config.training.transformer_impl, hardware, gpu_memory is None)
+    stated = options.stated_gpu(world_size)
+    hardware = stated or options.rated(here)
+    choices = options.choices(config)
+    _check_implementation(config.training.transformer_impl, hardware, stated is None)
     if model_name is None:
         shape = read_model_shape(config.model.path)
         open_model_files(Path(config.model.path), shape)
@@ -60,13 +56,13 @@ def dry_run(
     else:
         shape = find_model(model_name)
         checked = f"model.path = {config.model.path!r} and the data were not looked at"
-    plan = make_plan(shape, config, layout_of(config, world_size), hardware, Choices())
+    plan = make_plan(shape, config, layout_of(config, world_size), hardware, choices)
     lines = [
         checked,
         *describe_steps(config, world_size),
         describe_model(model_name or config.model.path, shape),
         *describe_plan(plan),
-        *assumptions(plan, engine_sleeps=True),
+        *assumptions(plan, choices.engine_sleeps),
     ]
     return lines, plan.problems
 
@@ -83,9 +79,7 @@ def _check_implementation(choice: str, hardware: Hardware, is_here: bool) -> Non
         )
 
 
-def _hardware(gpu_memory: str | None, ranks_per_node: int) -> Hardware:
-    if gpu_memory is not None:
-        return gpu(parse_size(gpu_memory), ranks_per_node=ranks_per_node)
+def _this_machine(ranks_per_node: int) -> Hardware:
     if torch.cuda.is_available():
         memory = torch.cuda.get_device_properties(0).total_memory
         return gpu(memory, ranks_per_node=ranks_per_node)

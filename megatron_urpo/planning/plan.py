@@ -13,6 +13,7 @@ from megatron_urpo.planning.hardware import Hardware, format_size
 from megatron_urpo.planning.layout import Layout, layout_problems
 from megatron_urpo.planning.memory import Components, static_components, training_phases
 from megatron_urpo.planning.packing import Packing, plan_packing
+from megatron_urpo.planning.remarks import judge_remarks
 from megatron_urpo.planning.steps import phases_of
 from megatron_urpo.planning.tokens import Lengths, StepTokens, step_tokens
 from megatron_urpo.training.hf_config import ModelShape
@@ -43,6 +44,7 @@ class Plan:
     packing: Packing  # of the same, at the expected lengths
     durations: Durations
     problems: tuple[str, ...]  # why it cannot run; none when it fits
+    remarks: tuple[str, ...]  # what its user may not expect
 
     @property
     def fits(self) -> bool:
@@ -134,6 +136,7 @@ def make_plan(
             shape, layout, load, config, engine, tokens, packing, lengths, hardware
         ),
         problems=tuple(_memory_problems(phases, engine, hardware, config)),
+        remarks=tuple(judge_remarks(config)),
     )
 
 

@@ -35,7 +35,8 @@ def describe_plan(plan: Plan) -> list[str]:
         total = sum(components.values())
         mark = "  <- peak" if name == plan.peak_phase else ""
         lines.append(f"  {name:22}{format_size(total):>11}  = {_sum(components)}{mark}")
-    return [*lines, *_engine_lines(plan), *_token_lines(plan), *_duration_lines(plan)]
+    lines += [*_engine_lines(plan), *_token_lines(plan), *_duration_lines(plan)]
+    return [*lines, *plan.remarks]
 
 
 def assumptions(plan: Plan, engine_sleeps: bool) -> list[str]:
@@ -43,6 +44,7 @@ def assumptions(plan: Plan, engine_sleeps: bool) -> list[str]:
     hardware = plan.hardware
     lines = [
         "texts are taken at their longest for memory; components: docs/planner.md",
+        "a group is judged once: further attempts (rollout.judge_retries) are the exception",
         f"rates: {hardware.flops / 1e12:g} TFLOP/s at {hardware.efficiency:.0%}, memory "
         f"{hardware.memory_bandwidth / 1e9:g} GB/s at {hardware.bandwidth_efficiency:.0%} when "
         f"decoding, {hardware.node_bandwidth / 1e9:g} GB/s within a node, "

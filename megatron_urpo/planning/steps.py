@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from megatron_urpo.config import Config, ConfigError
 from megatron_urpo.planning.layout import layout_of
 from megatron_urpo.planning.tokens import Lengths, prompts_by_kind, step_tokens
@@ -54,7 +56,8 @@ def describe_steps(config: Config, world_size: int) -> list[str]:
             + (f", {shares[TaskKind.INSTRUCTION]:g} judgements" if phase == 2 else "")
         )
     updates = config.batching.mini_batches * training.epochs
-    sampled = step_tokens(config, phases_of(config)[-1], Lengths.longest(config)).sampled_tokens
+    worst = replace(Lengths.longest(config), judge_attempts=1 + rollout.judge_retries)
+    sampled = step_tokens(config, phases_of(config)[-1], worst).sampled_tokens
     return [
         *lines,
         f"{updates} optimizer steps a batch: {config.batching.mini_batches} mini-batches of about "

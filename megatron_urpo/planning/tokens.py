@@ -14,12 +14,15 @@ _TEMPLATE_TOKENS, _TEMPLATE_TOKENS_PER_RESPONSE = 120, 19
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """Tokens of one text of each sort, and attempts at judging a group."""
+    """Tokens of one text of each sort, and attempts at judging a group.
+
+    One attempt is expected: further ones (rollout.judge_retries) are the exception.
+    """
 
     prompt: float
     response: float
     judgement: float
-    judge_attempts: float
+    judge_attempts: float = 1
 
     @classmethod
     def longest(cls, config: Config) -> Lengths:
@@ -29,7 +32,6 @@ class Lengths:
             config.data.max_prompt_tokens,
             rollout.max_response_tokens,
             rollout.max_judgement_tokens,
-            1 + rollout.judge_retries,
         )
 
 
@@ -76,10 +78,15 @@ def whole_prompts(config: Config, phase: int) -> dict[TaskKind, int]:
 
 def judge_prompt_tokens(config: Config, lengths: Lengths) -> float:
     """Tokens of a prompt that shows the referee all G answers; shortened to fit the context."""
-    rollout = config.rollout
-    template = _TEMPLATE_TOKENS + _TEMPLATE_TOKENS_PER_RESPONSE * rollout.group_size
-    whole = template + lengths.prompt + rollout.group_size * lengths.response
-    return min(whole, rollout.max_model_len - rollout.max_judgement_tokens)
+    fitting = config.rollout.max_model_len - config.rollout.max_judgement_tokens
+    return min(whole_judge_prompt_tokens(config, lengths), fitting)
+
+
+def whole_judge_prompt_tokens(config: Config, lengths: Lengths) -> float:
+    """Tokens of the same prompt if nothing is shortened."""
+    group_size = config.rollout.group_size
+    template = _TEMPLATE_TOKENS + _TEMPLATE_TOKENS_PER_RESPONSE * group_size
+    return template + lengths.prompt + group_size * lengths.response
 
 
 def step_tokens(config: Config, phase: int, lengths: Lengths) -> StepTokens:

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from megatron_urpo.cli import main as urpo
+from megatron_urpo.config import Config
+from megatron_urpo.load_config import load_config
 from tools.plan_parallelism import main
 
 ROOT = Path(__file__).parents[3]
@@ -60,11 +63,73 @@ def test_lengths_and_overrides_change_the_plan(capsys):
         (["--model", "Qwen3-8B", "--gpus", "8", "--gpu-memory", "much"], "not an amount of memory"),
         (["--model", "Qwen3-8B", "--gpus", "9", "--nodes", "2", "--gpu-memory", "80GB"], "divide"),
         ([*CLUSTER, "--rollout.grup_size", "4"], "rollout.group_size"),
+        ([*CLUSTER, "--top", "0"], "--top 0 cannot be: give a number above 0"),
+        ([*CLUSTER, "--gpus", "0"], "--gpus 0 cannot be"),
+        ([*CLUSTER, "--tflops", "-1"], "--tflops -1 cannot be"),
+        ([*CLUSTER, "--reserve", "some"], "--reserve: 'some' is not an amount of memory"),
     ],
 )
 def test_wrong_arguments_are_one_line(arguments, message, capsys):
     assert main(arguments) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        [],
+        ["--tflops", "400", "--efficiency", "0.5", "--memory-bandwidth", "2000",
+         "--reserve", "3GiB", "--node-bandwidth", "300", "--network-bandwidth", "25"],
+        ["--mean-prompt-tokens", "300", "--mean-response-tokens", "900",
+         "--mean-judgement-tokens", "200", "--engine-stays-awake"],
+    ],
+)  # fmt: skip
+def test_a_run_and_the_ranking_print_the_same_plan(more, tmp_path, capsys):
+    """Every line from the layout on: memory, engine, tokens, times and what they rest on."""
+    toml = tmp_path / "run.toml"
+    toml.write_text(
+        "[data]\nprompts_per_step = 64\n[training]\nrecompute_granularity = 'full'\n"
+        "[rollout]\njudge_retries = 5\ngpu_memory_utilization = 0.35\n"
+    )
+    machine = ["--gpus", "16", "--nodes", "2", "--gpu-memory", "80GB", *more]
+    overrides = ["--training.kl_beta", "0.1"]
+    main(["--model", "Qwen3-8B", "--config", str(toml), *machine, *overrides])
+    ranked = re.split("the (?:first|nearest) in full:\n", capsys.readouterr().out)[1]
+    layout, recompute = re.match(r"layout (.+), engine TP\d+; recompute (\w+);", ranked).groups()
+    engine = re.search(r"engine TP(\d+)", ranked)[1]
+    sizes = dict(re.findall(r"([A-Z]+)(\d+)", layout))
+    urpo(
+        ["train", str(toml), "--dry-run", "--model-name", "Qwen3-8B", *machine, *overrides,
+         "--training.tensor_model_parallel_size", sizes["TP"],
+         "--training.sequence_parallel", str("+SP" in layout).lower(),
+         "--training.pipeline_model_parallel_size", sizes.get("PP", "1"),
+         "--training.virtual_pipeline_model_parallel_size", sizes.get("VPP", "1"),
+         "--training.context_parallel_size", sizes.get("CP", "1"),
+         "--training.recompute_granularity", recompute,
+         "--rollout.tensor_model_parallel_size", engine]
+    )  # fmt: skip
+    run = capsys.readouterr().out
+    run = "".join(line[2:] + "\n" for line in run.splitlines() if line.startswith("# "))
+    assert run[run.index("layout TP") :] == ranked
+
+
+def test_shortened_judge_prompts_are_said(capsys):
+    """Without a configuration 8 answers of 4,096 tokens, a question of 2,048 and 272 of template
+    meet a context of 8,192, of which 1,024 are the judgement's."""
+    assert main(CLUSTER) == 0
+    text = capsys.readouterr().out
+    assert "would need about 35,088, and rollout.max_model_len = 8,192 leaves 7,168" in text
+    assert "rollout.max_model_len = 36112 would show them whole" in text
+    main([*CLUSTER, "--rollout.max_model_len", "36112"])
+    assert "judge prompt" not in capsys.readouterr().out
+
+
+def test_what_the_tool_says_of_its_defaults_is_so(capsys):
+    paper = load_config(ROOT / "examples" / "urpo_qwen72b.toml")
+    assert Config().rollout.max_judgement_tokens < paper.rollout.max_judgement_tokens
+    assert Config().rollout.max_model_len < paper.rollout.max_model_len
+    main([*CLUSTER, "--config", str(ROOT / "examples" / "urpo_qwen72b.toml")])
+    assert "plans fit" in capsys.readouterr().out
 
 
 def test_it_runs_as_a_script_without_torch():
