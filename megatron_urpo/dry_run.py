@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from megatron_urpo.build import load_inputs
-from megatron_urpo.config import Config, ConfigError
+from megatron_urpo.config import Config, ConfigError, TrainingConfig
 from megatron_urpo.planning.hardware import Hardware, cpu, gpu
 from megatron_urpo.planning.layout import layout_of
 from megatron_urpo.planning.models import find_model
@@ -17,9 +17,10 @@ from megatron_urpo.planning.plan import make_plan
 from megatron_urpo.planning.report import assumptions, describe_model, describe_plan
 from megatron_urpo.planning.steps import check_world, describe_steps
 from megatron_urpo.rewards.sandbox_check import ensure_sandbox
+from megatron_urpo.training.fp8 import check_device
 from megatron_urpo.training.hf_config import read_model_shape
 from megatron_urpo.training.hf_weights import open_model_files
-from megatron_urpo.training.platform import Platform, read_launch
+from megatron_urpo.training.platform import Platform, detect, read_launch
 
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
@@ -45,8 +46,9 @@ def dry_run(
     check_world(config, world_size)
     stated = options.stated_gpu(world_size)
     hardware = stated or options.rated(here)
-    choices = options.choices(config)
-    _check_implementation(config.training.transformer_impl, hardware, stated is None)
+    platform = detect(read_launch())
+    choices = options.choices(config, capability_here=platform.facts.compute_capability)
+    _check_kernels(config.training, None if stated else platform)
     if model_name is None:
         shape = read_model_shape(config.model.path)
         open_model_files(Path(config.model.path), shape)
@@ -67,12 +69,13 @@ def dry_run(
     return lines, plan.problems
 
 
-def _check_implementation(choice: str, hardware: Hardware, is_here: bool) -> None:
-    """Whether training.transformer_impl can run; on another machine, as far as that can be told."""
-    if is_here:
-        device = torch.device("cpu" if hardware.is_cpu else "cuda")
-        Platform(device, backend="").transformer_impl(choice)
-    elif choice == "local":
+def _check_kernels(training: TrainingConfig, platform: Platform | None) -> None:
+    """Whether training.transformer_impl and its FP8 can run on this machine; on another (None), as
+    far as that can be told."""
+    if platform is not None:
+        platform.transformer_impl(training.transformer_impl)
+        check_device(training, platform.facts)
+    elif training.transformer_impl == "local":
         raise ConfigError(
             "training.transformer_impl = 'local' runs on the CPU: use 'transformer_engine' or "
             "'auto' with --gpu-memory"

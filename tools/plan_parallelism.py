@@ -16,14 +16,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 
 from megatron_urpo.config import ConfigError
 from megatron_urpo.load_config import load_config
-from megatron_urpo.planning.layout import refused_sizes, valid_layouts
+from megatron_urpo.planning.layout import Layout, refused_sizes, valid_layouts
 from megatron_urpo.planning.models import MODELS, find_model
 from megatron_urpo.planning.options import PlanOptions, add_plan_options, require_positive
 from megatron_urpo.planning.plan import rank_plans
+from megatron_urpo.planning.precision import fp8_problem
 from megatron_urpo.planning.report import (
     assumptions,
     describe_model,
@@ -51,7 +53,7 @@ def _run(parsed: argparse.Namespace, overrides: Sequence[str]) -> int:
     hardware = options.stated_gpu(parsed.gpus)
     assert hardware is not None  # --gpu-memory is required
     choices = options.choices(config, choose_engine_share=parsed.config is None)
-    layouts = list(
+    dividing = list(
         valid_layouts(
             shape,
             parsed.gpus,
@@ -60,6 +62,10 @@ def _run(parsed: argparse.Namespace, overrides: Sequence[str]) -> int:
             max_virtual_stages=parsed.max_virtual_stages,
         )
     )
+    refused = {layout: fp8_problem(shape, layout, config) for layout in dividing}
+    layouts = [layout for layout, problem in refused.items() if problem is None]
+    if dividing and not layouts:
+        raise ConfigError(f"no layout of --gpus {parsed.gpus} can: {refused[dividing[0]]}")
     if not layouts:
         raise ConfigError(
             f"no layout of --gpus {parsed.gpus} divides {parsed.model}: give another number"
@@ -69,11 +75,18 @@ def _run(parsed: argparse.Namespace, overrides: Sequence[str]) -> int:
         describe_model(parsed.model, shape),
         *describe_ranking(plans, parsed.top, every=parsed.all),
         *refused_sizes(shape, parsed.gpus, hardware.ranks_per_node),
+        *_refused_by_fp8(refused),
     ]
     best = plans[0]
     lines += ["", "the first in full:" if best.fits else "the nearest in full:"]
     print("\n".join([*lines, *describe_plan(best), *assumptions(best, choices.engine_sleeps)]))
     return 0 if best.fits else 1
+
+
+def _refused_by_fp8(problems: dict[Layout, str | None]) -> list[str]:
+    """Each reason once, with the number of layouts that it excludes."""
+    counts = Counter(problem for problem in problems.values() if problem is not None)
+    return [f"FP8 excludes {count} layouts: {problem}" for problem, count in counts.items()]
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -75,6 +75,7 @@ def estimate_durations(
             layout,
             engine,
             hardware,
+            fp8=config.rollout.quantization == "fp8",
             groups=sum(tokens.prompts.values()),
             prefill=tokens.prompt_tokens,
             sequences=tokens.samples,
@@ -87,6 +88,7 @@ def estimate_durations(
             layout,
             engine,
             hardware,
+            fp8=config.rollout.quantization == "fp8",
             groups=tokens.prompts[TaskKind.INSTRUCTION],
             prefill=tokens.judge_prompt_tokens,
             sequences=tokens.judge_requests,
@@ -112,9 +114,9 @@ def _pass_seconds(
 
     Each copy of the model computes its own groups, and the busiest is waited for.
     """
-    rate = layout.model_parallel_size * hardware.flops * hardware.efficiency
-    head = 2 * shape.hidden_size * shape.vocab_size * part.loss_tokens / rate
-    forward = _forward_operations(shape, part.tokens, context) / rate
+    ranks = layout.model_parallel_size
+    head = _head_seconds(shape, part.loss_tokens, hardware) / ranks
+    forward = _layer_seconds(shape, part.tokens, context, hardware, load.fp8) / ranks
     return forward + _exchange_seconds(shape, layout, load, part.tokens, hardware), head
 
 
@@ -124,9 +126,18 @@ def _bubble(layout: Layout, part: MiniBatch) -> float:
     return 1 + (layout.pipeline_model_parallel_size - 1) / chunks
 
 
-def _forward_operations(shape: ModelShape, tokens: float, context: float) -> float:
-    per_token = 2 * layer_linear_parameters(shape) + 2 * query_size(shape) * context
-    return shape.num_layers * per_token * tokens
+def _layer_seconds(
+    shape: ModelShape, tokens: float, context: float, hardware: Hardware, fp8: bool
+) -> float:
+    """A forward pass of one device through all layers. FP8 concerns the matrix products alone."""
+    products = 2 * layer_linear_parameters(shape) / (hardware.fp8_rate if fp8 else hardware.flops)
+    attention = 2 * query_size(shape) * context / hardware.flops
+    return shape.num_layers * tokens * (products + attention) / hardware.efficiency
+
+
+def _head_seconds(shape: ModelShape, tokens: float, hardware: Hardware) -> float:
+    operations = 2 * shape.hidden_size * shape.vocab_size * tokens
+    return operations / (hardware.flops * hardware.efficiency)
 
 
 def _exchange_seconds(
@@ -181,6 +192,7 @@ def _generation_seconds(
     engine: EngineMemory,
     hardware: Hardware,
     *,
+    fp8: bool,
     groups: float,
     prefill: float,
     sequences: float,
@@ -198,15 +210,14 @@ def _generation_seconds(
     if sampled == 0 or concurrency == 0:
         return 0.0 if sampled == 0 else math.inf
     ranks = layout.engine_tensor_parallel_size
-    rate = ranks * hardware.flops * hardware.efficiency
     share = math.ceil(groups / layout.engines) / groups
-    prefill_seconds = _forward_operations(shape, prefill * share, context) / rate
+    prefill_seconds = _layer_seconds(shape, prefill * share, context, hardware, fp8) / ranks
     together = min(concurrency, max(sequences * share, 1))
     steps = sampled * share / together
     bandwidth = hardware.memory_bandwidth * hardware.bandwidth_efficiency
     read = (engine.weights + together * context * engine.kv_bytes_per_token) / bandwidth
-    head = 2 * shape.hidden_size * shape.vocab_size * together
-    computed = (_forward_operations(shape, together, context) + head) / rate
+    layers = _layer_seconds(shape, together, context, hardware, fp8)
+    computed = (layers + _head_seconds(shape, together, hardware)) / ranks
     exchanged = 0.0
     if ranks > 1:
         amount = 2 * 2 * (ranks - 1) / ranks * shape.hidden_size * 2 * together * shape.num_layers

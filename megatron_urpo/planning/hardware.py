@@ -32,11 +32,17 @@ class Hardware:
     ranks_per_node: int = 8
     is_cpu: bool = False
     flops: float = 989e12  # dense bfloat16 (H100 SXM)
+    fp8_flops: float | None = None  # None: twice flops
     efficiency: float = 0.4  # share of flops that training and prefill reach
     memory_bandwidth: float = 3.35e12
     bandwidth_efficiency: float = 0.6  # share of it that decoding reaches
     node_bandwidth: float = 450e9  # NVLink, one direction
     network_bandwidth: float = 50e9  # 400 Gbit/s a GPU
+
+    @property
+    def fp8_rate(self) -> float:
+        """Operations a second of matrix products in FP8."""
+        return 2 * self.flops if self.fp8_flops is None else self.fp8_flops
 
 
 def gpu(memory: int, **changes: float) -> Hardware:

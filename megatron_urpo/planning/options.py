@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from dataclasses import dataclass, fields, replace
 
 from megatron_urpo.config import Config, ConfigError
@@ -24,7 +25,9 @@ class PlanOptions:
     nodes: int | None = None
     gpu_memory: str | None = None  # such as 80GB
     reserve: str | None = None
+    compute_capability: str | None = None  # such as 9.0
     tflops: float | None = None
+    fp8_tflops: float | None = None
     efficiency: float | None = None
     memory_bandwidth: float | None = None  # this and the next two in GB/s
     node_bandwidth: float | None = None
@@ -81,25 +84,32 @@ class PlanOptions:
 
     def rated(self, hardware: Hardware) -> Hardware:
         """A machine with the reserve and the rates that were given in place of its own."""
-        scales = {
-            "efficiency": 1.0,
-            "memory_bandwidth": 1e9,
-            "node_bandwidth": 1e9,
-            "network_bandwidth": 1e9,
+        given = {
+            "flops": (self.tflops, 1e12),
+            "fp8_flops": (self.fp8_tflops, 1e12),
+            "efficiency": (self.efficiency, 1),
+            "memory_bandwidth": (self.memory_bandwidth, 1e9),
+            "node_bandwidth": (self.node_bandwidth, 1e9),
+            "network_bandwidth": (self.network_bandwidth, 1e9),
         }
         changes: dict[str, float] = {
-            name: scale * getattr(self, name)
-            for name, scale in scales.items()
-            if getattr(self, name) is not None
+            name: scale * value for name, (value, scale) in given.items() if value is not None
         }
-        if self.tflops is not None:
-            changes["flops"] = self.tflops * 1e12
         if self.reserve is not None:
             changes["reserve"] = _size("--reserve", self.reserve)
         return replace(hardware, **changes)  # type: ignore[arg-type]
 
-    def choices(self, config: Config, *, choose_engine_share: bool = False) -> Choices:
+    def choices(
+        self,
+        config: Config,
+        *,
+        choose_engine_share: bool = False,
+        capability_here: tuple[int, int] | None = None,
+    ) -> Choices:
         """
+        Args:
+            capability_here: of this machine's GPU, for want of --compute-capability.
+
         Raises:
             ConfigError: a mean is longer than the longest text allowed.
         """
@@ -122,7 +132,24 @@ class PlanOptions:
             engine_sleeps=not self.engine_stays_awake,
             choose_engine_share=choose_engine_share,
             lengths=replace(longest, **means),
+            compute_capability=self._capability() or capability_here,
         )
+
+    def _capability(self) -> tuple[int, int] | None:
+        if self.compute_capability is None:
+            return None
+        match = re.fullmatch(r"(\d{1,2})\.(\d)", self.compute_capability)
+        if match is None:
+            raise ConfigError(
+                f"--compute-capability {self.compute_capability!r} is none: write it as 9.0 "
+                "(Hopper) or 10.0 (Blackwell)"
+            )
+        if self.gpu_memory is None:
+            raise ConfigError(
+                f"--compute-capability {self.compute_capability} is of a GPU that is not here: "
+                "add its --gpu-memory"
+            )
+        return int(match[1]), int(match[2])
 
 
 def add_plan_options(parser: argparse.ArgumentParser, note: str, *, required: bool) -> None:
@@ -137,8 +164,11 @@ def add_plan_options(parser: argparse.ArgumentParser, note: str, *, required: bo
     add("--nodes", type=int, help="that they are spread over; default: 1")
     memory = "of one GPU, such as 80GB (10^9) or 79.6GiB"
     add("--gpu-memory", required=required, help=memory)
+    capability = "of the GPU, such as 9.0, to check FP8 against; default: that of a GPU that a dry "
+    add("--compute-capability", help=capability + "run finds here, else FP8 is not checked")
     add("--reserve", help="CUDA context, NCCL, fragmentation; default: 4GiB on a GPU")
     add("--tflops", type=float, help="dense bfloat16 of one GPU; default: 989")
+    add("--fp8-tflops", type=float, help="dense FP8 of one GPU; default: twice --tflops")
     add("--efficiency", type=float, help="share of it that is reached; default: 0.4")
     add("--memory-bandwidth", type=float, help="GB/s; default: 3350")
     add("--node-bandwidth", type=float, help="GB/s of a GPU within a node; default: 450")

@@ -13,6 +13,7 @@ from megatron_urpo.planning.hardware import Hardware, format_size
 from megatron_urpo.planning.layout import Layout, layout_problems
 from megatron_urpo.planning.memory import Components, static_components, training_phases
 from megatron_urpo.planning.packing import Packing, plan_packing
+from megatron_urpo.planning.precision import check_capability, fp8_problem, fp8_remarks
 from megatron_urpo.planning.remarks import judge_remarks
 from megatron_urpo.planning.steps import phases_of
 from megatron_urpo.planning.tokens import Lengths, StepTokens, step_tokens
@@ -28,6 +29,7 @@ class Choices:
     engine_sleeps: bool = True  # the engine gives its GPU memory back while the trainer works
     choose_engine_share: bool = False  # or take rollout.gpu_memory_utilization as it is
     lengths: Lengths | None = None  # expected, for durations; the longest allowed when None
+    compute_capability: tuple[int, int] | None = None  # of the GPU; None: FP8 is not checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class Plan:
     tokens: StepTokens  # of the last curriculum phase
     packing: Packing  # of the same, at the expected lengths
     durations: Durations
-    problems: tuple[str, ...]  # why it cannot run; none when it fits
+    problems: tuple[str, ...]  # why it cannot run, the largest excess first; none when it fits
+    excess: int  # bytes that the worst of them lacks
     remarks: tuple[str, ...]  # what its user may not expect
 
     @property
@@ -98,13 +101,17 @@ def make_plan(
     hardware: Hardware,
     choices: Choices = Choices(),
 ) -> Plan:
-    """Plans a layout that divides the model (layout_problems is empty).
+    """Plans a layout that divides the model and that FP8, if it is on, can multiply.
 
     Raises:
-        ConfigError: it does not.
+        ConfigError: it does not, it cannot, or the GPU has no such FP8.
     """
     if problems := layout_problems(shape, layout):
         raise ConfigError("; ".join(problems) + ": choose a layout that divides the model")
+    if problem := fp8_problem(shape, layout, config):
+        raise ConfigError(problem)
+    if choices.compute_capability is not None:
+        check_capability(config, choices.compute_capability)
     implementation = "local" if hardware.is_cpu else "transformer_engine"
     load = training_load(config, layout, implementation)
     training = training_phases(shape, layout, load, config.weight_sync.bucket_mib)
@@ -123,6 +130,7 @@ def make_plan(
     phase = phases_of(config)[-1]
     tokens = step_tokens(config, phase, lengths)
     packing = plan_packing(config, phase, lengths, layout, implementation)
+    lacking = _memory_problems(phases, engine, hardware, config)
     return Plan(
         layout=layout,
         load=load,
@@ -135,8 +143,12 @@ def make_plan(
         durations=estimate_durations(
             shape, layout, load, config, engine, tokens, packing, lengths, hardware
         ),
-        problems=tuple(_memory_problems(phases, engine, hardware, config)),
-        remarks=tuple(judge_remarks(config)),
+        problems=tuple(text for _, text in lacking),
+        excess=lacking[0][0] if lacking else 0,
+        remarks=(
+            *judge_remarks(config),
+            *fp8_remarks(config, hardware, choices.compute_capability),
+        ),
     )
 
 
@@ -158,7 +170,7 @@ def rank_plans(
             )
     return sorted(
         plans,
-        key=lambda plan: (not plan.fits, plan.durations.step if plan.fits else plan.peak),
+        key=lambda plan: (not plan.fits, plan.durations.step if plan.fits else plan.excess),
     )
 
 
@@ -213,8 +225,8 @@ def _with_engine(
 
 def _memory_problems(
     phases: dict[str, Components], engine: EngineMemory, hardware: Hardware, config: Config
-) -> list[str]:
-    """What does not fit, the largest excess first."""
+) -> list[tuple[int, str]]:
+    """Bytes that are lacking, and for what; the largest excess first."""
     excess: list[tuple[int, str]] = []
     for name, components in phases.items():
         total = sum(components.values()) + hardware.reserve
@@ -233,7 +245,7 @@ def _memory_problems(
             f"{length:,} tokens"
         )
         excess.append((missing, f"{text}; {_largest(phases['rollout and judging'])}"))
-    return [text for _, text in sorted(excess, reverse=True)]
+    return sorted(excess, reverse=True)
 
 
 def _largest(components: Components) -> str:
