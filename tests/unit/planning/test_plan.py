@@ -49,6 +49,23 @@ def test_the_same_model_fits_64_of_them():
         assert "largest component:" in plan.problems[0]
 
 
+def test_what_does_not_fit_is_ranked_by_what_it_lacks():
+    """Also where that is the cache's: a peak below the GPU's memory says nothing of it."""
+    layouts = list(valid_layouts(QWEN_72B, 64, 8))
+    plans = rank_plans(QWEN_72B, Config(), layouts, H100, CHOOSE)
+    others = [plan for plan in plans if not plan.fits]
+    assert [plan.excess for plan in others] == sorted(plan.excess for plan in others)
+    assert all(format_size(plan.excess) in plan.problems[0] for plan in others)
+    starved = [plan for plan in others if plan.peak + H100.reserve <= H100.memory]
+    assert starved
+    for plan in starved:
+        # Weights, activations and one context in the engine's share of the GPU.
+        engine = plan.engine
+        used = engine.weights + engine.working + 8192 * engine.kv_bytes_per_token
+        assert plan.excess == used - int(plan.engine_share * 80 * 10**9)
+    assert [plan.peak for plan in others] != sorted(plan.peak for plan in others)
+
+
 def test_the_engine_has_the_rest_of_the_gpu_and_shares_it_when_it_cannot_sleep():
     layout = Layout(world_size=8, tensor_model_parallel_size=4, engine_tensor_parallel_size=4)
     asleep = make_plan(QWEN_7B, Config(), layout, H100, CHOOSE)
