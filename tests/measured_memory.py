@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from megatron_urpo.config import (
     WeightSyncConfig,
 )
 from megatron_urpo.planning.activations import TrainingLoad, saved_activations
+from megatron_urpo.planning.checkpoint_memory import copied_components
 from megatron_urpo.planning.layout import layout_of
 from megatron_urpo.planning.memory import (
     logprobs_components,
@@ -97,6 +99,25 @@ class Case:
         ]
 
 
+def _measure_saves(
+    policy: Policy, place: tuple[Any, ...], directory: Path
+) -> dict[str, tuple[float, float]]:
+    """Copies of a save that is waited for, and of one in the background; of one rank alone."""
+    values = {}
+    for name, begin, background in (
+        ("checkpoint", policy.save, False),
+        ("checkpoint in the background", policy.begin_save, True),
+    ):
+        target = directory / name
+        target.mkdir()
+        saved = measure(partial(begin, target))
+        if background:
+            saved.result.finish()
+        copies = copied_components(*place, background=background)
+        values[name] = (saved.peak, sum(copies.values()))
+    return values
+
+
 def compare(case: Case, directory: Path) -> dict[str, tuple[float, float]]:
     """(measured, predicted) bytes of every component, on this rank."""
     config = case.config(directory)
@@ -147,6 +168,8 @@ def compare(case: Case, directory: Path) -> dict[str, tuple[float, float]]:
         components = reference_components(*place)
         predicted = components["log-probs"] + components["weights set aside"]
         values["reference log-probs"] = (referenced.peak, predicted)
+    if parallel.world_size == 1:
+        values |= _measure_saves(policy, place, directory)
     if len(packed) == 1 and case.recompute == "none":
         # The rows of tokens that the embedding keeps are the batch's own.
         measured = saved_by_autograd(update, policy._parameters())

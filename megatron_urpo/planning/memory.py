@@ -14,6 +14,7 @@ from megatron_urpo.planning.activations import (
     saved_activations,
     tokens_of_rank,
 )
+from megatron_urpo.planning.checkpoint_memory import copied_components, gather_buffer_bytes
 from megatron_urpo.planning.layout import Layout
 from megatron_urpo.planning.parameters import RankParameters, rank_parameters
 from megatron_urpo.planning.sync_buffers import sync_buffer_bytes
@@ -128,8 +129,24 @@ def sync_components(
     return static_components(shape, layout, load, stage) | {"sync buckets": buffers}
 
 
+def checkpoint_components(
+    shape: ModelShape, layout: Layout, load: TrainingLoad, stage: int, *, background: bool
+) -> Components:
+    """Saving, on a rank that writes. On a GPU the copies are in the host's memory."""
+    buffer = gather_buffer_bytes(shape, layout, load, stage)
+    components = static_components(shape, layout, load, stage) | {"gather buffer": buffer}
+    if load.is_local:
+        components |= copied_components(shape, layout, load, stage, background=background)
+    return components
+
+
 def training_phases(
-    shape: ModelShape, layout: Layout, load: TrainingLoad, bucket_mib: float
+    shape: ModelShape,
+    layout: Layout,
+    load: TrainingLoad,
+    bucket_mib: float,
+    *,
+    saves_in_background: bool = False,
 ) -> dict[str, Components]:
     """Every phase, each of the pipeline stage where it is largest."""
     functions = {
@@ -151,4 +168,9 @@ def training_phases(
     phases["weight sync"] = worst(
         [sync_components(shape, layout, load, stage, bucket_mib) for stage in stages]
     )
+    saves = [
+        checkpoint_components(shape, layout, load, stage, background=saves_in_background)
+        for stage in stages
+    ]
+    phases["checkpoint"] = worst(saves)
     return phases

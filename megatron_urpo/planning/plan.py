@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from megatron_urpo.config import Config, ConfigError
 from megatron_urpo.planning.activations import TrainingLoad
+from megatron_urpo.planning.checkpoint_memory import background_copies, host_bytes_of_node
 from megatron_urpo.planning.durations import Durations, estimate_durations
 from megatron_urpo.planning.engine import EngineMemory, engine_memory
 from megatron_urpo.planning.hardware import Hardware, format_size
@@ -19,6 +20,8 @@ from megatron_urpo.planning.steps import phases_of
 from megatron_urpo.planning.tokens import Lengths, StepTokens, step_tokens
 from megatron_urpo.training.hf_config import ModelShape
 
+# Phases of training in which it is not asleep either.
+_ENGINE_AWAKE = ("weight sync", "checkpoint")
 _SHARE_STEP = 0.05  # of rollout.gpu_memory_utilization when it is chosen here
 
 
@@ -39,6 +42,7 @@ class Plan:
     layout: Layout
     load: TrainingLoad
     hardware: Hardware
+    save_host_bytes: int  # of the node where a save copies most into the host's memory
     phases: dict[str, Components]
     engine: EngineMemory
     engine_share: float  # rollout.gpu_memory_utilization; 0 on the CPU
@@ -114,7 +118,10 @@ def make_plan(
         check_capability(config, choices.compute_capability)
     implementation = "local" if hardware.is_cpu else "transformer_engine"
     load = training_load(config, layout, implementation)
-    training = training_phases(shape, layout, load, config.weight_sync.bucket_mib)
+    background = config.checkpoint.async_save and config.checkpoint.every > 0
+    training = training_phases(
+        shape, layout, load, config.weight_sync.bucket_mib, saves_in_background=background
+    )
     share = 0.0 if hardware.is_cpu else config.rollout.gpu_memory_utilization
     if choices.choose_engine_share and not hardware.is_cpu:
         share = _largest_share(shape, layout, load, training, hardware, choices)
@@ -125,7 +132,8 @@ def make_plan(
         tensor_parallel_size=layout.engine_tensor_parallel_size,
         budget=None if hardware.is_cpu else int(share * hardware.memory),
     )
-    phases = _with_engine(shape, layout, load, training, engine, hardware, choices)
+    copies = background_copies(shape, layout, load, background=background)
+    phases = _with_engine(shape, layout, load, training, copies, engine, hardware, choices)
     lengths = choices.lengths or Lengths.longest(config)
     phase = phases_of(config)[-1]
     tokens = step_tokens(config, phase, lengths)
@@ -135,6 +143,9 @@ def make_plan(
         layout=layout,
         load=load,
         hardware=hardware,
+        save_host_bytes=host_bytes_of_node(
+            shape, layout, load, hardware.ranks_per_node, background=background
+        ),
         phases=phases,
         engine=engine,
         engine_share=share,
@@ -184,7 +195,7 @@ def _largest_share(
 ) -> float:
     """The most an engine can have of the GPU besides what the trainer holds at the same time."""
     others = _static_bytes(shape, layout, load)
-    beside = ["weight sync"] if choices.engine_sleeps else list(training)
+    beside = list(_ENGINE_AWAKE) if choices.engine_sleeps else list(training)
     others = max([others, *(sum(training[name].values()) for name in beside)])
     free = (hardware.memory - hardware.reserve - others) / hardware.memory
     return max(int(min(free, 0.9) / _SHARE_STEP + 1e-9), 1) * _SHARE_STEP
@@ -202,11 +213,12 @@ def _with_engine(
     layout: Layout,
     load: TrainingLoad,
     training: dict[str, Components],
+    copies: Components,
     engine: EngineMemory,
     hardware: Hardware,
     choices: Choices,
 ) -> dict[str, Components]:
-    """All phases of a step, with what the engine holds meanwhile."""
+    """All phases of a step, with what the engine and a save in the background hold meanwhile."""
     static = max(
         (
             static_components(shape, layout, load, stage)
@@ -216,10 +228,10 @@ def _with_engine(
     )
     idle = engine.components() | {"engine activations": 0}
     asleep = choices.engine_sleeps and not hardware.is_cpu
-    phases = {"rollout and judging": static | engine.components()}
+    phases = {"rollout and judging": static | copies | engine.components()}
     for name, components in training.items():
-        awake = name == "weight sync" or not asleep
-        phases[name] = components | (idle if awake else {})
+        awake = name in _ENGINE_AWAKE or not asleep
+        phases[name] = components | copies | (idle if awake else {})
     return phases
 
 

@@ -35,6 +35,11 @@ def describe_plan(plan: Plan) -> list[str]:
         total = sum(components.values())
         mark = "  <- peak" if name == plan.peak_phase else ""
         lines.append(f"  {name:22}{format_size(total):>11}  = {_sum(components)}{mark}")
+    if not hardware.is_cpu:
+        lines.append(
+            f"a save takes {format_size(plan.save_host_bytes)} of host memory on the node that "
+            "writes most"
+        )
     lines += [*_engine_lines(plan), *_token_lines(plan), *_duration_lines(plan)]
     return [*lines, *plan.remarks]
 

@@ -1,0 +1,89 @@
+"""Memory of saving: what is gathered and copied before the files are written.
+
+Of the ranks that hold the same parameters the first alone writes (training/sharded_state.py). What
+it writes lies in the host's memory, which on the CPU is the memory that is planned.
+"""
+
+from __future__ import annotations
+
+from megatron_urpo.planning.activations import TrainingLoad
+from megatron_urpo.planning.layout import Layout
+from megatron_urpo.planning.parameters import rank_parameters
+from megatron_urpo.training.hf_config import ModelShape
+
+_GATHERED_BYTES = 64 << 20  # PIECE_BYTES of training/gathered_state.py
+_STATE_BYTES = 12  # of a parameter: its value and two moments in float32
+_VALUE_BYTES = 4  # of the first of them
+
+
+def gather_buffer_bytes(shape: ModelShape, layout: Layout, load: TrainingLoad, stage: int) -> int:
+    """On the device, while the optimizer's state is gathered; nothing where a rank has all of it.
+
+    At most a piece of this rank's share and the same of every rank.
+    """
+    shards = layout.optimizer_shards
+    if shards == 1:
+        return 0
+    share = -(-_VALUE_BYTES * rank_parameters(shape, layout, stage).total // shards)
+    return min(_GATHERED_BYTES, (shards + 1) * share)
+
+
+def copied_components(
+    shape: ModelShape, layout: Layout, load: TrainingLoad, stage: int, *, background: bool
+) -> dict[str, int]:
+    """Host memory of a rank that writes, besides what it holds anyway.
+
+    Weights are copied out of their buffer. The optimizer's state is copied where it is gathered,
+    where it is on a GPU, and where training goes on meanwhile. Else it is written from where it
+    lies, but for what Megatron cuts out of a larger tensor: weights that are their own masters, and
+    the halves of every gate and up projection.
+
+    Args:
+        background: checkpoint.async_save.
+    """
+    total = rank_parameters(shape, layout, stage).total
+    ffn = shape.ffn_hidden_size // layout.tensor_model_parallel_size
+    layers = shape.num_layers // layout.pipeline_model_parallel_size
+    halves = 2 * layers * shape.hidden_size * ffn
+    is_gathered = layout.optimizer_shards > 1 or not load.is_local
+    if is_gathered:
+        state = _STATE_BYTES * (total + halves)
+    elif background:
+        state = _STATE_BYTES * total
+    elif load.element_bytes == _VALUE_BYTES:
+        state = _VALUE_BYTES * total + (_STATE_BYTES - _VALUE_BYTES) * halves
+    else:
+        state = _STATE_BYTES * halves
+    return {"copy of weights": load.element_bytes * total, "copy of optimizer": state}
+
+
+def background_copies(
+    shape: ModelShape, layout: Layout, load: TrainingLoad, *, background: bool
+) -> dict[str, int]:
+    """What a rank of the CPU holds in every phase while a save is written in the background."""
+    if not (background and load.is_local):
+        return {}
+    return max(
+        (
+            copied_components(shape, layout, load, stage, background=True)
+            for stage in range(layout.pipeline_model_parallel_size)
+        ),
+        key=lambda copies: sum(copies.values()),
+    )
+
+
+def host_bytes_of_node(
+    shape: ModelShape, layout: Layout, load: TrainingLoad, ranks_per_node: int, *, background: bool
+) -> int:
+    """What a save takes of the host's memory on the node where that is most.
+
+    Ranks are counted as Megatron does: tensor, context, data, pipeline, the first the fastest.
+    """
+    nodes: dict[int, int] = {}
+    per_stage = layout.world_size // layout.pipeline_model_parallel_size
+    for stage in range(layout.pipeline_model_parallel_size):
+        copies = copied_components(shape, layout, load, stage, background=background)
+        for tensor_rank in range(layout.tensor_model_parallel_size):
+            node = (stage * per_stage + tensor_rank) // ranks_per_node
+            nodes[node] = nodes.get(node, 0) + sum(copies.values())
+    return max(nodes.values())
