@@ -15,7 +15,7 @@ from megatron_urpo.planning.layout import Layout, layout_problems
 from megatron_urpo.planning.memory import Components, static_components, training_phases
 from megatron_urpo.planning.packing import Packing, plan_packing
 from megatron_urpo.planning.precision import check_capability, fp8_problem, fp8_remarks
-from megatron_urpo.planning.remarks import judge_remarks
+from megatron_urpo.planning.remarks import judge_remarks, watchdog_remarks
 from megatron_urpo.planning.steps import phases_of
 from megatron_urpo.planning.tokens import Lengths, StepTokens, step_tokens
 from megatron_urpo.training.hf_config import ModelShape
@@ -138,6 +138,9 @@ def make_plan(
     phase = phases_of(config)[-1]
     tokens = step_tokens(config, phase, lengths)
     packing = plan_packing(config, phase, lengths, layout, implementation)
+    durations = estimate_durations(
+        shape, layout, load, config, engine, tokens, packing, lengths, hardware
+    )
     lacking = _memory_problems(phases, engine, hardware, config)
     return Plan(
         layout=layout,
@@ -151,14 +154,13 @@ def make_plan(
         engine_share=share,
         tokens=tokens,
         packing=packing,
-        durations=estimate_durations(
-            shape, layout, load, config, engine, tokens, packing, lengths, hardware
-        ),
+        durations=durations,
         problems=tuple(text for _, text in lacking),
         excess=lacking[0][0] if lacking else 0,
         remarks=(
             *judge_remarks(config),
             *fp8_remarks(config, hardware, choices.compute_capability),
+            *watchdog_remarks(config, durations),
         ),
     )
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from megatron_urpo.config import Config
+from megatron_urpo.planning.durations import Durations
 from megatron_urpo.planning.steps import phases_of
 from megatron_urpo.planning.tokens import Lengths, judge_prompt_tokens, whole_judge_prompt_tokens
+
+_MARGIN = 2  # of a limit over an estimate
 
 
 def judge_remarks(config: Config) -> list[str]:
@@ -23,4 +28,22 @@ def judge_remarks(config: Config) -> list[str]:
         f"{rollout.max_model_len:,} leaves {shown:,.0f} of them: long answers are shortened for "
         f"the referee; rollout.max_model_len = {whole + rollout.max_judgement_tokens:.0f} would "
         "show them whole"
+    ]
+
+
+def watchdog_remarks(config: Config, durations: Durations) -> list[str]:
+    """Stages that the watchdog would end if they take as long as is estimated."""
+    limit = config.run.stage_timeout_minutes
+    # As the trainer times them: a stage begins its own limit.
+    stages = {
+        "rollout": durations.rollout + durations.judging,
+        "training": durations.logprobs + durations.training,
+        "weight_sync": durations.weight_sync,
+    }
+    return [
+        f"WARNING: stage {name} is estimated at {seconds / 60:.0f} minutes, and the watchdog ends "
+        f"a run after run.stage_timeout_minutes = {limit:g}: set it to "
+        f"{math.ceil(_MARGIN * seconds / 60)}, twice the estimate"
+        for name, seconds in stages.items()
+        if limit * 60 < seconds < math.inf
     ]
