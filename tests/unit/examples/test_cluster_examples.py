@@ -125,6 +125,34 @@ def test_launch_file_is_python_and_what_slurm_reads(name, launch_file):
         assert f"#SBATCH {option}\n" in text
 
 
+def test_cpu_override_of_an_example_that_was_extended(name, tmp_path, capsys):
+    """With all that a user may have turned on and one process of a CPU cannot do."""
+    extended = tmp_path / "extended.toml"
+    extended.write_text(
+        f"""extends = "{EXAMPLES / f"{name}.toml"}"
+        [rollout]
+        quantization = "fp8"
+        [weight_sync]
+        verify = "never"
+        [training]
+        pipeline_model_parallel_size = 2
+        virtual_pipeline_model_parallel_size = 2
+        context_parallel_size = 2
+        fp8 = "hybrid"
+        fp8_param_gather = true
+        """
+    )
+    override = EXAMPLES / "cpu_override.toml"
+    command = ["train", extended, "--override", override, "--dry-run"]
+    command += ["--model-name", "SmolLM2-135M", "--reserve", "1MiB"]
+    assert main([str(part) for part in command]) == 0, capsys.readouterr().err
+    assert re.search(
+        r"^# layout TP1 DP1, engine TP1; recompute \w+; local;",
+        capsys.readouterr().out,
+        re.MULTILINE,
+    )
+
+
 def test_cpu_override_changes_nothing_else(name, config):
     override = EXAMPLES / "cpu_override.toml"
     before = values(config)
