@@ -18,6 +18,7 @@ from typing import Any
 from megatron_urpo.rewards.sandbox import kernel, seccomp
 
 SCRATCH = "/tmp"
+STDIN_FILE = "/dev/stdin"
 # Of a root that was given a user namespace with a second user: see box.
 UNPRIVILEGED_ID = 1
 _NICENESS = 5  # the engine and the watcher go before
@@ -25,6 +26,7 @@ _OPEN_FILES = 128
 # The worker that started the spawner ignores them, and passes that on.
 _INHERITED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 _STACK_BYTES = 64 << 20
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 # The kernel counts processes by user and user namespace from this release on.
 _PROCESS_COUNT_RELEASE = (5, 14)
 _SPAWNER_PROCESSES = 8  # ours, which count with the program's where both have one user
@@ -79,8 +81,12 @@ def prepare_spawner(machine: Machine) -> None:
         kernel.drop_bounding_set()
 
 
-def prepare_init(machine: Machine, limits: Limits) -> None:
-    """Make the box's own view of files, as its init."""
+def prepare_init(machine: Machine, limits: Limits, stdin: int | None) -> None:
+    """Make the box's own view of files, as its init.
+
+    Args:
+        stdin: descriptor of the file that the program reads; None: there is none.
+    """
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
     if not machine.isolated:
@@ -90,8 +96,30 @@ def prepare_init(machine: Machine, limits: Limits) -> None:
     size = f"size={limits.scratch_bytes},nr_inodes=4096,mode=1777"
     kernel.mount("scratch", SCRATCH, "tmpfs", flags, size)
     kernel.mount(SCRATCH, "/dev/shm", None, kernel.MS_BIND, None)
-    flags |= kernel.MS_RDONLY | kernel.MS_NOEXEC
-    kernel.mount("nothing", "/proc", "tmpfs", flags, "size=4k,nr_inodes=1")
+    _hide_processes(flags | kernel.MS_NOEXEC, stdin)
+
+
+def _hide_processes(flags: int, stdin: int | None) -> None:
+    """Cover /proc with an empty directory, and show standard input under its name in /dev.
+
+    The name leads through /proc as a rule. What a program reads there is a copy, for the kernel
+    mounts no file that has no directory.
+    """
+    read_only = flags | kernel.MS_RDONLY
+    if stdin is None:
+        kernel.mount("nothing", "/proc", "tmpfs", read_only, "size=4k,nr_inodes=1")
+        return
+    size = os.fstat(stdin).st_size
+    kernel.mount("nothing", "/proc", "tmpfs", flags, f"size={size + _PAGE_BYTES},nr_inodes=2")
+    copy = os.open("/proc/stdin", os.O_WRONLY | os.O_CREAT, 0o444)
+    sent = 0
+    while sent < size:
+        sent += os.sendfile(copy, stdin, sent, size - sent)
+    os.close(copy)
+    kernel.mount("/proc/stdin", STDIN_FILE, None, kernel.MS_BIND, None)
+    os.unlink("/proc/stdin")
+    for path in (STDIN_FILE, "/proc"):
+        kernel.mount("none", path, None, kernel.MS_REMOUNT | kernel.MS_BIND | read_only, None)
 
 
 def confine_program(machine: Machine, limits: Limits) -> None:
@@ -119,13 +147,18 @@ def _set_limits(machine: Machine, limits: Limits) -> None:
     for kind, value in (
         (resource.RLIMIT_AS, limits.memory_bytes),
         (resource.RLIMIT_FSIZE, limits.scratch_bytes),
-        (resource.RLIMIT_STACK, min(_STACK_BYTES, limits.memory_bytes)),
         (resource.RLIMIT_NOFILE, _OPEN_FILES),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_MEMLOCK, 0),
         (resource.RLIMIT_MSGQUEUE, 0),
     ):
         _lower(kind, value)
+    # Programs that recurse deeply raise it themselves; the address space bounds it.
+    _, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    soft = min(_STACK_BYTES, limits.memory_bytes)
+    if hard != resource.RLIM_INFINITY:
+        soft = min(soft, hard)
+    resource.setrlimit(resource.RLIMIT_STACK, (soft, hard))
     if machine.counts_processes:
         _lower(resource.RLIMIT_NPROC, limits.processes + _SPAWNER_PROCESSES)
 

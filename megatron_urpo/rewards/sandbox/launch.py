@@ -9,8 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from megatron_urpo.rewards.sandbox import kernel
-from megatron_urpo.rewards.sandbox.confine import UNPRIVILEGED_ID
+from megatron_urpo.rewards.sandbox import confine, kernel
 
 BUBBLEWRAP, NONE = "bubblewrap", "none"
 _NOBODY = 65534
@@ -21,6 +20,8 @@ _INSIDE_ROOT = "/opt/urpo"
 _SYSTEM_DIRECTORIES = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 # The loader's index of libraries; what Debian's compilers are links to.
 _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives")
+# No terminals, whose reading waits; no zero, a mapping of which is memory that no process owns.
+_DEVICES = ("null", "full", "random", "urandom")
 # What the spawner needs to make boxes with. Programs have none of it.
 _CAPABILITIES = ("CAP_SYS_ADMIN", "CAP_SETPCAP", "CAP_SETUID", "CAP_SETGID")
 _ENVIRONMENT = {
@@ -74,7 +75,9 @@ def spawner_command(mode: str, connection: int, resources: ExitStack) -> Command
         *(word for name in _CAPABILITIES for word in ("--cap-add", name)),
         *("--clearenv", *_words("--setenv", _ENVIRONMENT)),
         *_file_arguments(),
-        *("--proc", "/proc", "--dev", "/dev", "--dir", "/tmp", "--chdir", "/"),
+        *("--proc", "/proc", "--tmpfs", "/dev", "--dir", "/dev/shm"),
+        *(word for name in _DEVICES for word in ("--dev-bind", f"/dev/{name}", f"/dev/{name}")),
+        *("--ro-bind", "/dev/null", confine.STDIN_FILE, "--dir", "/tmp", "--chdir", "/"),
         *("--remount-ro", "/dev", "--remount-ro", "/"),
         *(*python, _INSIDE_ROOT, str(connection), mode),
     ]
@@ -156,8 +159,9 @@ def _namespace_with_nobody() -> int:
         os.close(tell_ready)
         if not os.read(ready, 1):
             raise PermissionError("user namespaces are not to be had")
+        mapping = f"0 0 1\n{confine.UNPRIVILEGED_ID} {_NOBODY} 1\n"
         for name in ("uid_map", "gid_map"):
-            Path(f"/proc/{pid}/{name}").write_text(f"0 0 1\n{UNPRIVILEGED_ID} {_NOBODY} 1\n")
+            Path(f"/proc/{pid}/{name}").write_text(mapping)
         return os.open(f"/proc/{pid}/ns/user", os.O_RDONLY)
     finally:
         for descriptor in (ready, done, tell_done):

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import atexit
-import io
 import json
 import os
 import random
 import signal
-import sys
-import threading
-import traceback
 from collections.abc import Callable
-from types import ModuleType
 
-from megatron_urpo.rewards.sandbox import answer, checker
+from megatron_urpo.rewards.sandbox import answer, checker, interpreter
 from megatron_urpo.rewards.sandbox.channel import Channel, ChannelClosedError
 
 # Descriptors, by what they are for. A program has the first three only.
-STDIN, STDOUT, STDERR, DOCUMENT, RECEIVE, SEND, RESULT = range(7)
+STDIN, STDOUT, STDERR = interpreter.STDIN, interpreter.STDOUT, interpreter.STDERR
+DOCUMENT, RECEIVE, SEND, RESULT = range(3, 7)
 COMPILER = ("g++", "-std=c++17", "-O2", "-pipe", "-w", "-x", "c++")
 NO_COMPILER = 3  # exit code of the compiler's box
 
@@ -39,54 +34,13 @@ def _document() -> bytes:
 
 def _program(max_line_bytes: int) -> int:
     """A Python program, as if the interpreter had been started for it."""
-    source = _document()
-    module = ModuleType("__main__")
-    sys.modules["__main__"] = module
-    sys.argv = ["program.py"]
-    _open_streams()
-    try:
-        exec(compile(source, "program.py", "exec", dont_inherit=True), module.__dict__)
-        code = 0
-    except SystemExit as error:
-        code = _exit_code(error.code)
-    except BaseException:  # noqa: BLE001 - as the interpreter does
-        traceback.print_exc()
-        code = 1
-    threading._shutdown()  # type: ignore[attr-defined] # waits for its threads
-    atexit._run_exitfuncs()
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        code = code or 1
-    return code
-
-
-def _exit_code(code: object) -> int:
-    if code is None:
-        return 0
-    return code & 0xFF if isinstance(code, int) else 1
-
-
-def _open_streams() -> None:
-    """Fresh standard streams: those of this process belong to descriptors that are gone."""
-    sys.stdin = sys.__stdin__ = io.TextIOWrapper(  # type: ignore[misc]
-        io.BufferedReader(io.FileIO(STDIN, "r", closefd=False)), encoding="utf-8"
-    )
-    sys.stdout = sys.__stdout__ = io.TextIOWrapper(  # type: ignore[misc]
-        io.BufferedWriter(io.FileIO(STDOUT, "w", closefd=False), 1 << 16), encoding="utf-8"
-    )
-    sys.stderr = sys.__stderr__ = io.TextIOWrapper(  # type: ignore[misc]
-        io.BufferedWriter(io.FileIO(STDERR, "w", closefd=False)),
-        encoding="utf-8",
-        errors="backslashreplace",
-        line_buffering=True,
-    )
+    return interpreter.run_program(_document())
 
 
 def _functions(max_line_bytes: int) -> int:
     """An answer whose functions are called through the channel."""
     document = json.loads(_document())
-    _open_streams()
+    interpreter.open_streams()
     try:
         answer.serve(document, Channel(RECEIVE, SEND, max_line_bytes))
     except ChannelClosedError:
@@ -99,7 +53,7 @@ def _functions(max_line_bytes: int) -> int:
 def _checker(max_line_bytes: int) -> int:
     """Test code that calls an answer through the channel."""
     document = json.loads(_document())
-    _open_streams()
+    interpreter.open_streams()
     verdict = checker.judge(document, Channel(RECEIVE, SEND, max_line_bytes))
     with open(RESULT, "w", encoding="utf-8") as file:
         json.dump(verdict, file)

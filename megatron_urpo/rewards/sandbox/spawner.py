@@ -22,7 +22,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from megatron_urpo.rewards.sandbox import confine, kernel, processes, programs
+from megatron_urpo.rewards.sandbox import confine, interpreter, kernel, processes, programs
 
 _TICK_SECONDS = 0.02  # between two looks at a box
 _MESSAGE_BYTES = 1 << 16
@@ -205,7 +205,8 @@ def _run_init(
     end: dict[str, Any] = {"exit_code": None, "signal": None, "cpu_seconds": 0.0, "failure": ""}
     try:
         _keep_descriptors([*descriptors, status])
-        confine.prepare_init(machine, limits)
+        stdin = dict(zip(message["descriptors"], descriptors, strict=True)).get(programs.STDIN)
+        confine.prepare_init(machine, limits, stdin)
         os.chdir(scratch or confine.SCRATCH)
         program = os.fork()
         if program == 0:
@@ -276,6 +277,7 @@ def main(connection: int, isolated: bool) -> None:
     """Serve on an inherited socket; the first message says that the spawner is ready."""
     machine = confine.Machine.examine(isolated)
     confine.prepare_spawner(machine)
+    interpreter.add_site_names()
     gc.collect()
     gc.freeze()  # what is collected in a child would have to be copied
     with socket.socket(fileno=connection) as end:

@@ -17,7 +17,9 @@ def options(arguments, name):
 def test_everything_is_bound_read_only_and_nothing_of_the_user(bubblewrap):
     with ExitStack() as resources:
         arguments = spawner_command(BUBBLEWRAP, 9, resources).arguments
-    assert not {"--bind", "--dev-bind", "--share-net", "--bind-try"} & set(arguments)
+    assert not {"--bind", "--share-net", "--bind-try", "--dev"} & set(arguments)
+    devices = {f"/dev/{name}" for name in ("null", "full", "random", "urandom")}
+    assert set(options(arguments, "--dev-bind")) == devices
     bound = {Path(path) for path in options(arguments, "--ro-bind")}
     home = Path(os.path.expanduser("~"))
     assert not {path for path in bound if home.is_relative_to(path)}
