@@ -50,6 +50,7 @@ _LIMIT_FAILURES = {
     "cpu": CodeFailure.TIME_LIMIT,
     "idle": CodeFailure.TIME_LIMIT,
     "wall": CodeFailure.STARVED,
+    "stalled": CodeFailure.TIME_LIMIT,
     "memory": CodeFailure.MEMORY_LIMIT,
     "processes": CodeFailure.PROCESS_LIMIT,
 }

@@ -20,7 +20,8 @@ class Usage:
     processes: int  # threads counted
     cpu_seconds: float  # of the living, and of the dead they waited for
     resident_bytes: int  # an upper bound: shared pages count in every process
-    runnable: bool  # something runs, wants to run, or waits for a disk
+    runnable: bool  # a thread runs or wants to run
+    blocked: bool  # a thread waits in the kernel, and not for a child: for a disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def usage(roots: list[int]) -> Usage:
     children = defaultdict(list)
     for pid, process in table.items():
         children[process.parent].append(pid)
-    threads, cpu, resident, runnable = 0, 0.0, 0, False
+    threads, cpu, resident, runnable, blocked = 0, 0.0, 0, False, False
     queue = [pid for pid in roots if pid in table]
     while queue:
         pid = queue.pop()
@@ -77,9 +78,14 @@ def usage(roots: list[int]) -> Usage:
         threads += process.threads
         cpu += process.cpu_seconds
         resident += process.resident_bytes
-        runnable = runnable or process.state in "RD"
+        if not runnable:
+            states = _thread_states(pid) if process.threads > 1 else process.state
+            runnable = "R" in states
+            # A parent is in the same state while a child of its vfork() keeps it waiting.
+            is_parent = any(table[child].state != "Z" for child in children[pid])
+            blocked = blocked or ("D" in states and not is_parent)
         queue += children[pid]
-    return Usage(threads, cpu, resident, runnable)
+    return Usage(threads, cpu, resident, runnable, blocked)
 
 
 def own_memory(roots: list[int], baseline_bytes: int) -> int:
@@ -114,14 +120,29 @@ def memory(pid: int) -> tuple[int, int]:
     return anonymous, shared
 
 
+def _thread_states(pid: int) -> str:
+    """One letter for each thread of a process: its own line tells of the first one only."""
+    states = ""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                states += _fields(f"/proc/{pid}/task/{thread}/stat")[0].decode()
+    return states
+
+
+def _fields(path: str) -> list[bytes]:
+    """The fields of a stat file from the third on, the state."""
+    with open(path, "rb") as file:
+        # The command's name may hold anything, parentheses too.
+        return file.read().rpartition(b")")[2].split()
+
+
 def _processes() -> Iterator[tuple[int, _Process]]:
     for name in os.listdir("/proc"):
         if not name.isdecimal():
             continue
         try:
-            with open(f"/proc/{name}/stat", "rb") as file:
-                # The command's name may hold anything, parentheses too.
-                fields = file.read().rpartition(b")")[2].split()
+            fields = _fields(f"/proc/{name}/stat")
         except (FileNotFoundError, ProcessLookupError):
             continue
         yield (

@@ -22,13 +22,20 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from megatron_urpo.rewards.sandbox import confine, interpreter, kernel, processes, programs
+from megatron_urpo.rewards.sandbox import (
+    confine,
+    interpreter,
+    kernel,
+    pressure,
+    processes,
+    programs,
+)
 
 _TICK_SECONDS = 0.02  # between two looks at a box
 _MESSAGE_BYTES = 1 << 16
 _MAX_DESCRIPTORS = 16
 _SILENT_INIT = "its init ended without a word"
-_FIRST_FREE = 64  # descriptors from here on are in nobody's way
+_FIRST_FREE = 16  # descriptors from here on are in nobody's way
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +45,7 @@ class Report:
     box: int
     exit_code: int | None  # of the program; None: it was killed by a signal
     signal: int | None
-    limit: str  # what it exceeded: cpu, idle, wall, memory or processes; empty: nothing
+    limit: str  # what it exceeded: cpu, idle, wall, stalled, memory or processes; empty: nothing
     cpu_seconds: float
     idle_seconds: float  # in which it only waited
     failure: str  # why it could not be set up; empty: it was
@@ -127,10 +134,15 @@ class Spawner:
             return
         # Boxes that run together wait for each other: one that works keeps all from being idle.
         everything = processes.usage([box.init for box in self._boxes.values()])
+        works = everything.runnable or (
+            everything.blocked and pressure.is_under_pressure("io", "memory")
+        )
+        before = sum(box.cpu_seconds for box in self._boxes.values())
+        worked = max(0.0, everything.cpu_seconds - before)
         for box in due:
             used = everything if len(self._boxes) == 1 else processes.usage([box.init])
-            if not everything.runnable:
-                box.idle_seconds += now - box.seen
+            if not works:
+                box.idle_seconds += max(0.0, now - box.seen - worked)
             box.seen, box.cpu_seconds = now, used.cpu_seconds
             box.limit = self._exceeded(box, used, now)
             if box.limit:
@@ -148,7 +160,10 @@ class Spawner:
             return "cpu"
         if box.idle_seconds > limits.idle_seconds:
             return "idle"
-        return "wall" if now - box.started > limits.wall_seconds else ""
+        if now - box.started <= limits.wall_seconds:
+            return ""
+        # Neither CPU time nor rest is used up. A machine that is at leisure is not to blame.
+        return "wall" if pressure.is_under_pressure("cpu", "io", "memory") else "stalled"
 
     def _end(self, box: _Box) -> None:
         """Kill a box before its program ended, and report it."""
@@ -164,13 +179,17 @@ class Spawner:
             data += chunk
             if data.endswith(b"\n"):
                 break
+        # Children that nobody waited for are not in what the init was told.
+        used = processes.usage([box.init]).cpu_seconds
         self._kill(box)
         del self._boxes[box.number]
         if not data:
             self._report(Report(box.number, None, None, "", 0.0, 0.0, _SILENT_INIT))
             return
         end = json.loads(data)
-        limit = "cpu" if end["signal"] == signal.SIGXCPU else ""
+        end["cpu_seconds"] = max(end["cpu_seconds"], used)
+        too_much = end["signal"] == signal.SIGXCPU or used > box.limits.cpu_seconds
+        limit = "cpu" if too_much else ""
         idle = box.idle_seconds
         self._report(Report(box=box.number, limit=limit, idle_seconds=idle, **end))
 

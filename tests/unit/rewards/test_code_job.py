@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 
 from megatron_urpo.code_tests import CodeFailure, CodeResult, Language
 from megatron_urpo.config import RewardsConfig
+from megatron_urpo.rewards.sandbox.pressure import is_under_pressure
 from tests.unit.rewards.code_answers import SMALL, judged
 
 pytestmark = pytest.mark.usefixtures("bubblewrap")
@@ -461,12 +463,23 @@ def test_without_a_sandbox_verdicts_and_limits_are_the_same():
 
 
 def test_a_starved_program_is_not_judged():
-    """Neither CPU time nor waiting is used up when the wall clock ends."""
+    """Neither CPU time nor waiting is used up when the wall clock ends, for others take it."""
     from megatron_urpo.code_encodings import parse_code_tests
     from megatron_urpo.rewards.code_answer import Program, make_job
     from megatron_urpo.rewards.code_job import judge
 
-    program = Program(Language.PYTHON, "while True: pass")
-    job = make_job(program, parse_code_tests(SQUARES), SMALL)
-    job["limits"]["wall_seconds"] = 0.1
-    assert judge(job) == {"passed": 0, "total": 3, "failure": "starved"}
+    loop = [sys.executable, "-c", "while True: pass"]
+    others = [subprocess.Popen(loop) for _ in range(os.cpu_count() + 1)]
+    try:
+        deadline = time.monotonic() + 60
+        while not is_under_pressure("cpu") and time.monotonic() < deadline:
+            time.sleep(1)
+        job = make_job(
+            Program(Language.PYTHON, "while True: pass"), parse_code_tests(SQUARES), SMALL
+        )
+        job["limits"]["wall_seconds"] = 0.1
+        assert judge(job) == {"passed": 0, "total": 3, "failure": "starved"}
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()

@@ -70,6 +70,59 @@ def test_what_works_is_runnable():
     assert processes.usage([os.getpid()]).runnable
 
 
+THREADS = """
+import threading, time
+def work():
+    while True: pass
+threading.Thread(target=work).start()
+print("ready", flush=True)
+"""
+VFORK = """
+import ctypes, os, platform, time
+number = {"x86_64": 56, "aarch64": 220}[platform.machine()]
+print("ready", flush=True)
+if ctypes.CDLL(None).syscall(number, 0x4000 | 17, 0, 0, 0, 0) == 0:
+    time.sleep(100)
+"""
+
+
+@pytest.fixture
+def started():
+    running = []
+
+    def start(code):
+        command = [sys.executable, "-c", code]
+        running.append(subprocess.Popen(command, stdout=subprocess.PIPE))
+        assert running[-1].stdout.readline() == b"ready\n"
+        return running[-1].pid
+
+    yield start
+    for process in running:
+        processes.kill_descendants(process.pid)
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def test_a_thread_that_works_is_runnable(started):
+    """Also while the first one, whose state is the process's, waits for it to end."""
+    pid = started(THREADS)
+    time.sleep(0.2)
+    assert all(processes.usage([pid]).runnable for _ in range(50))
+
+
+def test_waiting_for_a_vfork_is_not_working(started):
+    pid = started(VFORK)
+    deadline = time.monotonic() + 30
+    while psutil.Process(pid).status() != psutil.STATUS_DISK_SLEEP:
+        assert time.monotonic() < deadline
+    time.sleep(0.2)
+    used = processes.usage([pid])
+    assert used.processes == 2
+    assert not used.runnable
+    assert not used.blocked
+
+
 def test_descendants_are_found_and_killed(tree_of):
     pid = tree_of()
     (child,) = psutil.Process(pid).children()
@@ -82,4 +135,4 @@ def test_descendants_are_found_and_killed(tree_of):
 def test_a_process_that_is_gone_uses_nothing():
     process = subprocess.Popen(["true"])
     process.wait()
-    assert processes.usage([process.pid]) == processes.Usage(0, 0.0, 0, False)
+    assert processes.usage([process.pid]) == processes.Usage(0, 0.0, 0, False, False)
