@@ -22,7 +22,7 @@ STDIN_FILE = "/dev/stdin"
 # Of a root that was given a user namespace with a second user: see box.
 UNPRIVILEGED_ID = 1
 _NICENESS = 5  # the engine and the watcher go before
-_OPEN_FILES = 128
+_OPEN_FILES = 64  # a socket holds up to 208 KiB that no limit counts
 # The worker that started the spawner ignores them, and passes that on.
 _INHERITED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 _STACK_BYTES = 64 << 20
@@ -38,7 +38,7 @@ class Limits:
 
     cpu_seconds: float
     idle_seconds: float  # in which none of its processes wants to run
-    wall_seconds: float  # the machine is too busy if it gets so far
+    wall_seconds: float  # a busy machine may take so long; one at leisure does not
     memory_bytes: int  # address space of each process, and memory of all together
     scratch_bytes: int  # of all files together
     processes: int  # threads counted

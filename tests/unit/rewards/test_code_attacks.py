@@ -85,16 +85,53 @@ HARMFUL = {
         """,
         CodeFailure.MEMORY_LIMIT,
     ),
-    "shared memory bomb": (
+    "memory that no process shows": (
         """
         import mmap, os, time
         for _ in range(8):
             if os.fork() == 0: break
         x = mmap.mmap(-1, 60 << 20)
-        for _ in range(50): x.write(b"1" * (1 << 20))
+        for i in range(60):
+            x[i << 20 : (i + 1) << 20] = b"1" * (1 << 20)
+            x.madvise(mmap.MADV_DONTNEED, i << 20, 1 << 20)
+        print(9)
+        """,
+        CodeFailure.RUNTIME_ERROR,
+    ),
+    "memory of the device zero": (
+        "import mmap, os\nmmap.mmap(os.open('/dev/zero', os.O_RDWR), 60 << 20)\nprint(9)",
+        CodeFailure.RUNTIME_ERROR,
+    ),
+    "shared memory bomb": (
+        """
+        import mmap, os, time
+        os.truncate(os.open("x", os.O_RDWR | os.O_CREAT), 3 << 20)
+        for _ in range(15):
+            if os.fork() == 0: break
+        x = [mmap.mmap(os.open("x", os.O_RDWR), 3 << 20) for _ in range(4)]
+        for each in x: each.write(b"1" * (3 << 20))
+        y = b"1" * (10 << 20)
         time.sleep(100)
         """,
         CodeFailure.MEMORY_LIMIT,
+    ),
+    "large socket buffers": (
+        """
+        import socket
+        socket.socketpair()[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 24)
+        print(9)
+        """,
+        CodeFailure.RUNTIME_ERROR,
+    ),
+    "memory of connections that nobody accepts": (
+        """
+        import socket
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind("\\0listener")
+            listener.listen()
+        print(9)
+        """,
+        CodeFailure.RUNTIME_ERROR,
     ),
     "infinite output": ("while True: print('x' * 1000)", CodeFailure.OUTPUT_LIMIT),
     "endless loop": ("while True: pass", CodeFailure.TIME_LIMIT),
@@ -119,6 +156,35 @@ HARMFUL = {
             os.wait()
         """,
         CodeFailure.TIME_LIMIT,
+    ),
+    "children that nobody counts": (
+        """
+        import contextlib, os, signal, time
+        with contextlib.suppress(OSError): signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        for _ in range(10):
+            if os.fork() == 0:
+                while time.process_time() < 0.3: pass
+                os._exit(0)
+            with contextlib.suppress(ChildProcessError): os.wait()
+        print(9)
+        """,
+        CodeFailure.TIME_LIMIT,
+    ),
+    "waiting for a vfork": (
+        """
+        import ctypes, os, platform, time
+        number = {"x86_64": 56, "aarch64": 220}[platform.machine()]
+        if ctypes.CDLL(None).syscall(number, 0x4000 | 17, 0, 0, 0, 0) == 0:
+            time.sleep(1000)
+            os._exit(0)
+        print(9)
+        """,
+        CodeFailure.TIME_LIMIT,
+    ),
+    "low priority": ("import os\nos.nice(1)\nprint(9)", CodeFailure.RUNTIME_ERROR),
+    "idle priority": (
+        "import os\nos.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nprint(9)",
+        CodeFailure.RUNTIME_ERROR,
     ),
     "endless loop in C": ("print(len(str(7 ** (7 ** 9))))", None),
     "recursion bomb": (
