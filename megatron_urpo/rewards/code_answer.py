@@ -40,8 +40,10 @@ LANGUAGES = {
 }
 # A test that got neither its CPU time nor its waiting in so many times its seconds was starved.
 _WALL_FACTOR = 30
-# The worker itself is given up after this.
-_POOL_FACTOR, _POOL_SECONDS = 4, 90
+# So was a program whose tests together took so many times its seconds and what follows.
+_JOB_FACTOR, _JOB_SECONDS = 4, 90
+# A worker that does not end by then is still at what the answer wrote.
+_READING_SECONDS = 60
 
 _STATUSES = {
     None: VerifierStatus.CORRECT,
@@ -90,7 +92,7 @@ class CodeVerification:
         try:
             verdict = self.job.result()
         except JobTimeoutError:
-            return self._outcome(CodeResult(0, self.total, CodeFailure.STARVED))
+            return self._outcome(CodeResult(0, self.total, CodeFailure.TIME_LIMIT))
         except WorkerStartError:
             raise
         except WorkerError:
@@ -105,8 +107,12 @@ class CodeVerification:
 
 def open_pool(config: RewardsConfig) -> WorkerPool:
     """The workers that programs are run by; starts nothing yet."""
-    seconds = _POOL_FACTOR * config.code_program_seconds + _POOL_SECONDS
+    seconds = _job_seconds(config) + _READING_SECONDS
     return WorkerPool(WORKER_TARGET, config.code_workers, seconds)
+
+
+def _job_seconds(config: RewardsConfig) -> float:
+    return _JOB_FACTOR * config.code_program_seconds + _JOB_SECONDS
 
 
 def begin_verification(
@@ -129,6 +135,7 @@ def make_job(program: Program, tests: CodeTests, config: RewardsConfig) -> CodeJ
         "sandbox": config.sandbox,
         "limits": asdict(limits_of_test(config)),
         "program_seconds": config.code_program_seconds,
+        "wall_seconds": _job_seconds(config),
         "output_bytes": config.code_output_kib << 10,
     }
 

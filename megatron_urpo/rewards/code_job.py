@@ -18,7 +18,9 @@ import atexit
 import functools
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict, TypeVar
 
@@ -40,7 +42,7 @@ from megatron_urpo.rewards.sandbox.box import Capture, Sandbox, document
 from megatron_urpo.rewards.sandbox.channel import Channel, ChannelClosedError, LineTooLongError
 from megatron_urpo.rewards.sandbox.confine import Limits
 from megatron_urpo.rewards.sandbox.spawner import Report
-from megatron_urpo.rewards.sandbox.wire import Reader, WireError, Writer
+from megatron_urpo.rewards.sandbox.wire import ResultReader, WireError, Writer
 
 _Case = TypeVar("_Case", StdioCase, CallCase)
 
@@ -65,6 +67,7 @@ class CodeJob(TypedDict):
     sandbox: str  # rewards.sandbox
     limits: dict[str, Any]  # of one test: dataclasses.asdict of Limits
     program_seconds: float  # CPU time and waiting of all tests together
+    wall_seconds: float  # of all tests together; the machine is too busy if it gets so far
     output_bytes: int  # of one test
 
 
@@ -119,9 +122,10 @@ class _Run:
         self._code = job["code"]
         self._language = Language(job["language"])
         self._tests = read_tests(job["tests"])
-        self._limits = Limits.from_record(job["limits"])
+        self._test_limits = Limits.from_record(job["limits"])
         self._output_bytes = job["output_bytes"]
         self._seconds_left = job["program_seconds"]
+        self._deadline = time.monotonic() + job["wall_seconds"]
 
     def result(self) -> CodeResult:
         """The result of all tests."""
@@ -134,6 +138,22 @@ class _Run:
             case AssertTests() | CheckTests() as tests:
                 return self._checked(tests)
 
+    @property
+    def _limits(self) -> Limits:
+        """Of a test that starts now."""
+        left = max(0.0, self._deadline - time.monotonic())
+        wall_seconds = min(self._test_limits.wall_seconds, left)
+        return replace(self._test_limits, wall_seconds=wall_seconds)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """What it takes to read what an answer wrote is on the answer's account."""
+        before = time.process_time()
+        try:
+            yield
+        finally:
+            self._seconds_left -= time.process_time() - before
+
     def _cases(
         self, cases: Sequence[_Case], fails: Callable[[_Case], CodeFailure | None]
     ) -> CodeResult:
@@ -141,6 +161,8 @@ class _Run:
             failure = fails(case)
             if failure is None and self._seconds_left < 0:
                 failure = CodeFailure.TIME_LIMIT
+            if failure is None and time.monotonic() > self._deadline:
+                failure = CodeFailure.STARVED
             if failure is not None:
                 return CodeResult(passed, len(cases), failure)
         return CodeResult(len(cases), len(cases), None)
@@ -158,8 +180,10 @@ class _Run:
             ending = self._program(role, program, case.input)
             if ending.failure is not None:
                 return ending.failure
-            written = ending.output.decode(errors="replace")
-            return None if same_output(written, case.output) else CodeFailure.WRONG_RESULT
+            with self._reading():
+                written = ending.output.decode(errors="replace")
+                right = same_output(written, case.output)
+            return None if right else CodeFailure.WRONG_RESULT
 
         return self._cases(tests.cases, fails)
 
@@ -182,9 +206,10 @@ class _Run:
         code, stdin = document(program), document(given.encode(errors="surrogatepass"))
         receive, send = os.pipe()
         files = {programs.STDIN: stdin, programs.STDOUT: send, programs.DOCUMENT: code}
-        box = self._sandbox.start(role, files, self._limits, 0)
+        limits = self._limits
+        box = self._sandbox.start(role, files, limits, 0)
         _close(code, stdin, send)
-        return self._ending(box, self._limits, Capture(box, receive, self._output_bytes))
+        return self._ending(box, limits, Capture(box, receive, self._output_bytes))
 
     def _ending(self, box: int, limits: Limits, capture: Capture) -> _Ending:
         report = self._sandbox.wait([box], limits, [capture])[box]
@@ -201,19 +226,20 @@ class _Run:
             channel.send(
                 {"target": ["expression", function], "operation": "call", "arguments": arguments}
             )
-            reply = channel.receive()
-            returned = Reader({}).read(reply["result"])[0]
-            right = any(same_result(returned, json.loads(each)) for each in case.results)
+            with self._reading():
+                reply = channel.receive()
+                returned = ResultReader().read(reply["result"])[0]
+                right = any(same_result(returned, json.loads(each)) for each in case.results)
             failure = None if right else CodeFailure.WRONG_RESULT
         except LineTooLongError:
             failure = CodeFailure.OUTPUT_LIMIT
         except ChannelClosedError:
             failure = CodeFailure.RUNTIME_ERROR
-        except (WireError, RecursionError, KeyError, TypeError, ValueError):
+        except (WireError, RecursionError, MemoryError, KeyError, TypeError, ValueError):
             raised = isinstance(reply, Mapping) and "raised" in reply
             failure = CodeFailure.RUNTIME_ERROR if raised else CodeFailure.WRONG_RESULT
         self._sandbox.end(box)
-        report = self._sandbox.wait([box], self._limits)[box]
+        report = self._sandbox.wait([box], self._test_limits)[box]
         _close(*ends)
         self._seconds_left -= report.cpu_seconds + report.idle_seconds
         if failure is CodeFailure.RUNTIME_ERROR and report.limit:
@@ -248,13 +274,16 @@ class _Run:
         checker = self._sandbox.start("checker", files, self._limits, self._output_bytes)
         _close(given, send, *ends)
         capture = Capture(checker, receive, _VERDICT_BYTES)
-        reports = self._sandbox.wait([checker], self._limits, [capture])
+        reports = self._sandbox.wait([checker], self._test_limits, [capture])
         self._sandbox.end(answer)  # it may not want to
-        reports |= self._sandbox.wait([answer], self._limits)
-        verdict = json.loads(capture.data) if capture.data else None
+        reports |= self._sandbox.wait([answer], self._test_limits)
+        begun, _, verdict_line = capture.data.partition(b"\n")
+        verdict = json.loads(verdict_line) if verdict_line else None
         limits = [report.limit for report in reports.values() if report.limit]
         if verdict is None:
-            failure = _LIMIT_FAILURES[limits[0]] if limits else CodeFailure.VERIFIER
+            # Until the tests began, nothing of the answer reached their process.
+            silent = CodeFailure.RUNTIME_ERROR if begun else CodeFailure.VERIFIER
+            failure = _LIMIT_FAILURES[limits[0]] if limits else silent
             return CodeResult(0, total, failure)
         failure = verdict["failure"] and CodeFailure(verdict["failure"])
         if failure is CodeFailure.RUNTIME_ERROR and limits:

@@ -12,6 +12,7 @@ import ast
 import builtins
 import collections
 import random
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from megatron_urpo.code_names import PRELUDE
@@ -40,12 +41,13 @@ class UnsupportedTestError(BaseException):
     """The test passes on what cannot travel: no answer can be judged by it."""
 
 
-def judge(document: dict[str, Any], channel: Channel) -> dict[str, Any]:
+def judge(document: dict[str, Any], channel: Channel, begin: Callable[[], None]) -> dict[str, Any]:
     """Run test code on the answer at the other end.
 
     Args:
         document: "setup"; "names", what the tests take from the answer; and either "statements" or
             "check" and "entry_point" (megatron_urpo.code_tests.AssertTests, CheckTests).
+        begin: called after the setup, before anything comes from the answer.
 
     Returns:
         "passed" and "total" tests; "failure": a value of megatron_urpo.code_tests.CodeFailure, or
@@ -69,6 +71,7 @@ def judge(document: dict[str, Any], channel: Channel) -> dict[str, Any]:
         candidate = Remote(calls, ["expression", document["entry_point"]])
     else:
         total = len(document["statements"])
+    begin()
     try:
         if "check" in document:
             run_code(tree, "<check>", namespace)

@@ -54,8 +54,12 @@ def _checker(max_line_bytes: int) -> int:
     """Test code that calls an answer through the channel."""
     document = json.loads(_document())
     interpreter.open_streams()
-    verdict = checker.judge(document, Channel(RECEIVE, SEND, max_line_bytes))
     with open(RESULT, "w", encoding="utf-8") as file:
+
+        def begin() -> None:
+            print("begun", file=file, flush=True)
+
+        verdict = checker.judge(document, Channel(RECEIVE, SEND, max_line_bytes), begin)
         json.dump(verdict, file)
     return 0
 

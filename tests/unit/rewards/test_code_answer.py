@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from megatron_urpo.code_encodings import parse_code_tests
 from megatron_urpo.code_tests import CodeFailure, CodeResult, Language
 from megatron_urpo.rewards.code_answer import (
+    WORKER_TARGET,
     Program,
     begin_verification,
     extract_program,
     open_pool,
 )
+from megatron_urpo.rewards.workers import WorkerPool
 from megatron_urpo.types import VerifierStatus
 from tests.unit.rewards.code_answers import SMALL
 
@@ -139,6 +141,19 @@ def test_a_worker_that_dies_is_an_error_and_leaves_nothing(pool):
     assert [child for child in inside if child.is_running()] == []
     (again,) = outcomes(pool, "print(int(input()) ** 2)")
     assert again.status is VerifierStatus.CORRECT
+
+
+def test_a_worker_that_is_held_up_is_held_up_by_the_answer(bubblewrap):
+    """Programs that the machine holds up are found out before."""
+    pool = WorkerPool(WORKER_TARGET, 1, 10.0)
+    try:
+        code = "```\nimport time\ntime.sleep(100)\n```"
+        config = replace(SMALL, code_test_seconds=90)
+        outcome = begin_verification(code, SQUARES, pool, config).outcome()
+    finally:
+        pool.close()
+    assert outcome.status is VerifierStatus.WRONG
+    assert outcome.result == CodeResult(0, 2, CodeFailure.TIME_LIMIT)
 
 
 def test_closing_the_pool_ends_its_sandboxes(pool):

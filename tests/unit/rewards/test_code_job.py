@@ -422,6 +422,14 @@ def test_a_test_that_cannot_be_run_says_nothing_about_the_answer():
     assert result == CodeResult(0, 1, CodeFailure.VERIFIER)
 
 
+def test_tests_that_end_of_what_the_answer_sent_say_that_it_is_wrong():
+    """Their process may die of an answer, which must not choose not to be judged."""
+    encoded = {"assert_case": ["import os\nif f(1) == 2: os._exit(1)"]}
+    result = judged("def f(x): return 2", encoded)
+    assert result == CodeResult(0, 1, CodeFailure.RUNTIME_ERROR)
+    assert judged("def f(x): return 1", encoded).failure is None
+
+
 def test_modules_that_are_not_there():
     """Missed by a test: not judged. Missed by an answer: wrong."""
     encoded = {"assert_case": ["import numpy\nassert f(1) == 1"]}
@@ -478,6 +486,9 @@ def test_a_starved_program_is_not_judged():
             Program(Language.PYTHON, "while True: pass"), parse_code_tests(SQUARES), SMALL
         )
         job["limits"]["wall_seconds"] = 0.1
+        assert judge(job) == {"passed": 0, "total": 3, "failure": "starved"}
+        job["limits"]["wall_seconds"] = 300.0
+        job["wall_seconds"] = 0.1
         assert judge(job) == {"passed": 0, "total": 3, "failure": "starved"}
     finally:
         for other in others:

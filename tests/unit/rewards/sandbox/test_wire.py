@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from megatron_urpo.rewards.sandbox.wire import Reader, WireError, Writer
+from megatron_urpo.rewards.sandbox.wire import Reader, ResultReader, WireError, Writer
 
 
 class Node:
@@ -172,3 +172,27 @@ def test_any_message_is_read_or_refused(message):
 def test_forged_messages_are_refused(message):
     with pytest.raises(WireError):
         Reader(CLASSES).read(message)
+
+
+def written(*values):
+    return json.loads(json.dumps(Writer(CLASSES).write(*values)))
+
+
+def test_results_have_texts_for_keys_and_no_sets():
+    value = {1: [True], (1, "a"): {"x": 2.5}, "b": None}
+    assert ResultReader().read(written(value)) == [{"1": [True], "(1, 'a')": {"x": 2.5}, "b": None}]
+    for refused in ({1}, frozenset({1}), {1: 2, "1": 3}, Node()):
+        with pytest.raises(WireError):
+            ResultReader().read(written([refused]))
+
+
+def test_results_whose_hashes_collide_are_read_in_no_time():
+    """As keys of a table they would take minutes."""
+    prime = (1 << 61) - 1
+    assert hash(5 * prime) == hash(7 * prime)
+    pairs = [[["int", hex(k * prime)], 0] for k in range(1, 100_000)]
+    (value,) = ResultReader().read({"values": [["dict", pairs]], "objects": []})
+    assert len(value) == len(pairs)
+    items = [item for item, _ in pairs]
+    with pytest.raises(WireError):
+        ResultReader().read({"values": [["set", items]], "objects": []})
