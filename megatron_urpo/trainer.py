@@ -212,18 +212,23 @@ class Trainer:
         share = shares[self.replica.index]
         seed = int(np.random.SeedSequence([self.config.run.seed, step]).generate_state(1)[0])
         self.scorer.start_step(step)
-        with self.timers("rollout"):
-            for rollout in collect(
-                self.engine,
-                share,
-                self.encoder,
-                self.config,
-                self.replica.seed(seed),
-                statistics=counters,
-            ):
-                if self.replica.is_lead:
-                    self.scorer.submit(rollout)
+        rollouts = collect(
+            self.engine,
+            share,
+            self.encoder,
+            self.config,
+            self.replica.seed(seed),
+            statistics=counters,
+        )
+        is_generating = True
+        while is_generating:
+            with self.timers("rollout"):
+                rollout = next(rollouts, None)
                 self._show(f"rollout {counters.prompts}/{len(share)} groups")
+            is_generating = rollout is not None
+            if rollout is not None and self.replica.is_lead:
+                with self.timers("rewards"):  # the engine waits for it
+                    self.scorer.submit(rollout)
         with self.timers("rewards"):
             finished = self.scorer.drain()
         with self.timers("rollout"):

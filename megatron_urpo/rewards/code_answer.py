@@ -7,6 +7,8 @@ that exceeds its time, its memory or its output has failed its tests and is wron
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -25,6 +27,7 @@ from megatron_urpo.config import RewardsConfig
 from megatron_urpo.rewards.code_job import CodeJob
 from megatron_urpo.rewards.sandbox.confine import Limits
 from megatron_urpo.rewards.workers import (
+    Attachment,
     JobTimeoutError,
     WorkerError,
     WorkerPool,
@@ -119,19 +122,33 @@ def begin_verification(
     response: str, tests: CodeTests, pool: WorkerPool, config: RewardsConfig
 ) -> CodeVerification:
     """Take up the program of a response; never blocks."""
-    program = extract_program(response)
+    return begin_verifications([response], tests, pool, config)[0]
+
+
+def begin_verifications(
+    responses: Sequence[str], tests: CodeTests, pool: WorkerPool, config: RewardsConfig
+) -> list[CodeVerification]:
+    """Take up the programs of the responses to one problem; never blocks.
+
+    The tests may be many megabytes: they are encoded once, when the first program is about to run.
+    """
+    shared = Attachment(functools.partial(write_tests, tests))
     total = _count(tests)
-    if program is None:
-        return CodeVerification(None, total, None)
-    return CodeVerification(program, total, pool.submit(make_job(program, tests, config)))
+
+    def begin(response: str) -> CodeVerification:
+        program = extract_program(response)
+        if program is None:
+            return CodeVerification(None, total, None)
+        return CodeVerification(program, total, pool.submit(make_job(program, config), shared))
+
+    return [begin(response) for response in responses]
 
 
-def make_job(program: Program, tests: CodeTests, config: RewardsConfig) -> CodeJob:
-    """What a worker needs to know."""
+def make_job(program: Program, config: RewardsConfig) -> CodeJob:
+    """What a worker needs to know besides the tests."""
     return {
         "code": program.code,
         "language": program.language.value,
-        "tests": write_tests(tests),
         "sandbox": config.sandbox,
         "limits": asdict(limits_of_test(config)),
         "program_seconds": config.code_program_seconds,

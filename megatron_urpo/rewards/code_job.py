@@ -59,11 +59,10 @@ _LIMIT_FAILURES = {
 
 
 class CodeJob(TypedDict):
-    """One answer, as JSON."""
+    """One answer, as JSON; its tests go beside it."""
 
     code: str
     language: str  # of code_tests.Language
-    tests: dict[str, Any]  # code_tests.write_tests
     sandbox: str  # rewards.sandbox
     limits: dict[str, Any]  # of one test: dataclasses.asdict of Limits
     program_seconds: float  # CPU time and waiting of all tests together
@@ -79,12 +78,15 @@ class CodeVerdict(TypedDict):
     failure: str | None
 
 
-def judge(job: CodeJob) -> CodeVerdict:
+def judge(job: CodeJob, tests: dict[str, Any]) -> CodeVerdict:
     """Run the tests up to the first that fails.
+
+    Args:
+        tests: of code_tests.write_tests.
 
     Raises SandboxError: the sandbox failed, not the answer.
     """
-    result = _Run(_sandbox(job["sandbox"]), job).result()
+    result = _Run(_sandbox(job["sandbox"]), job, tests).result()
     failure = result.failure and result.failure.value
     return {"passed": result.passed, "total": result.total, "failure": failure}
 
@@ -117,11 +119,11 @@ class _Ending:
 class _Run:
     """The tests of one answer."""
 
-    def __init__(self, sandbox: Sandbox, job: CodeJob) -> None:
+    def __init__(self, sandbox: Sandbox, job: CodeJob, tests: dict[str, Any]) -> None:
         self._sandbox = sandbox
         self._code = job["code"]
         self._language = Language(job["language"])
-        self._tests = read_tests(job["tests"])
+        self._tests = read_tests(tests)
         self._test_limits = Limits.from_record(job["limits"])
         self._output_bytes = job["output_bytes"]
         self._seconds_left = job["program_seconds"]

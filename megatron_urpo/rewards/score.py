@@ -109,10 +109,9 @@ class RewardScorer:
         if task.tests is None:
             verifications = math_answer.begin_verifications(texts, task.gold, self._pool)
         else:
-            verifications = [
-                code_answer.begin_verification(text, task.tests, self._code_pool, self._config)
-                for text in texts
-            ]
+            verifications = code_answer.begin_verifications(
+                texts, task.tests, self._code_pool, self._config
+            )
         return _Pending(rollout, tuple(verifications))
 
     def _preference_group(self, rollout: Rollout, task: PreferenceTask) -> Group:

@@ -20,10 +20,11 @@ ALARM_MARGIN_SECONDS = 5.0
 
 
 def serve(target: str) -> None:
-    """Serve `target` ("module:function", JSON value in, JSON value out) until stdin closes.
+    """Serve `target` ("module:function", JSON values in, JSON value out) until stdin closes.
 
     The first line written says that the function is loaded. Then each line read is `{"job": ...,
-    "timeout_seconds": ...}` and each line written its result. An exception ends the process: its
+    "timeout_seconds": ..., "is_attached": ...}`, where that is true followed by a line with a
+    second argument, and each line written its result. An exception ends the process: its
     traceback goes to stderr, and the pool starts another.
     """
     # Replies have a descriptor of their own: what the function prints must not mix with them.
@@ -42,6 +43,7 @@ def serve(target: str) -> None:
     for line in sys.stdin:
         request = json.loads(line)
         signal.setitimer(signal.ITIMER_REAL, request["timeout_seconds"] + ALARM_MARGIN_SECONDS)
-        result = run(request["job"])
+        attached = [json.loads(next(sys.stdin))] if request["is_attached"] else []
+        result = run(request["job"], *attached)
         signal.setitimer(signal.ITIMER_REAL, 0)
         print(json.dumps(result), file=replies, flush=True)

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
@@ -31,7 +32,25 @@ _BOOTSTRAP = (
     "from megatron_urpo.rewards.worker_process import serve; serve(sys.argv[1])"
 )
 
-_Job = tuple[Future[Any], str]
+
+class Attachment:
+    """A JSON value that goes with many jobs: encoded once, by the thread that needs it first."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        """Takes what makes the value."""
+        self._make = make
+        self._lock = threading.Lock()
+        self._encoded: bytes | None = None
+
+    def encoded(self) -> bytes:
+        """The value as a line."""
+        with self._lock:
+            if self._encoded is None:
+                self._encoded = json.dumps(self._make()).encode() + b"\n"
+            return self._encoded
+
+
+_Job = tuple[Future[Any], str, Attachment | None]
 
 
 class WorkerError(RuntimeError):
@@ -68,8 +87,10 @@ class WorkerPool:
         self._threads: list[threading.Thread] = []
         self._closed = False
 
-    def submit(self, job: Any) -> Future[Any]:
+    def submit(self, job: Any, attachment: Attachment | None = None) -> Future[Any]:
         """Queue a job (a JSON value); never blocks.
+
+        With an attachment, the function gets its value as a second argument. It must not fail.
 
         The future's result is the function's; its exception is JobTimeoutError, WorkerStartError,
         or WorkerError where the worker died.
@@ -80,9 +101,15 @@ class WorkerPool:
         """
         if self._closed:
             raise RuntimeError("this worker pool is closed")
-        request = json.dumps({"job": job, "timeout_seconds": self._timeout_seconds})
+        request = json.dumps(
+            {
+                "job": job,
+                "timeout_seconds": self._timeout_seconds,
+                "is_attached": attachment is not None,
+            }
+        )
         future: Future[Any] = Future()
-        self._jobs.put((future, request))
+        self._jobs.put((future, request, attachment))
         if not self._threads:
             # Daemons: queued jobs must not keep a program alive that wants to end.
             self._threads = [
@@ -114,11 +141,13 @@ class WorkerPool:
     def _run_jobs(self, worker: _Worker) -> None:
         """What a thread does; its worker's pipes are its own."""
         while (job := self._jobs.get()) is not None:
-            future, request = job
+            future, request, attachment = job
             if not future.set_running_or_notify_cancel():
                 continue
             try:
-                future.set_result(worker.call(request, self._timeout_seconds))
+                attached = b"" if attachment is None else attachment.encoded()
+                lines = request.encode() + b"\n" + attached
+                future.set_result(worker.call(lines, self._timeout_seconds))
             except WorkerError as error:
                 future.set_exception(error)
             finally:
@@ -136,8 +165,8 @@ class _Worker:
         self._lock = threading.Lock()  # over which process is current
         self._closed = False
 
-    def call(self, request: str, timeout_seconds: float) -> Any:
-        """The reply to one request line.
+    def call(self, request: bytes, timeout_seconds: float) -> Any:
+        """The reply to the lines of one request.
 
         Raises:
             JobTimeoutError, WorkerStartError, WorkerError: as named; the process is gone then.
@@ -145,7 +174,7 @@ class _Worker:
         process = self._process or self._start()
         try:
             assert process.stdin is not None
-            process.stdin.write(request.encode() + b"\n")
+            process.stdin.write(request)
             process.stdin.flush()
             return _read_reply(process, time.monotonic() + timeout_seconds)
         except TimeoutError:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from megatron_urpo.code_encodings import parse_code_tests
-from megatron_urpo.code_tests import CodeFailure, CodeResult, Language
+from megatron_urpo.code_tests import CodeFailure, CodeResult, Language, write_tests
 from megatron_urpo.config import RewardsConfig
 from megatron_urpo.rewards.code_answer import Program, make_job
 from megatron_urpo.rewards.code_job import judge
@@ -20,8 +20,8 @@ SMALL = RewardsConfig(
 
 def judged(code, encoded, language=Language.PYTHON, config=SMALL, **options):
     """The result of an answer on tests in one of the encodings."""
-    job = make_job(Program(language, code), parse_code_tests(encoded), replace(config, **options))
+    job = make_job(Program(language, code), replace(config, **options))
     job["limits"]["wall_seconds"] = 300.0  # whatever else runs on the machine
-    verdict = judge(job)
+    verdict = judge(job, write_tests(parse_code_tests(encoded)))
     failure = verdict["failure"] and CodeFailure(verdict["failure"])
     return CodeResult(verdict["passed"], verdict["total"], failure)

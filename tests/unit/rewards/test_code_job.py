@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from megatron_urpo.code_tests import CodeFailure, CodeResult, Language
+from megatron_urpo.code_tests import CodeFailure, CodeResult, Language, write_tests
 from megatron_urpo.config import RewardsConfig
 from megatron_urpo.rewards.sandbox.pressure import is_under_pressure
 from tests.unit.rewards.code_answers import SMALL, judged
@@ -482,14 +482,13 @@ def test_a_starved_program_is_not_judged():
         deadline = time.monotonic() + 60
         while not is_under_pressure("cpu") and time.monotonic() < deadline:
             time.sleep(1)
-        job = make_job(
-            Program(Language.PYTHON, "while True: pass"), parse_code_tests(SQUARES), SMALL
-        )
+        tests = write_tests(parse_code_tests(SQUARES))
+        job = make_job(Program(Language.PYTHON, "while True: pass"), SMALL)
         job["limits"]["wall_seconds"] = 0.1
-        assert judge(job) == {"passed": 0, "total": 3, "failure": "starved"}
+        assert judge(job, tests) == {"passed": 0, "total": 3, "failure": "starved"}
         job["limits"]["wall_seconds"] = 300.0
         job["wall_seconds"] = 0.1
-        assert judge(job) == {"passed": 0, "total": 3, "failure": "starved"}
+        assert judge(job, tests) == {"passed": 0, "total": 3, "failure": "starved"}
     finally:
         for other in others:
             other.kill()

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from concurrent.futures import CancelledError
 
@@ -9,6 +10,7 @@ import psutil
 import pytest
 
 from megatron_urpo.rewards.workers import (
+    Attachment,
     JobTimeoutError,
     WorkerError,
     WorkerPool,
@@ -52,6 +54,21 @@ def test_results_come_back_whole_and_in_their_futures(pool_of):
     jobs = ["é\ud800\n", {"a": [1, None]}, "x" * 3_000_000, *range(20)]
     futures = [pool.submit(job) for job in jobs]
     assert [future.result() for future in futures] == jobs
+
+
+def test_an_attachment_is_encoded_once_and_not_by_who_submits(pool_of):
+    threads = []
+
+    def make():
+        threads.append(threading.current_thread())
+        return {"large": "é" * 100_000}
+
+    pool, attachment = pool_of("pair", workers=2), Attachment(make)
+    futures = [pool.submit(job, attachment) for job in range(10)]
+    results = [future.result() for future in futures]
+    assert results == [[job, {"large": "é" * 100_000}] for job in range(10)]
+    assert len(threads) == 1
+    assert threads[0] is not threading.current_thread()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])

@@ -11,6 +11,10 @@ def echo(job):
     return job
 
 
+def pair(job, attached):
+    return [job, attached]
+
+
 def process_id(job):
     return os.getpid()
 
