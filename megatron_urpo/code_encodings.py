@@ -19,9 +19,10 @@ from __future__ import annotations
 import ast
 import builtins
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
+from megatron_urpo.code_ambiguity import IMPORTS, find_ambiguity
 from megatron_urpo.code_names import PRELUDE_NAMES, bound_names, loaded_names
 from megatron_urpo.code_tests import (
     AssertTests,
@@ -161,15 +162,29 @@ def _asserts(encoded: Mapping[str, Any]) -> AssertTests:
     free = _free_names(whole, setup)
     # A name that the standard library has as well is taken from the answer only where the
     # statements name nothing else: `assert gcd(4, 6) == 2`, but not `isclose` around `area(2)`.
-    names = free - PRELUDE_NAMES or free
-    if len(names) > 1 and not free - PRELUDE_NAMES:
+    names = free - PRELUDE_NAMES - IMPORTS.keys() or free
+    if len(names) > 1 and not free - PRELUDE_NAMES - IMPORTS.keys():
         raise CodeTestsError(
             f"assert_case: cannot tell which of {', '.join(sorted(names))} an answer defines and "
             "which is the standard library's: import the latter in import_prefix"
         )
     if not names:
         raise CodeTestsError("assert_case: the statements name nothing that an answer could define")
-    return AssertTests(setup, tuple(statements), tuple(sorted(names)))
+    _refuse_ambiguity(find_ambiguity(whole, names), "assert_case")
+    return AssertTests(_with_imports(setup, free - names), tuple(statements), tuple(sorted(names)))
+
+
+def _refuse_ambiguity(reason: str, field: str) -> None:
+    if reason:
+        raise CodeTestsError(
+            f"{field}: an answer could bring a helper that finds it right: {reason}; define or "
+            "import it in import_prefix"
+        )
+
+
+def _with_imports(setup: str, free: Set[str]) -> str:
+    """The setup, and what tests use as if it had been imported."""
+    return "\n".join([setup, *(IMPORTS[name] for name in sorted(free & IMPORTS.keys()))])
 
 
 def _check(encoded: Mapping[str, Any]) -> CheckTests:
@@ -208,8 +223,11 @@ def _check_tests(setup: str, check: Any, field: str, entry_point: Any) -> CheckT
             f"entry_point = {_excerpt(entry_point)}: give an expression"
         ) from error
     entry_names = {entry.body.id} if isinstance(entry.body, ast.Name) else set()
-    names = (_free_names(tree, setup) - PRELUDE_NAMES) | (entry_names & loaded_names(tree))
-    return CheckTests(setup, check, entry_point, tuple(sorted(names - {"check", "candidate"})))
+    free = _free_names(tree, setup) - PRELUDE_NAMES - {"check", "candidate"}
+    names = (free - IMPORTS.keys()) | (entry_names & loaded_names(tree))
+    _refuse_ambiguity(find_ambiguity(tree, names, {"candidate", *entry_names}), field)
+    setup = _with_imports(setup, free - names)
+    return CheckTests(setup, check, entry_point, tuple(sorted(names)))
 
 
 def _free_names(tree: ast.AST, setup: str) -> set[str]:

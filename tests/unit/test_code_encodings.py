@@ -51,7 +51,8 @@ def test_functions_with_lines_of_arguments():
     ("statements", "names"),
     [
         (["assert f(1) == 2"], ("f",)),
-        (["assert f(g(1)) == 2", "assert h"], ("f", "g", "h")),
+        (["assert f(1) == 2", "assert g(1) == 2", "assert h"], ("f", "g", "h")),
+        (["assert f([Pair(1, 2)], 3) == f(f(4), 5)"], ("Pair", "f")),
         (["x = [1]\nassert f(*x) == sorted(x)"], ("f",)),
         (["assert [f(x) for x in range(3)] == [0]"], ("f",)),
         (["assert isclose(area(2), math.pi)"], ("area",)),
@@ -73,6 +74,57 @@ def test_names_of_a_prefix_are_not_the_answers():
     assert tests == AssertTests(prefix, (statement,), ("f",))
 
 
+@pytest.mark.parametrize(
+    ("statement", "imports"),
+    [
+        ("assert np.allclose(f(3), 9)", "import numpy as np"),
+        ("assert f(3) == Fraction(1, 2)", "from fractions import Fraction"),
+        ("assert statistics.mean(f(3)) == 2", "import statistics"),
+        ("assert math.isclose(f(3), 2)", ""),  # there without an import
+    ],
+)
+def test_well_known_modules_are_never_the_answers(statement, imports):
+    setup = "x = 1" + (f"\n{imports}" if imports else "")
+    tests = parse_code_tests({"import_prefix": "x = 1", "assert_case": [statement]})
+    assert tests == AssertTests(setup, (statement,), ("f",))
+    check = f"def check(candidate):\n    {statement.replace('f(', 'candidate(', 1)}\n"
+    encoded = {"import_prefix": "x = 1", "test_code": check, "entry_point": "f"}
+    assert parse_code_tests(encoded) == CheckTests(setup, check, "f", ())
+
+
+def test_a_well_known_class_alone_is_what_is_tested():
+    tests = parse_code_tests({"assert_case": ["assert Fraction(1, 2).half() == 3"]})
+    assert tests == AssertTests("", ("assert Fraction(1, 2).half() == 3",), ("Fraction",))
+
+
+@pytest.mark.parametrize(
+    ("statements", "message"),
+    [
+        (["assert helpers.same(f(3), 9)"], "helpers.same, looks like a module"),
+        (["assert is_same(f(3), 9)"], "is_same is called with what f returned"),
+        (["assert is_same(9, x=[f(3)])"], "is_same is called with what f returned"),
+        (["x = f(3)", "y, z = x\nassert is_same(z, 9)"], "is_same is called with what f returned"),
+        (["for x in f(3): assert is_same(x, 9)"], "is_same is called with what f returned"),
+        (["assert (x := f(3)) and is_same(x, 9)"], "is_same is called with what f returned"),
+        (["assert is_same(Solution().f(3), 9)"], "is_same is called with what Solution returned"),
+        (["assert decode(encode('x')) == 'x'"], "decode is called with what encode returned"),
+        (["assert f(3) == g(3)"], "what f, g returned is compared"),
+    ],
+)
+def test_tests_that_leave_their_helper_to_the_answer(statements, message):
+    with pytest.raises(CodeTestsError, match=f"assert_case: .*{message}"):
+        parse_code_tests({"assert_case": statements})
+
+
+def test_checks_that_leave_their_helper_to_the_answer():
+    check = "def check(candidate):\n    x = candidate(3)\n    assert is_same(x, 9)\n"
+    encoded = {"import_prefix": "", "test_code": check, "entry_point": "f"}
+    with pytest.raises(CodeTestsError, match="test_code: .* is_same is not tested"):
+        parse_code_tests(encoded)
+    encoded["import_prefix"] = "def is_same(a, b):\n    return a == b\n"
+    assert parse_code_tests(encoded).names == ()
+
+
 def test_checks():
     encoded = {"import_prefix": "import math\n", "test_code": CHECK, "entry_point": "Solution().f"}
     assert parse_code_tests(encoded) == CheckTests("import math\n", CHECK, "Solution().f", ())
@@ -80,9 +132,9 @@ def test_checks():
 
 def test_checks_of_humaneval_may_call_the_answer_by_name():
     prompt = "def helper(x):\n    return x\n\ndef f(x):\n    '''Doubles.'''\n"
-    check = "def check(candidate):\n    assert candidate(1) == f(helper(1)) == g(2)\n"
+    check = "def check(candidate):\n    assert candidate(1) == f(helper(1)) == 2\n"
     tests = parse_code_tests({"prompt": prompt, "test": check, "entry_point": "f"})
-    assert tests == CheckTests(prompt, check, "f", ("f", "g"))
+    assert tests == CheckTests(prompt, check, "f", ("f",))
 
 
 def test_checks_with_their_call():

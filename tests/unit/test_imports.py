@@ -17,7 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # A component (a module or subpackage) imports only from components above its own line.
 LAYERS = (
-    {"code_names", "code_tests"},
+    {"code_names", "code_ambiguity", "code_tests"},
     {"_core", "code_encodings", "types"},
     {
         "config",

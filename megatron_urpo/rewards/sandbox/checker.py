@@ -3,7 +3,8 @@
 The answer never sees the test code, and what comes back from it is plain data (wire), so that an
 answer can neither replace the comparison nor make an object that compares as it likes. An answer's
 own objects stay where they are and are stood for by a Remote, which refuses to be compared, hashed
-or taken for true.
+or taken for true. An object that was returned where a test expects a text or a list would say yes
+to startswith or issubset: methods say yes only if the test made their object itself.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import builtins
 import collections
 import random
 from collections.abc import Callable
+from enum import Enum
 from typing import Any, NoReturn
 
 from megatron_urpo.code_names import PRELUDE
@@ -30,6 +32,26 @@ _EXCEPTIONS = {
     and issubclass(kind, Exception)
     and not issubclass(kind, _NOT_RAISED_AGAIN)
 }
+
+
+class Standing(Enum):
+    """What a Remote is to the test."""
+
+    FUNCTION = "function"  # a name that the test calls
+    CLASS = "class"  # the same, with a capital letter
+    OBJECT = "object"  # the test made it from a class, or it is part of one that it made
+    RESULT = "result"  # returned by what the test called
+    PART = "part"  # an attribute of a result, or what came of one
+
+
+def _standing_of_outcome(standing: Standing, operation: str) -> Standing:
+    if standing is Standing.FUNCTION:
+        return Standing.RESULT
+    if standing is Standing.CLASS:
+        return Standing.OBJECT
+    if standing is Standing.OBJECT:
+        return Standing.RESULT if operation == "call" else Standing.OBJECT
+    return Standing.PART if operation == "attribute" else standing
 
 
 # Both are no Exception: test code that expects one must not take them for it.
@@ -58,7 +80,7 @@ def judge(document: dict[str, Any], channel: Channel, begin: Callable[[], None])
     run_code(document["setup"], "<setup>", namespace)
     calls = _Calls(channel, setup_classes(namespace))
     for name in document["names"]:
-        namespace[name] = Remote(calls, ["expression", name])
+        namespace[name] = _named(calls, name)
     passed = 0
 
     def count_passed() -> None:
@@ -68,7 +90,7 @@ def judge(document: dict[str, Any], channel: Channel, begin: Callable[[], None])
     if "check" in document:
         tree, total = _counted(document["check"])
         namespace[_COUNTER] = count_passed
-        candidate = Remote(calls, ["expression", document["entry_point"]])
+        candidate = _named(calls, document["entry_point"])
     else:
         total = len(document["statements"])
     begin()
@@ -119,14 +141,20 @@ class _Calls:
 
     def __init__(self, channel: Channel, classes: dict[str, type]) -> None:
         self._channel = channel
-        self._reader = Reader(classes, lambda number: Remote(self, ["handle", number]))
+        self._standing = Standing.RESULT  # of what is being read
+        self._reader = Reader(
+            classes, lambda number: Remote(self, ["handle", number], self._standing)
+        )
         self._writer = Writer(classes, _write_handle)
         self.lost: AnswerLostError | None = None
         self.raised: Exception | None = None  # by the answer, the last time
 
     def request(
-        self, target: list[Any], operation: str, positional: tuple[Any, ...], named: dict[str, Any]
+        self, remote: Remote, operation: str, positional: tuple[Any, ...], named: dict[str, Any]
     ) -> Any:
+        target = object.__getattribute__(remote, "_target")
+        standing = object.__getattribute__(remote, "_standing")
+        self._standing = _standing_of_outcome(standing, operation)
         arguments = self._writer.write(list(positional), named)
         message = {"target": target, "operation": operation, "arguments": arguments}
         try:
@@ -153,6 +181,8 @@ class _Calls:
                 _update(before, after)
             for name, before in named.items():
                 _update(before, changed[1].get(name, before))
+        if self._standing is Standing.PART and isinstance(result, bool):
+            raise TypeError("an object that the answer returned does not get to say yes or no")
         return result
 
 
@@ -187,11 +217,12 @@ def _update(before: Any, after: Any) -> None:
 class Remote:
     """Stands for a function or an object of the answer."""
 
-    __slots__ = ("_calls", "_target")
+    __slots__ = ("_calls", "_standing", "_target")
 
-    def __init__(self, calls: _Calls, target: list[Any]) -> None:
+    def __init__(self, calls: _Calls, target: list[Any], standing: Standing) -> None:
         object.__setattr__(self, "_calls", calls)
         object.__setattr__(self, "_target", target)
+        object.__setattr__(self, "_standing", standing)
 
     def __call__(self, *positional: Any, **named: Any) -> Any:
         return _request(self, "call", positional, named)
@@ -228,4 +259,11 @@ def _request(
     remote: Remote, operation: str, positional: tuple[Any, ...], named: dict[str, Any]
 ) -> Any:
     calls: _Calls = object.__getattribute__(remote, "_calls")
-    return calls.request(object.__getattribute__(remote, "_target"), operation, positional, named)
+    return calls.request(remote, operation, positional, named)
+
+
+def _named(calls: _Calls, expression: str) -> Remote:
+    """A name of the answer's, or the expression for what is tested."""
+    is_class = expression.isidentifier() and expression[0].isupper()
+    standing = Standing.CLASS if is_class else Standing.FUNCTION
+    return Remote(calls, ["expression", expression], standing)

@@ -12,6 +12,7 @@ an answer made compares and counts as plain data.
 from __future__ import annotations
 
 import collections
+import inspect
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
@@ -160,7 +161,7 @@ class Reader:
             self._objects = [object.__new__(self._classes[name]) for name, _ in message["objects"]]
             for each, (_, attributes) in zip(self._objects, message["objects"], strict=True):
                 for name, value in attributes.items():
-                    object.__setattr__(each, name, self._value(value))
+                    self._set_attribute(each, name, value)
             return [self._value(value) for value in message["values"]]
         except WireError:
             raise
@@ -173,6 +174,17 @@ class Reader:
             ValueError,
         ) as error:
             raise WireError(f"not a value of the wire: {error!r}") from error
+
+    def _set_attribute(self, each: Any, name: str, written: Any) -> None:
+        """Data only: what tests call on an object is what its class here says."""
+        match written:
+            case ["handle", *_]:
+                return
+        found = inspect.getattr_static(type(each), name, None)
+        is_data = not callable(found) and not hasattr(type(found), "__get__")
+        if not (is_data or inspect.ismemberdescriptor(found)):
+            raise WireError(f"{name!r} is no attribute of an object, but its class's")
+        object.__setattr__(each, name, self._value(written))
 
     def _value(self, written: Any) -> Any:
         if not isinstance(written, list):

@@ -578,3 +578,67 @@ def test_harmful_cpp_programs_end_and_are_wrong(name):
     result = judged(code, STDIO, Language.CPP, code_memory_mib=512)
     assert result.failure not in (None, CodeFailure.STARVED, CodeFailure.VERIFIER)
     assert result.failure is (failure or result.failure)
+
+
+YES = """
+class Yes:
+    def __getattr__(self, name): return lambda *_, **__: True
+class Same:
+    def same(self, other): return True
+def f(*_): return Yes()
+class Solution:
+    def f(self, *_): return Yes()
+"""
+NODE = """
+class Node:
+    def __init__(self, value): self.value = value
+    def same(self, other): return self.value == other.value
+"""
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "f('abc').startswith('x')",
+        "f('12').isdigit()",
+        "f([1]).issubset({1, 2})",
+        "f(3)[0].isdigit()",
+        "f(3).isdigit() is True",
+        "Solution().f(3).is_integer()",
+    ],
+)
+def test_an_object_that_was_returned_does_not_say_yes(test):
+    assert judged(YES, {"assert_case": [f"assert {test}"]}).failure not in (None, "verifier")
+    if test.startswith("f("):
+        check = f"def check(candidate):\n    assert {test.replace('f(', 'candidate(', 1)}\n"
+        encoded = {"import_prefix": "", "test_code": check, "entry_point": "f"}
+        assert judged(YES, encoded).failure not in (None, "verifier")
+
+
+def test_an_object_that_the_test_made_does():
+    code = """
+        class Stack:
+            def __init__(self): self.items = []
+            def push(self, x): self.items.append(x)
+            def is_empty(self): return not self.items
+        def adder(x): return lambda y: x + y > 3
+        """
+    statements = [
+        "stack = Stack()\nassert stack.is_empty()\nstack.push(3)\nassert not stack.is_empty()",
+        "assert adder(2)(2) and not adder(1)(2)",
+    ]
+    assert judged(textwrap.dedent(code), {"assert_case": statements}).failure is None
+
+
+def test_methods_of_the_tests_classes_are_theirs():
+    check = "def check(candidate):\n    assert candidate(3).same(Node(9))\n"
+    encoded = {"import_prefix": NODE, "test_code": check, "entry_point": "f"}
+    assert judged("def f(x): return Node(x * x)", encoded).failure is None
+    wrong = "def f(x):\n    node = Node(0)\n    {}\n    return node"
+    for forgery in (
+        "node.same = lambda other: True",
+        "node.__dict__ = {'same': lambda other: True}",
+        "node.same = True",
+    ):
+        result = judged(wrong.format(forgery), encoded)
+        assert result.failure not in (None, CodeFailure.VERIFIER)

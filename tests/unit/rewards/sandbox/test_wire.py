@@ -196,3 +196,26 @@ def test_results_whose_hashes_collide_are_read_in_no_time():
     items = [item for item, _ in pairs]
     with pytest.raises(WireError):
         ResultReader().read({"values": [["set", items]], "objects": []})
+
+
+class Shown:
+    count = 0
+    size = property(lambda self: 3)
+
+    def same(self, other):
+        return False
+
+
+@pytest.mark.parametrize("name", ["same", "size", "__class__", "__dict__", "__eq__"])
+def test_attributes_do_not_take_the_place_of_methods(name):
+    for value in (1, ["dict", [["same", 1]]], ["list", []]):
+        message = {"values": [["object", 0]], "objects": [["Shown", {name: value}]]}
+        with pytest.raises(WireError):
+            Reader({"Shown": Shown}).read(message)
+
+
+def test_attributes_are_data():
+    attributes = {"count": 5, "other": 6, "own": ["handle", 0]}
+    message = {"values": [["object", 0]], "objects": [["Shown", attributes]]}
+    (value,) = Reader({"Shown": Shown}, lambda number: number).read(message)
+    assert vars(value) == {"count": 5, "other": 6}
