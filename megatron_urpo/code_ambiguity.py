@@ -34,7 +34,7 @@ IMPORTS = MappingProxyType(
 
 
 def find_ambiguity(tree: ast.AST, names: Set[str], candidates: Set[str] = frozenset()) -> str:
-    """Why the tests cannot tell an answer from their own helpers; empty: they can.
+    """Why the tests cannot judge an answer that has its own names; empty: they can.
 
     A name that begins with a capital letter is a class of the answer's; others are functions.
 
@@ -50,6 +50,11 @@ def find_ambiguity(tree: ast.AST, names: Set[str], candidates: Set[str] = frozen
         match node:
             case ast.Attribute(value=ast.Name(id=root)) if root in functions:
                 return f"{root}, of which they use {root}.{node.attr}, looks like a module"
+            case (
+                ast.ExceptHandler(type=ast.Name(id=kind))
+                | ast.Call(func=ast.Name(id="isinstance"), args=[_, ast.Name(id=kind)])
+            ) if kind in names:
+                return f"{kind} is a class of the answer's own, which stays in its process"
     results = _results(tree, names)
     for node in ast.walk(tree):
         match node:

@@ -177,8 +177,8 @@ def _asserts(encoded: Mapping[str, Any]) -> AssertTests:
 def _refuse_ambiguity(reason: str, field: str) -> None:
     if reason:
         raise CodeTestsError(
-            f"{field}: an answer could bring a helper that finds it right: {reason}; define or "
-            "import it in import_prefix"
+            f"{field}: what an answer defines would decide whether it is right: {reason}; define "
+            "or import it in import_prefix"
         )
 
 

@@ -39,7 +39,7 @@ WORKER_TARGET = "megatron_urpo.rewards.code_job:judge"
 LANGUAGES = {
     "": Language.PYTHON,
     **dict.fromkeys(("python", "python3", "py"), Language.PYTHON),
-    **dict.fromkeys(("c++", "cpp", "cxx", "cc", "c++17"), Language.CPP),
+    **dict.fromkeys(("c++", "cpp", "cxx", "cc", "c++14", "c++17", "c++20"), Language.CPP),
 }
 # A test that got neither its CPU time nor its waiting in so many times its seconds was starved.
 _WALL_FACTOR = 30

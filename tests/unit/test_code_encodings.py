@@ -109,6 +109,8 @@ def test_a_well_known_class_alone_is_what_is_tested():
         (["assert is_same(Solution().f(3), 9)"], "is_same is called with what Solution returned"),
         (["assert decode(encode('x')) == 'x'"], "decode is called with what encode returned"),
         (["assert f(3) == g(3)"], "what f, g returned is compared"),
+        (["assert isinstance(f(), P)"], "P is a class of the answer's own"),
+        (["try: f()\nexcept E: pass"], "E is a class of the answer's own"),
     ],
 )
 def test_tests_that_leave_their_helper_to_the_answer(statements, message):

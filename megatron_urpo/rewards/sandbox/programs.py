@@ -14,7 +14,9 @@ from megatron_urpo.rewards.sandbox.channel import Channel, ChannelClosedError
 # Descriptors, by what they are for. A program has the first three only.
 STDIN, STDOUT, STDERR = interpreter.STDIN, interpreter.STDOUT, interpreter.STDERR
 DOCUMENT, RECEIVE, SEND, RESULT = range(3, 7)
-COMPILER = ("g++", "-std=c++17", "-O2", "-pipe", "-w", "-x", "c++")
+COMPILER = ("g++", "-O2", "-pipe", "-w", "-x", "c++")
+# Tried in this order: compilers lack the newer one, and programs may use its keywords as names.
+_STANDARDS = ("-std=gnu++20", "-std=gnu++17")
 NO_COMPILER = 3  # exit code of the compiler's box
 
 
@@ -68,16 +70,17 @@ def _compiler(max_line_bytes: int) -> int:
     """g++ on a C++ program; the binary goes to the descriptor for results."""
     with open("program.cpp", "wb") as file:
         file.write(_document())
-    command = [*COMPILER, "program.cpp", "-o", "program"]
-    try:
-        pid = os.posix_spawnp(command[0], command, dict(os.environ))
-    except FileNotFoundError:
-        return NO_COMPILER
-    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    if code == 0:
-        with open("program", "rb") as binary, open(RESULT, "wb") as result:
-            result.write(binary.read())
-    return int(code != 0)
+    for standard in _STANDARDS:
+        command = [*COMPILER, standard, "program.cpp", "-o", "program"]
+        try:
+            pid = os.posix_spawnp(command[0], command, dict(os.environ))
+        except FileNotFoundError:
+            return NO_COMPILER
+        if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0:
+            with open("program", "rb") as binary, open(RESULT, "wb") as result:
+                result.write(binary.read())
+            return 0
+    return 1
 
 
 def _binary(max_line_bytes: int) -> int:

@@ -12,6 +12,9 @@ an answer made compares and counts as plain data.
 from __future__ import annotations
 
 import collections
+import datetime
+import decimal
+import fractions
 import inspect
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -91,6 +94,16 @@ class Writer:
 
     def _other(self, value: Any) -> Any:
         match value:
+            case fractions.Fraction():
+                return ["fraction", [self._value(value.numerator), self._value(value.denominator)]]
+            case decimal.Decimal():
+                return ["decimal", [decimal.Decimal.__str__(value)]]
+            case datetime.datetime(tzinfo=None):
+                return ["datetime", [*value.timetuple()[:6], value.microsecond]]
+            case datetime.date() if not isinstance(value, datetime.datetime):
+                return ["date", list(value.timetuple()[:3])]
+            case datetime.timedelta():
+                return ["timedelta", [value.days, value.seconds, value.microseconds]]
             case bytes() | bytearray():
                 return ["bytes", value.hex()]
             case complex():
@@ -123,7 +136,16 @@ _MAKERS: dict[str, Callable[[list[Any]], Any]] = {
     "frozenset": frozenset,
     "deque": collections.deque,
     "iterator": iter,
+    "fraction": lambda items: fractions.Fraction(*items),
+    "decimal": lambda items: decimal.Decimal(*items),
+    "date": lambda items: datetime.date(*items),
+    "datetime": lambda items: datetime.datetime(*items),
+    "timedelta": lambda items: datetime.timedelta(*items),
 }
+# Those of values that JSON could stand for.
+_RESULT_MAKERS = MappingProxyType(
+    {tag: _MAKERS[tag] for tag in ("list", "tuple", "deque", "iterator")}
+)
 
 
 def _attributes(value: Any) -> dict[str, Any]:
@@ -166,10 +188,10 @@ class Reader:
         except WireError:
             raise
         except (
+            ArithmeticError,  # of decimals; an overflow is one
             AttributeError,
             IndexError,
             KeyError,
-            OverflowError,
             TypeError,
             ValueError,
         ) as error:
@@ -226,12 +248,10 @@ class ResultReader(Reader):
 
     For use outside a sandbox: an answer that names its numbers well has all of them collide in a
     table of hashes, which then takes quadratic time. So keys of dictionaries are read as their
-    texts, as JSON has them, and sets, which JSON does not have, are refused.
+    texts, as JSON has them; sets and other types that JSON does not have are refused.
     """
 
-    _makers = MappingProxyType(
-        {tag: make for tag, make in _MAKERS.items() if tag not in ("set", "frozenset")}
-    )
+    _makers = _RESULT_MAKERS
 
     def __init__(self) -> None:
         super().__init__({})

@@ -22,6 +22,9 @@ from megatron_urpo.rewards.code_compare import same_output, same_result
         ("1e3", "1000.0"),
         ("-0.0", "0.0"),
         ("100000001.0", "100000000.0"),
+        ("9.0\n0.5", "9\n0.5"),  # all printed alike, as most programs do
+        ("9.000 0.5", "9 0.5"),
+        ("1.1 10e4 1e400", "1.10 1e5 1e400"),
     ],
 )
 def test_outputs_that_are_right(written, expected):
@@ -39,6 +42,10 @@ def test_outputs_that_are_right(written, expected):
         ("YES", "Yes"),
         ("3.0", "3"),  # a whole number was asked for
         ("100000001", "100000000"),
+        ("9.1\n0.5", "9\n0.5"),
+        ("9e0\n0.5", "9\n0.5"),
+        ("100000001.0 0.5", "100000000 0.5"),
+        ("9e999", "1e400"),
         ("0.3334", "0.33333333333"),
         ("nan", "0.5"),
         ("inf", "0.5"),

@@ -182,6 +182,32 @@ def test_programs_of_a_real_problem(language, real_data):
     assert wrong == CodeResult(0, 1, CodeFailure.WRONG_RESULT)
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "#include <span>\nint main() { std::span<int> x; int n; std::cin >> n; std::cout << n*n; }",
+        "int main() { int concept; std::cin >> concept; std::cout << concept * concept; }",
+    ],
+)
+def test_programs_of_two_standards(code):
+    result = judged(f"#include <iostream>\n{code}", SQUARES, Language.CPP, config=DEFAULT)
+    assert result == CodeResult(3, 3, None)
+
+
+def test_numbers_and_dates_of_the_standard_library():
+    statements = [
+        "assert half(3) == 1.5",
+        "import fractions\nassert half(3) == fractions.Fraction(3, 2)",
+        "assert leap(2020) == datetime.date(2020, 2, 29)",
+    ]
+    code = (
+        "from fractions import Fraction\nimport datetime\n"
+        "def half(x): return Fraction(x, 2)\n"
+        "def leap(year): return datetime.date(year, 2, 29)\n"
+    )
+    assert judged(code, {"assert_case": statements}) == CodeResult(3, 3, None)
+
+
 SQUARES = {"inputs": ["1\n", "2\n", "3\n"], "outputs": ["1\n", "4\n", "9\n"]}
 
 

@@ -1,8 +1,11 @@
 """Values that travel between an answer and its tests."""
 
 import collections
+import datetime
 import json
 import math
+from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -219,3 +222,31 @@ def test_attributes_are_data():
     message = {"values": [["object", 0]], "objects": [["Shown", attributes]]}
     (value,) = Reader({"Shown": Shown}, lambda number: number).read(message)
     assert vars(value) == {"count": 5, "other": 6}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Fraction(1, 3),
+        Decimal("0.10"),
+        Decimal("NaN"),
+        datetime.date(2020, 2, 29),
+        datetime.datetime(2020, 2, 29, 1, 2, 3, 4),
+        datetime.timedelta(-1, 2, 3),
+    ],
+)
+def test_numbers_and_dates_of_the_standard_library(value):
+    ((read,),) = there([value])
+    assert type(read) is type(value)
+    assert str(read) == str(value)
+    with pytest.raises(WireError):
+        ResultReader().read(written(value))
+
+
+@pytest.mark.parametrize(
+    ("tag", "content"),
+    [("fraction", [1, 0]), ("decimal", ["x"]), ("decimal", [[1, 2, 3]]), ("date", [2021, 2, 29])],
+)
+def test_numbers_and_dates_that_are_none(tag, content):
+    with pytest.raises(WireError):
+        Reader({}).read({"values": [[tag, content]], "objects": []})
