@@ -58,9 +58,16 @@ def pairwise_accuracy(scores: Sequence[float], truth: Sequence[float]) -> float:
 
     Args:
         scores, truth: N values each, larger is better; at least one pair of different truth.
+
+    Raises:
+        ValueError: NaN, lists of different lengths, or no pair of different truth.
     """
+    if len(scores) != len(truth):
+        raise ValueError(f"{len(scores)} scores of {len(truth)} true qualities")
     truth_signs, score_signs = _pair_signs(truth), _pair_signs(scores)
     decided = truth_signs != 0
+    if not decided.any():
+        raise ValueError(f"no two of the {len(truth)} true qualities differ")
     return float(((truth_signs * score_signs)[decided] + 1).mean() / 2)
 
 
@@ -74,7 +81,7 @@ def pair_agreement(first: Sequence[float], second: Sequence[float]) -> float:
         first, second: scores of the same N >= 2 items.
 
     Raises:
-        ValueError: lists of different lengths, or of fewer than 2 items.
+        ValueError: NaN, lists of different lengths, or of fewer than 2 items.
     """
     if len(first) != len(second) or len(first) < 2:
         raise ValueError(
@@ -95,7 +102,7 @@ def permutation_consistency(judgements: Sequence[Sequence[float]]) -> float:
             slot in which it was shown).
 
     Raises:
-        ValueError: fewer than 2 judgements, or of different lengths.
+        ValueError: NaN, fewer than 2 judgements, or of different lengths.
     """
     if len(judgements) < 2:
         raise ValueError(f"consistency needs at least 2 judgements, got {len(judgements)}")
@@ -103,14 +110,23 @@ def permutation_consistency(judgements: Sequence[Sequence[float]]) -> float:
 
 
 def pairs_tied(scores: Sequence[float]) -> npt.NDArray[np.bool_]:
-    """(N (N - 1) / 2,) whether each pair i < j has equal scores, in the order of triu_indices."""
+    """(N (N - 1) / 2,) whether each pair i < j has equal scores, in the order of triu_indices.
+
+    Raises ValueError at NaN.
+    """
     return _pair_signs(scores) == 0
 
 
 def _pair_signs(values: Sequence[float]) -> Float64Array:
     """(N (N - 1) / 2,) sign of value i against value j for each pair i < j; compared, not
-    subtracted."""
+    subtracted.
+
+    Raises ValueError at NaN, which is neither larger, smaller nor equal.
+    """
     array = np.asarray(values, dtype=np.float64)
+    missing = np.flatnonzero(np.isnan(array))
+    if len(missing):
+        raise ValueError(f"value {missing[0]} of {len(array)} is NaN, which has no rank")
     first, second = np.triu_indices(len(array), 1)
     higher, lower = array[first] > array[second], array[first] < array[second]
     return higher.astype(np.float64) - lower

@@ -23,6 +23,7 @@ from megatron_urpo.rewards.sandbox.channel import Channel, ChannelClosedError, L
 from megatron_urpo.rewards.sandbox.wire import Reader, WireError, Writer
 
 _COUNTER = "__count_passed__"
+_OF_ANSWER = "__raised_by_answer__"
 # A StopIteration would end a loop of the test early, as if all of it had passed.
 _NOT_RAISED_AGAIN = (StopIteration, StopAsyncIteration, UnicodeError, BaseExceptionGroup)
 _EXCEPTIONS = {
@@ -111,10 +112,10 @@ def judge(document: dict[str, Any], channel: Channel, begin: Callable[[], None])
         failure, reason = ("output_limit" if too_long else "runtime_error"), repr(error)
     except (ImportError, UnsupportedTestError) as error:
         # A module that the sandbox does not have, unless it is the answer that misses it.
-        failure = "runtime_error" if error is calls.raised else "verifier"
+        failure = "runtime_error" if hasattr(error, _OF_ANSWER) else "verifier"
         reason = repr(error)
     except BaseException as error:  # noqa: BLE001 - whatever test code raises says that it failed
-        failure = "runtime_error" if error is calls.raised else "wrong_result"
+        failure = "runtime_error" if hasattr(error, _OF_ANSWER) else "wrong_result"
         reason = repr(error)
     return {"passed": passed, "total": total, "failure": failure, "reason": reason[:200]}
 
@@ -147,7 +148,6 @@ class _Calls:
         )
         self._writer = Writer(classes, _write_handle)
         self.lost: AnswerLostError | None = None
-        self.raised: Exception | None = None  # by the answer, the last time
 
     def request(
         self, remote: Remote, operation: str, positional: tuple[Any, ...], named: dict[str, Any]
@@ -174,7 +174,7 @@ class _Calls:
             self.lost = AnswerLostError(repr(error))
             raise self.lost from error
         if raised is not None:
-            self.raised = raised
+            setattr(raised, _OF_ANSWER, True)  # a test may keep it, and raise it later
             raise raised
         if changed is not None:
             for before, after in zip(positional, changed[0], strict=False):

@@ -580,6 +580,13 @@ def test_harmful_cpp_programs_end_and_are_wrong(name):
     assert result.failure is (failure or result.failure)
 
 
+@pytest.mark.parametrize("name", ["ptmx", "tty", "zero", "pts/0"])
+def test_programs_in_cpp_include_no_device_that_waits(name):
+    code = f'#include "/dev/{name}"\nint main() {{}}'
+    result = judged(code, STDIO, Language.CPP, code_memory_mib=512)
+    assert result.failure is CodeFailure.COMPILE_ERROR
+
+
 YES = """
 class Yes:
     def __getattr__(self, name): return lambda *_, **__: True

@@ -463,6 +463,17 @@ def test_modules_that_are_not_there():
     encoded = {"assert_case": ["assert f(1) == 1"]}
     answer = "def f(x):\n    import numpy\n    return x"
     assert judged(answer, encoded) == CodeResult(0, 1, CodeFailure.RUNTIME_ERROR)
+    # The first of two, which the test raises again.
+    check = """
+        def check(candidate):
+            kept = []
+            for x in range(2):
+                try: candidate(x)
+                except ImportError as error: kept.append(error)
+            raise kept[0]
+        """
+    again = {"import_prefix": "", "test_code": textwrap.dedent(check), "entry_point": "f"}
+    assert judged(answer, again) == CodeResult(0, 1, CodeFailure.RUNTIME_ERROR)
     prefix = {"import_prefix": "import numpy", "assert_case": ["assert f(1) == 1"]}
     assert judged("def f(x): return x", prefix) == CodeResult(0, 1, CodeFailure.VERIFIER)
 

@@ -96,6 +96,9 @@ def test_bad_input_raises(scores, truth, message):
         kendall_tau(scores, truth)
 
 
+NAN = float("nan")
+
+
 def test_pairwise_accuracy_by_hand():
     # Pairs of different truth: (1, 2), (1, 3), (2, 3): right, tied, wrong.
     assert pairwise_accuracy([1, 4, 1], [1, 2, 3]) == pytest.approx((1 + 0.5 + 0) / 3)
@@ -162,6 +165,13 @@ def test_ties_are_listed_pair_by_pair():
         (lambda: pair_agreement([1, 2], [1, 2, 3]), "got 2 and 3 scores"),
         (lambda: pair_agreement([1], [1]), "got 1 and 1 scores"),
         (lambda: permutation_consistency([[1, 2]]), "at least 2 judgements, got 1"),
+        (lambda: permutation_consistency([[1, NAN, 2], [1, 2, NAN]]), "value 1 of 3 is NaN"),
+        (lambda: pair_agreement([NAN] * 3, [NAN] * 3), "value 0 of 3 is NaN"),
+        (lambda: pairs_tied([1, NAN]), "value 1 of 2 is NaN"),
+        (lambda: pairwise_accuracy([1, NAN], [1, 2]), "value 1 of 2 is NaN"),
+        (lambda: pairwise_accuracy([1, 2], [NAN, 2]), "value 0 of 2 is NaN"),
+        (lambda: pairwise_accuracy([1, 2], [5, 5]), "no two of the 2 true qualities differ"),
+        (lambda: pairwise_accuracy([1, 2], [1, 2, 3]), "2 scores of 3 true qualities"),
     ],
 )
 def test_rankings_that_cannot_be_compared_raise(call, message):
