@@ -10,20 +10,32 @@
 #include "equivalence.hpp"
 #include "final_answer.hpp"
 #include "prose.hpp"
+#include "units.hpp"
 #include "words.hpp"
 
 namespace urpo::answers {
 namespace {
 
-// Whether a sentence gives a gold that is a number or the letter of a choice.
-bool says(std::string_view sentence, const std::string& gold) {
-  std::optional<std::string> said;
-  if (is_bare_number(gold)) {
-    said = sole_number(sentence);
-  } else if (const auto choice = read_choice(gold); choice && choice->content.empty()) {
-    said = leading_choice(sentence);
+// An answer beside which a unit stands, against a gold; in that unit if the gold has one too.
+Verdict compare(const std::string& text, const std::string& unit, const std::string& gold) {
+  if (unit.empty() || has_unit(text) || !has_unit(gold)) return equivalent(text, gold);
+  if (unit == kOutOf) return Verdict::kNo;
+  const std::string with_unit =
+      unit == "%" ? text + "\\%" : text + "\\text{ " + unit + "}";
+  // The library would be given the answer without its unit.
+  return equivalent(with_unit, gold) == Verdict::kYes ? Verdict::kYes : Verdict::kNo;
+}
+
+// Whether a sentence gives a gold by its one number or formula, or by the letter of a choice that it
+// begins with.
+bool says(const FinalAnswer& answer, const std::string& gold) {
+  if (!answer.value.empty()) {
+    return compare(answer.value, answer.unit_after, gold) == Verdict::kYes;
   }
-  return said && equivalent(*said, gold) == Verdict::kYes;
+  const auto choice = read_choice(gold);
+  if (!choice || !choice->content.empty()) return false;
+  const auto letter = leading_choice(answer.text);
+  return letter && equivalent(*letter, gold) == Verdict::kYes;
 }
 
 }  // namespace
@@ -41,12 +53,12 @@ Judgement judge(std::string_view response, const std::vector<std::string>& golds
   if (!answer) return judgement;
   judgement.answer = answer->text;
   for (std::string& gold : accepted) {
-    Verdict verdict = equivalent(answer->text, gold);
+    Verdict verdict = compare(answer->text, answer->unit_after, gold);
     if (verdict != Verdict::kYes && !answer->all_boxes.empty() &&
         equivalent(answer->all_boxes, gold) == Verdict::kYes) {
       verdict = Verdict::kYes;
     }
-    if (verdict != Verdict::kYes && answer->is_said && says(answer->text, gold)) {
+    if (verdict != Verdict::kYes && answer->is_said && says(*answer, gold)) {
       verdict = Verdict::kYes;
     }
     if (verdict == Verdict::kYes) {

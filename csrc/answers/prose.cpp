@@ -4,25 +4,55 @@
 #include <array>
 
 #include "characters.hpp"
-#include "names.hpp"
-#include "words.hpp"
+#include "notation.hpp"
+#include "scan.hpp"
 
 namespace urpo::answers {
 namespace {
 
-// A sentence with one of these says something else than that its number is the answer.
-constexpr std::array kReservations = {
-    "not",   "never", "neither", "nor",     "cannot",  "or",    "either", "except",    "than",
-    "least", "most",  "between", "unknown", "unclear", "wrong", "about",  "incorrect", "if",
-    "maybe", "guess", "perhaps", "roughly", "almost",  "nearly"};
+using Kind = Piece::Kind;
+
+// A clause with one of these denies, doubts or supposes what it says.
+constexpr std::array kDenials = {
+    "not",        "never",    "neither",  "nor",       "cannot",   "unknown",   "unclear",
+    "wrong",      "if",       "maybe",    "guess",     "perhaps",  "incorrect", "unless",
+    "suppose",    "supposing", "assume",  "assuming",  "imagine",  "whether",   "might",
+    "mistake",    "mistaken", "mistakenly", "false",    "doubt",     "unsure",
+    "guessed",    "impossible", "undetermined", "invalid", "contradiction", "fails", "hypothetically",
+    "incorrectly", "wrongly", "erroneous", "inconsistent", "misleading", "tempting", "try",  "tried",     "nicht",
+    "kein",       "n'est",    "pas",       "n\u00e3o", "non",      "\u043d\u0435", "\u043d\u0435\u0442"};
+
+// With one of these a clause bounds its number, or offers others.
+constexpr std::array kBounds = {
+    "or",        "either",    "except",    "than",      "least",    "most",     "between",
+    "about",     "roughly",   "almost",    "nearly",    "around",   "exceeds",  "exceed",
+    "exceeding", "multiple",  "multiples", "divisor",   "divides",  "divisible", "factor",
+    "close",     "near",      "up",        "within",    "under",    "below",    "above",
+    "beyond",    "approaches", "depends",  "differs",   "different", "possible", "possibly",
+    "likely",    "unlikely",  "seems",     "find",      "check",    "excluding", "could", "excluded",
+    "besides",   "instead",   "too",       "would",     "misses",   "bounded",  "greater",
+    "smaller",   "larger",    "fewer",     "bigger",    "no",       "none",     "similar",
+    "far",       "off",       "short",     "contains",  "barely",   "hardly",   "slightly",
+    "rule",      "ruled",     "mentions",  "mention",   "consider",  "verify",   "prove",
+    "compute",   "calculate", "solve",     "asks",      "asked",     "show",     "somewhere"};
 
 // With one of these the number is part of another, written in words: "12 thousand", "half of 12".
 constexpr std::array kArithmetic = {
-    "minus",   "plus",    "times",   "divided",  "half",    "twice",   "double",  "triple",
-    "quarter", "quarters", "dozen",  "dozens",   "hundred", "thousand", "million", "billion",
-    "percent", "squared", "cubed",   "negative", "over",    "factorial", "root",  "power",
-    "third",   "thirds",  "halves",  "fold",     "modulo",  "base",    "another", "other",
-    "tenths",  "tenth",   "hundredths", "fifths", "sixths",  "eighths", "point",   "trillion"};
+    "minus",   "plus",     "times",      "divided", "half",    "twice",     "double",  "triple",
+    "quarter", "quarters", "dozen",      "dozens",  "hundred", "thousand",  "million", "billion",
+    "squared", "cubed",    "negative",   "over",    "factorial", "root",    "power",   "thrice",
+    "third",   "thirds",   "halves",     "fold",    "modulo",  "base",      "another", "other",
+    "tenths",  "tenth",    "hundredths", "fifths",  "sixths",  "eighths",   "point",   "trillion",
+    "less",    "reciprocal", "square-root", "fifth", "fourth", "mod",       "successor", "predecessor",
+    "log",     "ln",       "sin",        "cos",     "tan",     "sqrt"};
+
+// Parts of words that deny, bound or suppose in scripts without spaces.
+constexpr std::array kIdeographicReservations = {
+    "\u4e0d\u662f", "\u81f3\u5c11", "\u81f3\u591a", "\u5927\u7ea6", "\u4e0d\u8d85\u8fc7",
+    "\u8d85\u8fc7", "\u5927\u4e8e", "\u5c0f\u4e8e", "\u6216",       "\u5982\u679c",
+    "\u5047\u8bbe", "\u5de6\u53f3", "\u53ef\u80fd", "\u9519",       "\u4e4b\u95f4",
+    "\u4e0d\u7b49", "\u4e0d\u80fd", "\u4e0d\u5bf9", "\u975e",       "\u500d\u6570",
+    "\u7ea6\u4e3a", "\u4e0d\u4e3a", "\u63a5\u8fd1", "\u5206\u4e4b"};
 
 // A number behind one of these is the name of a thing: "step 5".
 constexpr std::array kLabelled = {"step",    "case",    "part",     "chapter", "section", "page",
@@ -30,55 +60,209 @@ constexpr std::array kLabelled = {"step",    "case",    "part",     "chapter", "
                                   "line",    "rule",    "method",   "theorem", "lemma",   "formula",
                                   "row",     "column",  "item",     "exercise"};
 
-bool is_labelled(std::string_view before_number) {
-  before_number = trimmed(before_number);
-  std::size_t begin = before_number.size();
-  while (begin > 0 && is_letter(before_number[begin - 1])) --begin;
-  const std::string_view word = before_number.substr(begin);
-  return std::any_of(kLabelled.begin(), kLabelled.end(),
-                     [&](std::string_view label) { return contains_word(word, label); });
+template <std::size_t Size>
+bool contains(const std::array<const char*, Size>& words, std::string_view word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-bool has_reservation(std::string_view sentence) {
-  const auto is_there = [&](std::string_view word) { return contains_word(sentence, word); };
-  return sentence.find("n't") != std::string_view::npos ||
-         std::any_of(kReservations.begin(), kReservations.end(), is_there) ||
-         std::any_of(kArithmetic.begin(), kArithmetic.end(), is_there);
+// "12 thousand", in characters that follow a number directly.
+bool continues_number(std::string_view word) {
+  for (const std::string_view part : {"\u4e07", "\u4ebf", "\u5343", "\u767e", "\u534a", "\u5341",
+                                      "\u500d", "\u5206\u4e4b", "\u591a", "\u4f59"}) {
+    if (word.substr(0, part.size()) == part) return true;
+  }
+  return false;
 }
 
-bool is_number_character(std::string_view text, std::size_t at) {
-  if (is_digit(text[at])) return true;
-  // A point or comma between digits.
-  return (text[at] == '.' || text[at] == ',') && at > 0 && is_digit(text[at - 1]) &&
-         at + 1 < text.size() && is_digit(text[at + 1]);
+bool denies(const Piece& piece) {
+  if (piece.kind != Kind::kWord) return false;
+  const std::string_view word = piece.content;
+  if (word.size() > 2 && word.substr(word.size() - 3) == "n't") return true;
+  if (contains(kDenials, word)) return true;
+  return is_high(word.front()) &&
+         std::any_of(kIdeographicReservations.begin(), kIdeographicReservations.end(),
+                     [&](std::string_view part) { return word.find(part) != std::string_view::npos; });
+}
+
+// "\u2265", "\u00d7", "\u03c0": a word only by its bytes. Punctuation is none.
+bool is_symbol(std::string_view word) {
+  for (const std::string_view symbol : {"\u00d7", "\u00f7", "\u00b1", "\u03c0", "\u00bd", "\u00bc", "\u00be"}) {
+    if (word.substr(0, symbol.size()) == symbol) return true;
+  }
+  return word.front() == '\xe2' && word.substr(0, 2) != "\xe2\x80";
+}
+
+bool is_operator(const Clause& clause, std::size_t i) {
+  if (i >= clause.end) return false;
+  if (clause.is_word(i, "x") && i > clause.begin && i + 1 < clause.end)
+    return clause[i - 1].kind == Kind::kNumber && clause[i + 1].kind == Kind::kNumber;
+  if (clause[i].kind == Kind::kWord) return is_symbol(clause[i].content);
+  if (clause[i].kind != Kind::kSign) return false;
+  return std::string_view("+-*/^<>|~").find(clause[i].content[0]) != std::string_view::npos;
+}
+
+// Whether the side of an equation in plain text is arithmetic, or a name without any.
+bool is_known_side(const Clause& side) {
+  for (std::size_t i = side.begin; i < side.end; ++i) {
+    if (!is_operator(side, i)) continue;
+    if (side.is_sign(i, '<') || side.is_sign(i, '>') || side.is_sign(i, '|')) return false;
+    if (i == side.begin || i + 1 == side.end) return false;
+    const Piece& before = side[i - 1];
+    const bool letter = before.kind == Kind::kWord && before.content.size() == 1;
+    if (letter || (side[i + 1].kind == Kind::kWord && !side.is_sign(i, '/'))) return false;
+  }
+  return true;
+}
+
+// Behind the last equals sign, if what stands before that is no equation in a variable.
+std::optional<Clause> after_equals(const Clause& clause) {
+  std::size_t last = clause.end;
+  std::size_t previous = clause.end;
+  for (std::size_t i = clause.begin; i < clause.end; ++i) {
+    if (!clause.is_sign(i, '=')) continue;
+    previous = last;
+    last = i;
+  }
+  if (last == clause.end) return clause;
+  const std::size_t from = previous == clause.end ? clause.begin : previous + 1;
+  if (!is_known_side(clause.part(from, last))) return std::nullopt;
+  return clause.part(last + 1, clause.end);
+}
+
+bool has_variables(std::string_view side) {
+  for (std::size_t i = 0; i < side.size(); ++i) {
+    if (side[i] == '\\') {
+      std::size_t end = i + 1;
+      while (end < side.size() && is_letter(side[end])) ++end;
+      const std::string_view name = side.substr(i + 1, end - i - 1);
+      if (name == "text" || name == "mathrm") {
+        end = std::min(side.find('}', end), side.size());
+      }
+      i = std::max(end, i + 2) - 1;
+    } else if (is_letter(side[i]) || is_high(side[i])) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool is_plain_number(std::string_view side) {
+  side = trimmed(side);
+  if (!side.empty() && side.front() == '-') side.remove_prefix(1);
+  return !side.empty() && std::all_of(side.begin(), side.end(), [](char c) {
+    return is_digit(c) || c == '.' || c == ',' || c == '{' || c == '}';
+  });
 }
 
 }  // namespace
 
-std::optional<std::string> sole_number(std::string_view sentence) {
-  if (sentence.find_first_of("\\^=<>|{}[]/*+") != std::string_view::npos) return std::nullopt;
-  if (count_words(sentence, 1) == 0 || has_reservation(sentence)) return std::nullopt;
-  std::optional<std::string> number;
-  for (std::size_t at = 0; at < sentence.size();) {
-    if (!is_digit(sentence[at])) {
-      ++at;
+std::string end_of_chain(const std::string& formula) {
+  std::vector<std::string_view> sides;
+  const std::string_view text = formula;
+  std::size_t begin = 0;
+  int depth = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\') {
+      const std::string_view rest = text.substr(i);
+      for (const std::string_view relation : {"\\ne", "\\le", "\\ge", "\\approx", "\\lt", "\\gt", "\\to",
+                                              "\\Right", "\\impl", "\\begin", "\\pm", "\\in", "\\equiv"}) {
+        if (depth == 0 && rest.substr(0, relation.size()) == relation &&
+            !starts_with(rest, "\\left") && !starts_with(rest, "\\int"))
+          return formula;
+      }
+      ++i;
       continue;
     }
-    if (number) return std::nullopt;
-    std::size_t end = at;
-    while (end < sentence.size() && is_number_character(sentence, end)) ++end;
-    const bool negative = at > 0 && sentence[at - 1] == '-';
-    const std::size_t sign = negative ? at - 1 : at;
-    const bool is_apart = sign == 0 || is_space(sentence[sign - 1]) || sentence[sign - 1] == '$' ||
-                          sentence[sign - 1] == '(' || sentence[sign - 1] == ':';
-    const char next = end < sentence.size() ? sentence[end] : ' ';
-    if (!is_apart || is_letter(next) || is_high(next)) return std::nullopt;
-    if (is_labelled(sentence.substr(0, sign))) return std::nullopt;
-    number = std::string(sentence.substr(sign, end - sign));
-    if (next == '%') *number += '%';
-    at = end;
+    depth += text[i] == '{' || text[i] == '(' ? 1 : text[i] == '}' || text[i] == ')' ? -1 : 0;
+    if (depth == 0 && (text[i] == '<' || text[i] == '>' || text[i] == ',' || text[i] == ';')) {
+      const bool grouping = text[i] == ',' && i + 1 < text.size() && is_digit(text[i + 1]);
+      if (!grouping) return formula;
+    }
+    if (depth != 0 || text[i] != '=') continue;
+    sides.push_back(trimmed(text.substr(begin, i - begin)));
+    begin = i + 1;
   }
-  return number;
+  if (sides.empty()) return formula;
+  sides.push_back(trimmed(text.substr(begin)));
+  const std::string_view first = sides.front();
+  bool work = false;
+  for (const std::string_view sign : {"\\lim", "\\sum", "\\prod", "\\int"}) {
+    work = work || first.substr(0, sign.size()) == sign;
+  }
+  if (!work && has_variables(first)) return formula;
+  std::string_view end = sides.back();
+  for (const std::string_view side : sides) {
+    if (!is_plain_number(side)) continue;
+    // "5 = 6" is nothing.
+    if (is_plain_number(end) && end != side) return formula;
+    end = side;
+  }
+  return has_variables(end) || end.empty() ? formula : std::string(end);
+}
+
+bool has_denial(const Clause& clause) {
+  for (std::size_t i = clause.begin; i < clause.end; ++i) {
+    if (denies(clause[i]) || clause.is_sign(i, '?')) return true;
+    if (clause.is_word(i, "no") && clause.is_word(i + 1, "es")) return true;
+  }
+  return false;
+}
+
+bool has_reservation(const Clause& clause) {
+  if (has_denial(clause)) return true;
+  for (std::size_t i = clause.begin; i < clause.end; ++i) {
+    if (clause[i].kind != Kind::kWord) continue;
+    if (contains(kBounds, clause[i].content) || contains(kArithmetic, clause[i].content)) return true;
+  }
+  return false;
+}
+
+bool has_value(const Clause& clause) {
+  for (std::size_t i = clause.begin; i < clause.end; ++i) {
+    if (clause[i].kind == Kind::kNumber || clause[i].kind == Kind::kFormula) return true;
+  }
+  return false;
+}
+
+std::optional<Value> sole_value(const Clause& whole) {
+  if (has_reservation(whole)) return std::nullopt;
+  const auto clause = after_equals(whole);
+  if (!clause) return std::nullopt;
+  std::optional<Value> value;
+  for (std::size_t i = clause->begin; i < clause->end; ++i) {
+    const Piece& piece = (*clause)[i];
+    if (is_operator(*clause, i)) return std::nullopt;
+    if (piece.kind == Kind::kSign) {
+      if (std::string_view("\\{}[]").find(piece.content[0]) != std::string_view::npos)
+        return std::nullopt;
+      continue;
+    }
+    // Two values side by side are a product, or two answers.
+    if (piece.kind != Kind::kNumber && piece.kind != Kind::kFormula) continue;
+    if (piece.kind == Kind::kNumber && piece.is_partial) return std::nullopt;
+    if (i > clause->begin) {
+      const Piece& before = (*clause)[i - 1];
+      const bool ordinal = before.kind == Kind::kWord && before.content.size() >= 3 &&
+                           before.content.substr(before.content.size() - 3) == "\u7b2c";
+      if (before.kind == Kind::kWord && (contains(kLabelled, before.content) || ordinal))
+        return std::nullopt;
+      const bool attached = before.kind != Kind::kSign && before.kind != Kind::kBold &&
+                            before.end == piece.begin && !is_high(before.content.back());
+      if (attached) return std::nullopt;
+    }
+    if (i + 1 < clause->end) {
+      const Piece& after = (*clause)[i + 1];
+      if (after.kind == Kind::kWord && continues_number(after.content)) return std::nullopt;
+      const bool letter = piece.kind == Kind::kFormula && after.kind == Kind::kWord &&
+                          after.begin == piece.end && is_letter(after.content.front());
+      if (letter) return std::nullopt;
+    }
+    std::string text =
+        piece.kind == Kind::kFormula ? end_of_chain(piece.content) : piece.content;
+    if (text.empty() || (value && value->text != text)) return std::nullopt;
+    value = Value{std::move(text), i, piece.currency};
+  }
+  return value;
 }
 
 std::optional<std::string> leading_choice(std::string_view sentence) {
@@ -96,16 +280,6 @@ std::optional<std::string> leading_choice(std::string_view sentence) {
     if (rest.substr(0, word) == joint) return std::nullopt;
   }
   return std::string(1, sentence.front());
-}
-
-bool is_bare_number(std::string_view gold) {
-  bool digit = false;
-  for (const char c : gold) {
-    digit = digit || is_digit(c);
-    if (!is_digit(c) && !is_space(c) && std::string_view(".,-+$%\\").find(c) == std::string_view::npos)
-      return false;
-  }
-  return digit;
 }
 
 }  // namespace urpo::answers

@@ -1,22 +1,58 @@
-// Answers in sentences: the one number or the one letter that a sentence gives.
+// Answers in sentences: the one number, formula or letter that a clause gives.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "pieces.hpp"
 
 namespace urpo::answers {
 
-// The only number of a sentence of plain words, with its sign and per cent: "12" of "there are 12
-// sequences that meet the conditions". None where the sentence denies, bounds or doubts anything,
-// has a second number, or is a formula.
-std::optional<std::string> sole_number(std::string_view sentence);
+// A stretch of a sentence.
+struct Clause {
+  const std::vector<Piece>* pieces = nullptr;
+  std::size_t begin = 0;
+  std::size_t end = 0;
+
+  const Piece& operator[](std::size_t i) const { return (*pieces)[i]; }
+  bool is_word(std::size_t i, std::string_view word) const {
+    return i < end && (*this)[i].kind == Piece::Kind::kWord && (*this)[i].content == word;
+  }
+  bool is_sign(std::size_t i, char sign) const {
+    return i < end && (*this)[i].kind == Piece::Kind::kSign && (*this)[i].content[0] == sign;
+  }
+  Clause part(std::size_t from, std::size_t to) const { return {pieces, from, to}; }
+};
+
+struct Value {
+  std::string text;
+  std::size_t piece = 0;  // that it stands in
+  std::string currency;    // "dollars", ...; of a sign before the number
+};
+
+// The only number or formula of a clause of plain words, however often it is said: "12" of "there
+// are 12 sequences that meet the conditions", "13" of "there are 3 + 4 + 6 = 13 birds". None where the
+// clause denies, bounds, doubts or supposes anything, or has a second one.
+std::optional<Value> sole_value(const Clause& clause);
+
+// Whether a clause denies, doubts, asks or supposes what it says.
+bool has_denial(const Clause& clause);
+
+// Whether it does, or bounds its number, or continues it in words: "at least 12", "12 thousand".
+bool has_reservation(const Clause& clause);
+
+// Whether a clause contains a number or a formula.
+bool has_value(const Clause& clause);
+
+// What a chain of equations comes to: "19" of "1 + 2 \times 9 = 1 + 18 = 19" and of "19 = 1 + 18".
+// The formula itself if it is none, or one with variables.
+std::string end_of_chain(const std::string& formula);
 
 // The letter of a choice that a sentence begins with: "D" of "D, since it cannot be A". None where
 // another letter follows it.
 std::optional<std::string> leading_choice(std::string_view sentence);
-
-// Whether a gold is a number without any word, so that the number of a sentence can meet it.
-bool is_bare_number(std::string_view gold);
 
 }  // namespace urpo::answers

@@ -307,11 +307,100 @@ SENTENCES = [
     ("The answer is C, since the others are odd.", "B", WRONG),
     ("The answer is C, D.", "C", WRONG),
     ("The answer is C, or maybe D.", "C", WRONG),
+    # Reasons, conditions, remarks and restatements.
+    ("So the slope is $4$, because the other slope is $-3$.", "4", CORRECT),
+    ("So the slope is $4$, because the other slope is $-3$.", "-3", WRONG),
+    ("Thus we need 20 seats, as each of the 5 rows has 4.", "20", CORRECT),
+    ("Thus we need 20 seats, as each of the 5 rows has 4.", "4", WRONG),
+    ("So there are $9$ pens, unless one is lost, in which case there are $8$.", "9", CORRECT),
+    ("So there are $9$ pens, unless one is lost, in which case there are $8$.", "8", WRONG),
+    ("The only root is $x=4$, as $x=-4$ is extraneous.", "4", CORRECT),
+    ("The answer is $18$ (twice $9$).", "18", CORRECT),
+    ("The answer is $18$ (twice $9$).", "9", WRONG),
+    ("The answer is 18 (or 19).", "18", WRONG),
+    ("The answer is $5$ times $8$, i.e. $40$.", "40", CORRECT),
+    ("The answer is $5$ times $8$, i.e. $40$.", "5", WRONG),
+    ("A pen costs $1.25, i.e. **125 cents**.", "1.25", CORRECT),
+    ("So the chance is $\\frac14$, or equivalently $0.25$.", "\\frac14", CORRECT),
+    ("The answer is not 10, it's 12.", "12", CORRECT),
+    ("The answer is not 10, it's 12.", "10", WRONG),
+    ("the number is not 10 which is 2,000.99\u20ac", "2000.99", CORRECT),
+    ("The sum is 4. No wait, it is 5.", "5", CORRECT),
+    ("The sum is 4. No wait, it is 5.", "4", WRONG),
+    # What is no statement.
+    ("Hence the answer exceeds $12$.", "12", WRONG),
+    ("Hence the answer is a multiple of $12$.", "12", WRONG),
+    ("So the answer has 12 digits.", "12", WRONG),
+    ("So the total is just under 12.", "12", WRONG),
+    ("If the answer is $12$, the sum is odd.", "12", WRONG),
+    ("Is the answer $12$?", "12", WRONG),
+    ("A common wrong answer is $12$.", "12", WRONG),
+    ("Suppose that the answer is 12.", "12", WRONG),
+    ("We add.\nSo it could be 12.", "12", WRONG),
+    ("We add.\nLet x = 12.", "12", WRONG),
+    ("We add.\nThen x + 3 = 12.", "12", WRONG),
+    ("We add.\nThere are 5 cats and there are 12 dogs.", "12", WRONG),
+    ("We add.\nHe has **12** pens. That is wrong.", "12", WRONG),
+    # Last sentences that announce nothing.
+    ("We add.\n12 + 30 + 5 = 47 hens.", "47", CORRECT),
+    ("We add.\nSo Ada earns **$18** a day. Hope this helps!", "18", CORRECT),
+    ("We add.\nIt began with **35** pens.", "35", CORRECT),
+    ("We add.\nThe fastest is **Ada**.", "\\text{Ada}", CORRECT),
+    ("We add.\nThe fastest is not **Ada**.", "\\text{Ada}", WRONG),
+    ("We add.\nI think it is option E.", "E", CORRECT),
+    ("We add.\n**36** is the correct answer.", "36", CORRECT),
+    ("We add.\nResult: 36", "36", CORRECT),
+    ("We add.\nThe solution is x = 36. $\\blacksquare$", "36", CORRECT),
+    ("We add.\nAnswer: `36`", "36", CORRECT),
+    ("We add.\nFinal answer: <b>36</b>", "36", CORRECT),
+    ("We add.\n\\[\\therefore\\; x = 36\\]", "36", CORRECT),
+    ("We add.\nHence the equation has no solution.", "\\text{no solution}", CORRECT),
+    # Units of a sentence.
+    ("We add.\nThe side is 25 cm.", "25\\text{ m}", WRONG),
+    ("We add.\nShe pays 600 cents.", "\\$6", CORRECT),
+    ("We add.\nShe pays 6 cents.", "\\$6", WRONG),
+    # Other languages.
+    ("\u56e0\u6b64\uff0c\u4e00\u5171\u6709 3 + 4 + 6 = 13 \u53ea\u9e1f\u3002", "13", CORRECT),
+    ("\u56e0\u6b64\uff0c\u81f3\u5c11\u670913\u53ea\u9e1f\u3002", "13", WRONG),
+    ("\u6240\u4ee5\u7b54\u6848\u662f13\u3002", "13", CORRECT),
+    ("\u7b54\u6848\u4e0d\u662f13\u3002", "13", WRONG),
+    ("\u3010\u7b54\u6848\u30113\uff0e\uff15", "3.5", CORRECT),
+    ("\u6545\u9009\uff1aA\uff0e", "A", CORRECT),
+    ("La respuesta es 36.", "36", CORRECT),
+    ("La respuesta no es 36.", "36", WRONG),
+    ("Die Antwort ist 36.", "36", CORRECT),
+    ("Die Antwort ist nicht 36.", "36", WRONG),
+    ("\u041e\u0442\u0432\u0435\u0442: 36", "36", CORRECT),
+    ("\u7b54\u3048\u306f 36 \u3067\u3059\u3002", "36", CORRECT),
+    ("\uc815\ub2f5: 36", "36", CORRECT),
 ]
 
 
 @pytest.mark.parametrize(("response", "gold", "status"), SENTENCES)
 def test_a_sentence_gives_what_it_holds_one_of(response, gold, status):
+    assert math_answer.verify(response, gold, NoPool()).status is status
+
+
+@pytest.mark.parametrize(
+    ("response", "gold", "status"),
+    [
+        ("They need $\\boxed{6}$ minutes.", "6\\text{ hours}", WRONG),
+        ("They need $\\boxed{6}$ hours.", "6\\text{ hours}", CORRECT),
+        ("It is $\\boxed{0.06}$ meters long.", "6\\text{ cm}", CORRECT),
+        ("It costs $\\boxed{600}$ cents.", "\\$6", CORRECT),
+        ("It costs $\\boxed{6}$ cents.", "\\$6", WRONG),
+        ("It costs \\$$\\boxed{6}$.", "6\\text{ cents}", WRONG),
+        ("\\[\\boxed{36}\\] square feet", "36\\text{ ft}^2", CORRECT),
+        ("\\[\\boxed{36}\\] feet", "36\\text{ ft}^2", WRONG),
+        ("$\\boxed{18}$ km/h", "5\\text{ m/s}", CORRECT),
+        ("$\\boxed{20}$ out of 50", "20\\%", WRONG),
+        ("$\\boxed{6}$ in total", "6\\text{ cm}", CORRECT),
+        ("$\\boxed{6}$ apples", "6\\text{ cm}", CORRECT),
+        ("$\\boxed{6}$ minutes", "6", CORRECT),
+        ("$\\boxed{6\\text{ cm}}$ in 5 minutes", "6\\text{ cm}", CORRECT),
+    ],
+)
+def test_the_unit_beside_a_box_counts_if_the_gold_has_one(response, gold, status):
     assert math_answer.verify(response, gold, NoPool()).status is status
 
 

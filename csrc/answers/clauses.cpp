@@ -1,0 +1,218 @@
+#include "clauses.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "characters.hpp"
+
+namespace urpo::answers {
+namespace {
+
+using Kind = Piece::Kind;
+
+// Behind a value, these begin a reason or a condition.
+constexpr std::array kReasons = {"because", "since",  "unless", "whereas", "although", "though",
+                                 "where",   "which",  "as",     "while",   "when",     "provided",
+                                 "if",      "making", "meaning", "whose",  "who",      "once",
+                                 "leaving", "assuming", "given", "using",  "considering", "after"};
+
+// These do only behind a comma: "12 seats as well", "5 apples after lunch" go on.
+constexpr std::array kWeakReasons = {"as", "while", "when", "after", "using", "given", "who", "whose", "once"};
+
+constexpr std::array kVerbs = {
+    "is",     "are",    "was",     "were",   "be",      "equals",  "equal",   "becomes", "gives",
+    "giving", "give",   "get",     "gets",   "got",     "getting", "obtain",  "obtains", "yields",
+    "yield",  "costs",  "cost",    "namely", "i.e",     "it's",    "that's",  "totals",
+    "obtained", "yielding", "est", "ist",    "es",      "he's",    "she's",   "get:",    "becoming"};
+
+constexpr std::array kConnectives = {"so", "hence", "thus", "therefore", "consequently", "accordingly"};
+
+template <std::size_t Size>
+bool is_one_of(const std::array<const char*, Size>& words, const Clause& clause, std::size_t i) {
+  return i < clause.end && clause[i].kind == Kind::kWord &&
+         std::find(words.begin(), words.end(), clause[i].content) != words.end();
+}
+
+bool is_value(const Piece& piece) {
+  return piece.kind == Kind::kNumber || piece.kind == Kind::kFormula;
+}
+
+// What says the same again from `i` on: its length in pieces, 0 if nothing does.
+std::size_t restates_at(const Clause& clause, std::size_t i) {
+  if (clause.is_word(i, "i.e") || clause.is_word(i, "namely") || clause.is_word(i, "giving")) return 1;
+  if (clause.is_word(i, "that") && clause.is_word(i + 1, "is") && i > clause.begin &&
+      clause.is_sign(i - 1, ','))
+    return 2;
+  if (clause.is_word(i, "or") && (clause.is_word(i + 1, "equivalently") || clause.is_word(i + 1, "simply")))
+    return 2;
+  if (clause.is_word(i, "which")) {
+    for (const std::string_view verb : {"is", "equals", "gives", "simplifies", "makes"}) {
+      if (clause.is_word(i + 1, verb)) return 2;
+    }
+  }
+  return 0;
+}
+
+std::size_t next_comma(const Clause& clause, std::size_t from) {
+  while (from < clause.end && !clause.is_sign(from, ',')) ++from;
+  return from;
+}
+
+// Without commas and brackets at its end.
+Clause without_loose_end(Clause clause) {
+  while (clause.end > clause.begin) {
+    const Piece& last = clause[clause.end - 1];
+    const bool loose = last.kind == Kind::kSign && (last.content == "," || last.content == ";" ||
+                                                    last.content == ":" || last.content == ".");
+    const bool joint = clause.is_word(clause.end - 1, "and") || clause.is_word(clause.end - 1, "or");
+    if (!loose && !joint) break;
+    --clause.end;
+  }
+  return clause;
+}
+
+// Whether the parentheses from `open` on contain a remark, and where they close.
+bool is_remark(const Clause& clause, std::size_t open, std::size_t& close) {
+  bool words = false;
+  for (close = open + 1; close < clause.end && !clause.is_sign(close, ')'); ++close) {
+    if (clause[close].kind != Kind::kWord) continue;
+    const std::string_view word = clause[close].content;
+    if (word == "mod" || word == "base" || word == "or" || word == "and") return false;
+    words = words || word.size() >= 3;
+  }
+  return words && open > clause.begin && clause[open].begin > clause[open - 1].end;
+}
+
+}  // namespace
+
+Clause without_remarks(Clause clause) {
+  bool seen = false;
+  for (std::size_t i = clause.begin; i < clause.end; ++i) {
+    if (is_value(clause[i]) || clause[i].kind == Kind::kBold || clause[i].is_letter) {
+      seen = true;
+      continue;
+    }
+    if (i == clause.begin) continue;
+    if (const std::size_t length = restates_at(clause, i); length != 0) {
+      const Clause before = without_loose_end(clause.part(clause.begin, i));
+      if (sole_value(before)) return before;
+      // "the fifteenth term, which is a_15, equals 15"
+      const std::size_t comma = next_comma(clause, i);
+      if (!seen && comma < clause.end && clause.is_word(i, "which")) {
+        clause.begin = comma + 1;
+        i = comma;
+        continue;
+      }
+      clause.begin = i + length;
+      while (clause.is_sign(clause.begin, '.') || clause.is_sign(clause.begin, ',') ||
+             clause.is_sign(clause.begin, ':')) {
+        ++clause.begin;
+      }
+      i = clause.begin - 1;
+      seen = false;
+      continue;
+    }
+    const bool comma = clause.is_sign(i - 1, ',');
+    const bool instead = (clause.is_word(i, "rather") && clause.is_word(i + 1, "than")) ||
+                         (clause.is_word(i, "instead") && clause.is_word(i + 1, "of")) ||
+                         (clause.is_word(i, "in") && clause.is_word(i + 1, "which")) ||
+                         (clause.is_word(i, "so") && clause.is_word(i + 1, "that")) ||
+                         (comma && clause.is_word(i, "not")) || (comma && clause.is_word(i, "so"));
+    const bool reason = is_one_of(kReasons, clause, i) &&
+                        (comma || !is_one_of(kWeakReasons, clause, i) ||
+                         (clause.is_word(i, "as") && i > 0 && is_value(clause[i - 1])));
+    if (seen && (instead || reason)) return without_loose_end(clause.part(clause.begin, i));
+    std::size_t close = 0;
+    if (seen && clause.is_sign(i, '(') && is_remark(clause, i, close)) {
+      const Clause before = clause.part(clause.begin, i);
+      if (close + 1 >= clause.end) return without_loose_end(before);
+      i = close;
+    }
+  }
+  return without_loose_end(clause);
+}
+
+std::optional<Clause> conclusion(Clause sentence) {
+  Clause clause = sentence;
+  for (std::size_t i = clause.begin; i + 1 < sentence.end; ++i) {
+    const bool starts = i == clause.begin || sentence[i - 1].kind == Kind::kSign ||
+                        sentence[i - 1].kind == Kind::kBold || sentence.is_word(i - 1, "and");
+    const bool connects = starts && is_one_of(kConnectives, sentence, i) &&
+                          !sentence.is_word(i + 1, "that") && !sentence.is_word(i + 1, "far");
+    const bool contrasts = sentence.is_word(i, "but") || sentence.is_word(i, "however") ||
+                           sentence.is_sign(i, ';');
+    if (!connects && !contrasts) continue;
+    const Clause rest = sentence.part(i + 1, sentence.end);
+    bool letter = false;
+    for (std::size_t j = rest.begin; j < rest.end; ++j) {
+      letter = letter || rest[j].kind == Kind::kBold || rest[j].is_letter;
+    }
+    const bool says = has_value(rest) || letter || i == clause.begin;
+    if (!says && contrasts) return std::nullopt;
+    // "is 12, so we are done"
+    if (says || !has_value(clause.part(clause.begin, i))) {
+      clause.begin = i + 1;
+    } else {
+      clause.end = i;
+      return clause;
+    }
+  }
+  while (clause.begin < clause.end &&
+         (clause.is_sign(clause.begin, ',') || clause.is_sign(clause.begin, ':') ||
+          clause.is_word(clause.begin, "and"))) {
+    ++clause.begin;
+  }
+  // "Since x is positive, y is 2"
+  for (const std::string_view word : {"since", "as", "because", "when", "with", "given", "after", "by", "for"}) {
+    if (!clause.is_word(clause.begin, word)) continue;
+    const std::size_t comma = next_comma(clause, clause.begin);
+    if (comma + 1 < clause.end) clause.begin = comma + 1;
+    break;
+  }
+  return clause;
+}
+
+bool concludes(const Clause& sentence) {
+  for (std::size_t i = sentence.begin; i < sentence.end; ++i) {
+    if (is_one_of(kConnectives, sentence, i)) return true;
+  }
+  return false;
+}
+
+std::size_t after_last_verb(const Clause& clause, int& verbs) {
+  std::size_t after = clause.end;
+  verbs = 0;
+  for (std::size_t i = clause.begin; i + 1 < clause.end; ++i) {
+    const bool colon = clause.is_sign(i, ':') && clause[i + 1].begin > clause[i].end;
+    if (!colon && !is_one_of(kVerbs, clause, i)) continue;
+    // "is divided by 7"
+    const std::string_view next = clause[i + 1].content;
+    const bool passive = clause[i + 1].kind == Kind::kWord && next.size() > 4 &&
+                         next.substr(next.size() - 2) == "ed";
+    if (passive) continue;
+    // "is equal to", "must be"
+    if (after != i) ++verbs;
+    after = i + 1;
+    if (clause.is_word(after, "to")) ++after;
+  }
+  return after;
+}
+
+Clause assertion(Clause clause) {
+  std::size_t denial = clause.end;
+  for (std::size_t i = clause.begin; i < clause.end; ++i) {
+    const bool denies = clause.is_word(i, "not") || clause.is_word(i, "isn't");
+    if (denies && denial == clause.end) denial = i;
+    if (denial == clause.end || i < denial + 2) continue;
+    std::size_t length = 0;
+    if (clause.is_word(i, "but") || clause.is_word(i, "it's") || clause.is_word(i, "rather")) length = 1;
+    if (clause.is_word(i, "it") && (clause.is_word(i + 1, "is") || clause.is_word(i + 1, "was"))) length = 2;
+    const bool between = is_value(clause[i - 1]);
+    if (between && clause.is_word(i, "which") && clause.is_word(i + 1, "is")) length = 2;
+    if (length != 0 && i + length < clause.end) return clause.part(i + length, clause.end);
+  }
+  return clause;
+}
+
+}  // namespace urpo::answers

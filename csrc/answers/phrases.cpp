@@ -1,0 +1,218 @@
+#include "phrases.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+
+#include "characters.hpp"
+#include "scan.hpp"
+
+namespace urpo::answers {
+namespace {
+
+constexpr std::size_t kMaxContext = 160;  // of a sentence before the word "answer"
+
+// Announcements in other languages: the word, and the verbs and signs that may follow it.
+struct Foreign {
+  std::string_view word;
+  std::array<std::string_view, 6> verbs;
+};
+
+constexpr std::array kForeign = {
+    Foreign{"respuesta", {"es", "es:", ":", "final es", "correcta es", "final:"}},
+    Foreign{"r\u00e9ponse", {"est", "est:", ":", "finale est", "finale :", "finale:"}},
+    Foreign{"antwort", {"ist", "ist:", ":", "lautet", "lautet:", "="}},
+    Foreign{"resposta", {"\u00e9", "\u00e9:", ":", "final \u00e9", "correta \u00e9", "final:"}},
+    Foreign{"risposta", {"\u00e8", "\u00e8:", ":", "finale \u00e8", "corretta \u00e8", "finale:"}},
+    Foreign{"\u043e\u0442\u0432\u0435\u0442", {":", "\u2014", "-", "\u0440\u0430\u0432\u0435\u043d", "=", "\u2013"}},
+    Foreign{"\u041e\u0442\u0432\u0435\u0442", {":", "\u2014", "-", "\u0440\u0430\u0432\u0435\u043d", "=", "\u2013"}},
+    Foreign{"\u7b54\u6848", {"\u662f", "\u4e3a", "\uff1a", ":", "\u3011", "\u5e94\u4e3a"}},
+    Foreign{"\u7b54\u6848", {"\u70ba", "\u61c9\u70ba", "=", "**:", "**\uff1a", "\u9009"}},
+    Foreign{"\u7b54\u3048", {"\u306f", ":", "\uff1a", "\u3000", "\u3011", "="}},
+    Foreign{"\uc815\ub2f5", {"\uc740", ":", "\uff1a", "\u3011", "=", "**:"}},
+    Foreign{"\ub2f5", {"\uc740", ":", "\uff1a", "\ub294", "=", "**:"}},
+    Foreign{"\u6545\u9009", {"\uff1a", ":", "\u62e9", "", "", ""}},
+    Foreign{"\u6545\u9078", {"\uff1a", ":", "\u64c7", "", "", ""}},
+    Foreign{"\u5e94\u9009", {"\uff1a", ":", "\u62e9", "", "", ""}},
+};
+
+// Before an announcement, with no comma between: it is none then.
+constexpr std::array kContexts = {
+    "wrong",    "incorrect", "if",    "whether", "not",      "never",  "guess",
+    "doubt",    "common",    "false", "mistaken", "perhaps", "maybe",  "could",
+    "might",    "unless",    "cannot", "invalid", "tempting", "bogus", "alleged",
+    "supposed", "erroneous", "naive", "wrongly",  "incorrectly", "mistakenly"};
+
+// Anywhere in the sentence before it.
+constexpr std::array kSuppositions = {"suppose", "supposing", "assume", "assuming", "imagine",
+                                      "pretend", "hypothetically"};
+
+constexpr std::array kForeignContexts = {
+    "\u5982\u679c", "\u5047\u8bbe", "\u9519\u8bef", "\u4e0d\u662f", "\u82e5",
+    " si ",         "falsch",       "wenn ",        "\u0435\u0441\u043b\u0438"};
+
+// What follows "answer" up to the answer itself: " is", ": ", " to the question is", ...
+std::optional<std::string_view> after_answer_word(std::string_view text) {
+  if (starts_with_word(text, "s")) text.remove_prefix(1);
+  const std::size_t line = std::min({text.find('\n'), text.size(), std::size_t{100}});
+  for (std::size_t i = 0; i < line; ++i) {
+    if (text[i] == ':' || text[i] == '=') return text.substr(i + 1);
+    if (text.compare(i, 3, "\uff1a") == 0) return text.substr(i + 3);
+    if (text[i] == '.' || text[i] == '?' || text[i] == '$' || is_digit(text[i]))
+      return std::nullopt;
+    const bool word_begins =
+        i > 0 && is_letter(text[i]) && !is_letter(text[i - 1]) && text[i - 1] != '\'';
+    if (!word_begins) continue;
+    for (const std::string_view verb :
+         {"is", "are", "must be", "should be", "will be", "equals", "becomes"}) {
+      const std::string_view rest = text.substr(i);
+      if (starts_with_word(rest, verb) &&
+          (rest.size() == verb.size() || rest[verb.size()] != '\'')) {
+        return rest.substr(verb.size());
+      }
+    }
+    if (starts_with_word(text.substr(i), "not") || starts_with_word(text.substr(i), "isn"))
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+// What follows a heading like "**Final Answer**" or "# Answer", whose announcement is at `begin`.
+std::optional<std::string_view> below_heading(std::string_view text, std::size_t begin,
+                                              std::size_t end) {
+  constexpr std::string_view kMarkup = " *_#:\t\r";
+  const std::size_t line_end = text.find('\n', end);
+  if (line_end == std::string_view::npos) return std::nullopt;
+  if (text.substr(end, line_end - end).find_first_not_of(kMarkup) != std::string_view::npos)
+    return std::nullopt;
+  const std::size_t break_before = text.substr(0, begin).rfind('\n');
+  const std::size_t line_begin = break_before == std::string_view::npos ? 0 : break_before + 1;
+  std::string_view before = text.substr(line_begin, begin - line_begin);
+  before.remove_prefix(std::min(before.find_first_not_of(kMarkup), before.size()));
+  before = trimmed(before);
+  if (!before.empty() && !(before.size() == 5 && starts_with(before, "final"))) return std::nullopt;
+  return text.substr(line_end);
+}
+
+// The sentence that `at` stands in, up to there.
+std::string_view sentence_before(std::string_view text, std::size_t at) {
+  std::size_t begin = at;
+  while (begin > 0 && at - begin < kMaxContext) {
+    const char c = text[begin - 1];
+    if (c == '\n' || c == ';') break;
+    if ((c == '.' || c == '!' || c == '?') && is_space(text[begin])) break;
+    if (begin > 2 && text.compare(begin - 3, 3, "\u3002") == 0) break;
+    --begin;
+  }
+  return text.substr(begin, at - begin);
+}
+
+// Whether what announces an answer supposes, denies or asks for one.
+bool is_doubtful(std::string_view before) {
+  bool first = true;
+  const std::size_t clause = before.rfind(',') + 1;  // 0 without any
+  for (std::size_t i = 0; i < before.size();) {
+    std::size_t end = i;
+    while (end < before.size() && (is_letter(before[end]) || before[end] == '\'')) ++end;
+    if (end == i) {
+      ++i;
+      continue;
+    }
+    const std::string_view word = before.substr(i, end - i);
+    const auto is = [&](std::string_view other) {
+      return word.size() == other.size() && starts_with(word, other);
+    };
+    // What a contrast takes back: "not 5, but the answer is 6".
+    if (is("but") || is("so") || is("hence") || is("therefore") || is("thus") || is("then")) {
+      if (!first) return is_doubtful(before.substr(end));
+    }
+    if (first && (is("is") || is("could") || is("does") || is("would") || is("can"))) return true;
+    if (std::any_of(kSuppositions.begin(), kSuppositions.end(), is)) return true;
+    if (i >= clause && std::any_of(kContexts.begin(), kContexts.end(), is)) return true;
+    if (i >= clause && word.size() > 3 && starts_with(word.substr(word.size() - 3), "n't")) return true;
+    first = false;
+    i = end;
+  }
+  return std::any_of(kForeignContexts.begin(), kForeignContexts.end(), [&](std::string_view part) {
+    return before.find(part) != std::string_view::npos;
+  });
+}
+
+// What follows "respuesta es" and the like at `at`.
+std::optional<std::string_view> after_foreign(std::string_view text, std::size_t at) {
+  const auto c = static_cast<unsigned char>(text[at]);
+  const char small = lower(text[at]);
+  if (c < 0x80 && small != 'r' && small != 'a') return std::nullopt;
+  // What the words beyond ASCII begin with, since a text may be full of their scripts.
+  const std::string_view lead = text.substr(at, 2);
+  const bool known = lead == "\xd0\x9e" || lead == "\xd0\xbe" || lead == "\xe7\xad" ||
+                     lead == "\xe6\x95" || lead == "\xe5\xba" || lead == "\xec\xa0" ||
+                     lead == "\xeb\x8b";
+  if (c >= 0x80 && !known) return std::nullopt;
+  if (c < 0x80 && at > 0 && is_letter(text[at - 1])) return std::nullopt;
+  for (const Foreign& foreign : kForeign) {
+    if (!starts_with(text.substr(at), foreign.word)) continue;
+    const std::string_view whole = text.substr(at + foreign.word.size());
+    std::string_view rest = whole;
+    while (!rest.empty() && (is_space(rest.front()) || rest.front() == '*')) rest.remove_prefix(1);
+    // The longest first: "es:" before "es".
+    std::optional<std::string_view> found;
+    std::size_t longest = 0;
+    for (const std::string_view verb : foreign.verbs) {
+      if (verb.empty()) {
+        // "故选A", but not "故选项A".
+        const bool letter = !rest.empty() && (is_letter(rest.front()) || rest.front() == '(' ||
+                                              rest.front() == '$' || rest.front() == '\\');
+        if (!found && letter) found = rest;
+      } else if (verb.size() > longest && starts_with(rest, verb) &&
+                 (!is_letter(verb.back()) || starts_with_word(rest, verb))) {
+        longest = verb.size();
+        found = rest.substr(longest);
+      }
+    }
+    if (found) return found;
+  }
+  return std::nullopt;
+}
+
+// The length of what announces an answer, 0 where nothing does.
+std::size_t announcement_at(std::string_view text, std::size_t at) {
+  const char first = lower(text[at]);
+  if ((first != 'a' && first != 'c') || (at > 0 && is_letter(text[at - 1]))) return 0;
+  const std::string_view rest = text.substr(at);
+  for (const std::string_view phrase : {"answer", "correct option", "correct choice"}) {
+    if (starts_with(rest, phrase)) return phrase.size();
+  }
+  const bool line_begins = at == 0 || text[at - 1] == '\n' || text[at - 1] == '*';
+  return line_begins && starts_with(rest, "ans:") ? 3 : 0;
+}
+
+}  // namespace
+
+std::optional<std::string_view> after_announcement(std::string_view text) {
+  const std::size_t hashes = text.rfind("####");
+  const std::size_t from = hashes == std::string_view::npos ? 0 : hashes;
+  for (std::size_t at = text.size(); at-- > from;) {
+    const std::size_t length = announcement_at(text, at);
+    std::optional<std::string_view> rest;
+    if (length == 0) {
+      rest = after_foreign(text, at);
+    } else {
+      rest = below_heading(text, at, at + length);
+      if (rest) return rest;
+      rest = after_answer_word(text.substr(at + length));
+    }
+    if (rest && !is_doubtful(sentence_before(text, at))) return rest;
+  }
+  if (hashes != std::string_view::npos) return text.substr(hashes + 4);
+  return std::nullopt;
+}
+
+bool mentions_answer(std::string_view text) {
+  for (std::size_t at = 0; at + 6 <= text.size(); ++at) {
+    if (starts_with(text.substr(at), "answer")) return true;
+  }
+  return text.find("####") != std::string_view::npos;
+}
+
+}  // namespace urpo::answers

@@ -1,0 +1,30 @@
+// Where words and sentences of a response begin and end.
+#pragma once
+
+#include <algorithm>
+#include <string_view>
+
+#include "characters.hpp"
+
+namespace urpo::answers {
+
+inline constexpr std::string_view kSpace = " \t\n\v\f\r";
+inline constexpr std::size_t kMaxSentence = 400;  // of an answer behind a phrase
+
+// Lower case letters expected in `prefix`.
+inline bool starts_with(std::string_view text, std::string_view prefix) {
+  if (text.size() < prefix.size()) return false;
+  return std::equal(prefix.begin(), prefix.end(), text.begin(),
+                    [](char a, char b) { return a == lower(b); });
+}
+
+// Whether `text` begins with the word, lower case letters expected in it.
+inline bool starts_with_word(std::string_view text, std::string_view word) {
+  return starts_with(text, word) && (text.size() == word.size() || !is_letter(text[word.size()]));
+}
+
+// The first full stop, question mark or line break that ends a sentence, not the point of a decimal
+// or of an abbreviation.
+std::size_t end_of_sentence(std::string_view text);
+
+}  // namespace urpo::answers

@@ -1,0 +1,267 @@
+#include "statement.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "characters.hpp"
+#include "clauses.hpp"
+#include "pieces.hpp"
+#include "prose.hpp"
+#include "scan.hpp"
+#include "units.hpp"
+
+namespace urpo::answers {
+namespace {
+
+using Kind = Piece::Kind;
+
+std::string_view without_markup(std::string_view text) {
+  while (!text.empty() && (is_space(text.front()) || text.front() == '*' || text.front() == '_' ||
+                           text.front() == ':' || text.front() == '"' || text.front() == '#')) {
+    text.remove_prefix(1);
+  }
+  return text;
+}
+
+// Without markup, quotes and punctuation behind it, a factorial's sign excepted.
+std::string_view without_end(std::string_view text) {
+  text = trimmed(text);
+  while (!text.empty() && std::string_view("*\".,!_").find(text.back()) != std::string_view::npos) {
+    if (text.back() == '!' && text.size() > 1 &&
+        (is_digit(text[text.size() - 2]) || text[text.size() - 2] == ')'))
+      break;
+    text = trimmed(text.substr(0, text.size() - 1));
+  }
+  for (const std::string_view polite : {"\u3067\u3059", "\uc785\ub2c8\ub2e4", "\uc774\ub2e4"}) {
+    if (text.size() > polite.size() && text.substr(text.size() - polite.size()) == polite)
+      return without_end(text.substr(0, text.size() - polite.size()));
+  }
+  return text;
+}
+
+std::string_view text_of(std::string_view sentence, const Clause& clause) {
+  if (clause.begin >= clause.end) return {};
+  const std::size_t begin = clause[clause.begin].begin;
+  return sentence.substr(begin, clause[clause.end - 1].end - begin);
+}
+
+// The inside of the clause's only bold words, if they are no label and not all of it.
+Clause only_bold(const Clause& clause) {
+  std::size_t open = clause.end;
+  std::size_t close = clause.end;
+  int marks = 0;
+  for (std::size_t i = clause.begin; i < clause.end; ++i) {
+    if (clause[i].kind != Kind::kBold) continue;
+    (marks++ == 0 ? open : close) = i;
+  }
+  if (marks != 2 || close < open + 2) return clause;
+  if (clause.is_sign(close - 1, ':') || clause.is_sign(close + 1, ':')) return clause;
+  // Type in the middle of a number or formula.
+  for (const std::size_t mark : {open, close}) {
+    const bool attached = mark > clause.begin && mark + 1 < clause.end &&
+                          clause[mark - 1].end == clause[mark].begin &&
+                          clause[mark].end == clause[mark + 1].begin;
+    if (attached) return clause;
+  }
+  return clause.part(open + 1, close);
+}
+
+// The value of a clause, with its unit.
+void add_value(std::string_view sentence, const Clause& clause, Statement& statement) {
+  const auto value = sole_value(clause);
+  if (!value) return;
+  statement.value = value->text;
+  std::size_t end = clause[value->piece].end;
+  if (statement.value.back() != '%') statement.unit = leading_unit(sentence.substr(end, kMaxUnit));
+  if (!value->currency.empty()) statement.unit = value->currency;
+}
+
+// "option E", "(B)", "**B**"
+bool is_choice(const Clause& clause) {
+  std::size_t letters = 0;
+  for (std::size_t i = clause.begin; i < clause.end; ++i) {
+    if (clause[i].is_letter) {
+      ++letters;
+    } else if (!clause.is_word(i, "option") && !clause.is_word(i, "choice") && !clause.is_word(i, "the") &&
+               !clause.is_sign(i, '(') && !clause.is_sign(i, ')') && clause[i].kind != Kind::kBold &&
+               !clause.is_sign(i, '.') && !clause.is_sign(i, '"')) {
+      return false;
+    }
+  }
+  return letters == 1;
+}
+
+// A few words, as an answer may consist of.
+bool is_name(const Clause& clause) {
+  if (clause.end - clause.begin > 4) return false;
+  for (std::size_t i = clause.begin; i < clause.end; ++i) {
+    if (clause[i].kind != Kind::kWord) return false;
+  }
+  return clause.begin < clause.end;
+}
+
+// "therefore just 5": what an announcement's verb may be followed by.
+std::string_view without_fillers(std::string_view rest) {
+  rest = without_markup(rest);
+  for (bool again = true; again;) {
+    again = false;
+    for (const std::string_view filler : {"therefore", "thus", "then", "simply", "just", "clearly",
+                                          "indeed", "equal to", "given by", "also", "the", "option",
+                                          "choice", "exactly", "precisely"}) {
+      if (!starts_with_word(rest, filler)) continue;
+      rest = without_markup(rest.substr(filler.size()));
+      again = true;
+    }
+  }
+  return rest;
+}
+
+// "The answer has 12 digits" says no answer.
+bool is_about_answer(const Clause& clause) {
+  for (std::size_t i = clause.begin; i < clause.end; ++i) {
+    if (clause.is_word(i, "answer") || clause.is_word(i, "answers")) return true;
+  }
+  return false;
+}
+
+// The displayed formula that `rest` begins with, without delimiters; empty if it begins with none.
+std::string_view displayed(std::string_view rest) {
+  if (!starts_with(rest, "\\[") && !starts_with(rest, "$$")) return {};
+  const std::size_t close = rest.find(starts_with(rest, "$$") ? "$$" : "\\]", 2);
+  return close == std::string_view::npos ? std::string_view() : trimmed(rest.substr(2, close - 2));
+}
+
+// "Then 42 remain": a step on the way.
+bool is_step(const Clause& sentence) {
+  for (const std::string_view word : {"then", "first", "next", "now", "let", "let's", "we'll", "try",
+                                      "step", "second", "firstly", "secondly", "recall", "note"}) {
+    if (sentence.is_word(sentence.begin, word)) return true;
+  }
+  return false;
+}
+
+// "We are given that x is 12", "Given: 12"
+bool is_given(const Clause& clause) {
+  for (std::size_t i = clause.begin; i < clause.end; ++i) {
+    if (clause.is_word(i, "given") && (clause.is_word(i + 1, "that") || clause.is_sign(i + 1, ':')))
+      return true;
+  }
+  return false;
+}
+
+// "It could be 12": whether the verb before `said` is uncertain.
+bool is_uncertain(const Clause& clause, std::size_t said) {
+  if (said < clause.begin + 2) return false;
+  for (const std::string_view word : {"could", "might", "may", "can", "perhaps", "possibly", "likely",
+                                      "cannot", "given"}) {
+    if (clause.is_word(said - 2, word)) return true;
+  }
+  return is_given(clause);
+}
+
+}  // namespace
+
+std::optional<Statement> announced_statement(std::string_view raw) {
+  // Blank lines between the announcement and the answer do not count.
+  raw = without_markup(raw);
+  const std::string typed = plain_typed(raw.substr(0, 2 * kMaxSentence));
+  const std::string_view rest = without_fillers(typed);
+  Statement statement;
+  if (const std::string_view formula = displayed(rest); !formula.empty()) {
+    statement.text = std::string(without_end(formula));
+    statement.value = end_of_chain(statement.text);
+    return statement;
+  }
+  const std::size_t end = end_of_sentence(rest);
+  if (end < rest.size() && rest[end] == '?') return std::nullopt;
+  const std::string_view sentence = without_end(rest.substr(0, end));
+  const std::vector<Piece> pieces = pieces_of(sentence);
+  Clause clause{&pieces, 0, pieces.size()};
+  if (pieces.empty()) return std::nullopt;
+  if (clause.is_sign(0, '~')) return std::nullopt;
+  if (has_denial(clause.part(0, 1))) {
+    clause = assertion(clause);
+    if (clause.begin == 0) return std::nullopt;
+  }
+  for (std::size_t i = clause.end; i-- > clause.begin + 1;) {
+    if (!clause.is_word(i, "but") || !has_value(clause.part(i, clause.end))) continue;
+    clause.begin = i + 1;
+    break;
+  }
+  clause = without_remarks(clause);
+  // "Final answer: the largest n is 34"
+  int verbs = 0;
+  const std::size_t said = after_last_verb(clause, verbs);
+  const bool denies = has_denial(clause);
+  if (said < clause.end && !denies) clause = without_remarks(clause.part(said, clause.end));
+  if (clause.begin < clause.end && has_denial(clause.part(clause.begin, clause.begin + 1)))
+    return std::nullopt;
+  if (!denies) clause = only_bold(clause);
+  add_value(sentence, clause, statement);
+  statement.text = std::string(without_end(without_markup(text_of(sentence, clause))));
+  if (statement.text.empty()) return std::nullopt;
+  return statement;
+}
+
+Reading read_sentence(std::string_view sentence, Statement& statement) {
+  sentence = trimmed(sentence);
+  if (!sentence.empty() && sentence.back() == '?') return Reading::kRefused;
+  const std::vector<Piece> pieces = pieces_of(sentence);
+  const Clause whole{&pieces, 0, pieces.size()};
+  const Clause asserted = assertion(whole);
+  const auto concluded = conclusion(asserted);
+  if (!concluded) return Reading::kRefused;
+  for (const std::string_view word : {"if", "suppose", "assume", "assuming", "imagine", "supposing"}) {
+    for (std::size_t i = 0; i < concluded->begin; ++i) {
+      if (whole.is_word(i, word)) return Reading::kRefused;
+    }
+  }
+  Clause clause = without_remarks(*concluded);
+  if (has_denial(clause)) return Reading::kRefused;
+  int verbs = 0;
+  std::size_t said = after_last_verb(clause, verbs);
+  if (said == clause.end && asserted.begin != 0) {
+    said = clause.begin;
+    verbs = 1;
+  }
+  const Clause bold = only_bold(clause);
+  const bool marked = bold.begin != clause.begin || bold.end != clause.end;
+  if (said < clause.end && is_uncertain(clause, said)) return Reading::kRefused;
+  const bool sure = concludes(whole) || verbs == 1;
+  const auto take = [&](const Clause& part) {
+    statement.text = std::string(without_end(without_markup(text_of(sentence, part))));
+    return statement.text.empty() ? Reading::kNothing : Reading::kStated;
+  };
+  if (marked) {
+    add_value(sentence, has_reservation(clause.part(said < clause.end ? said : clause.begin, clause.end)) ? clause : bold, statement);
+    return take(bold);
+  }
+  if (said < clause.end && sure) {
+    const Clause phrase = without_remarks(clause.part(said, clause.end));
+    if (has_value(phrase)) {
+      add_value(sentence, phrase, statement);
+      return take(phrase);
+    }
+    // "36 is the answer"
+    add_value(sentence, clause, statement);
+    if (!statement.value.empty()) {
+      statement.text = statement.value;
+      return Reading::kStated;
+    }
+    if (is_choice(phrase) || (concludes(whole) && is_name(phrase))) return take(phrase);
+  }
+  // "the equation has no solution"
+  for (std::size_t i = clause.begin; i + 1 < clause.end; ++i) {
+    const bool has = clause.is_word(i, "has") || clause.is_word(i, "have");
+    if (has && clause.is_word(i + 1, "no") && is_name(clause.part(i + 1, clause.end)))
+      return take(clause.part(i + 1, clause.end));
+  }
+  if (said >= clause.end && is_about_answer(clause)) return Reading::kRefused;
+  add_value(sentence, clause, statement);
+  if (is_step(whole) && !concludes(whole)) return Reading::kRefused;
+  if (statement.value.empty()) return Reading::kNothing;
+  statement.text = statement.value;
+  return Reading::kStated;
+}
+
+}  // namespace urpo::answers
