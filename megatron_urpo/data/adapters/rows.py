@@ -11,8 +11,6 @@ from megatron_urpo.data.jsonl import excerpt
 Row = Mapping[str, Any]
 Record = dict[str, Any]  # fields of docs/data.md, without kind and id
 
-ANSWER_REQUEST = "Reason step by step and put the final answer in \\boxed{}."
-
 
 class RowError(ValueError):
     """A row that has no counterpart in our schema; the message names the field and the value."""
@@ -76,8 +74,3 @@ def choice(row: Row, name: str, allowed: Sequence[int]) -> int:
             f"{name} = {excerpt(row.get(name))}: not one of {', '.join(map(str, allowed))}"
         )
     return int(value)
-
-
-def ask_for_box(question: str) -> str:
-    r"""A problem that says where the answer is to stand; unchanged when it speaks of \boxed."""
-    return question if "\\boxed" in question else f"{question}\n{ANSWER_REQUEST}"

@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from megatron_urpo.data.adapters.rows import Record, Row, RowError, ask_for_box, text, turns
+from megatron_urpo.data.adapters.rows import Record, Row, RowError, text, turns
+from megatron_urpo.data.answer_requests import ask_for_box
 from megatron_urpo.data.jsonl import excerpt
 
 

@@ -4,8 +4,9 @@ A row is contaminated if any of its texts (prompt, responses, answers) shares a 
 with a question of an evaluation set; n = 13 is GPT-3's choice (Brown et al. 2020, appendix C).
 Words are runs of letters and digits, so that LaTeX markup, case and punctuation do not matter.
 
-- A question of fewer than n but at least 6 words is looked for as a whole inside a text; a shorter
-  one only as the whole of a text.
+- Requests for the form of an answer are no part of a question or of a text (answer_requests).
+- A question of fewer than n but at least 6 words is looked for as a whole inside a text; one of 3
+  to 5 words at its beginning and at its end; any question as the whole of a text.
 - A sequence found in more than 10 different questions is a phrase of their format ("let's think
   step by step and output the final answer within \\boxed"), not content, and is not looked for.
 """
@@ -21,11 +22,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from megatron_urpo.data.answer_requests import strip_requests
 from megatron_urpo.data.jsonl import DataError
 from megatron_urpo.data.preparation.raw_rows import read_files
 from megatron_urpo.data.preparation.words import split_words
 
 SHORTEST_INSIDE = 6  # words of a question that is looked for inside longer texts
+SHORTEST_AT_ENDS = 3  # words of a question that is looked for at both ends of longer texts
 MOST_QUESTIONS = 10  # that share a sequence which is still content
 
 # Where the question stands in a row of an evaluation set, in the order of looking.
@@ -76,9 +79,9 @@ class ContaminationIndex:
         self.num_questions = 0
         self._words: dict[str, int] = {}  # word -> a random-looking 64-bit number, never 0
         self._places: dict[int, dict[int, str]] = {}  # length -> hash of a sequence -> where
-        self._whole: dict[int, str] = {}  # hash of a very short question -> where
+        self._whole: dict[bytes, str] = {}  # digest of a question -> where
+        self._ends: dict[tuple[int, int], str] = {}  # length and hash of a short one -> where
         self._counts: Counter[tuple[int, int]] = Counter()  # questions by (length, hash)
-        self._seen: set[bytes] = set()
         self._sorted: dict[int, UInt64Array] = {}
 
     def add_file(self, path: str) -> int:
@@ -101,17 +104,18 @@ class ContaminationIndex:
 
     def add(self, text: str, place: str) -> None:
         """One question; repetitions of it are passed over."""
-        words = split_words(text)
-        digest = hashlib.blake2b(" ".join(words).encode(), digest_size=16).digest()
-        if not words or digest in self._seen:
+        words = split_words(strip_requests(text))
+        digest = _digest(words)
+        if not words or digest in self._whole:
             return
-        self._seen.add(digest)
+        self._whole[digest] = place
         self.num_questions += 1
         numbers = np.array([self._number(word) for word in words], dtype=np.uint64)
         length = min(len(words), self.num_words)
         hashes = _sequence_hashes(numbers, [length])[length].tolist()
         if length < min(SHORTEST_INSIDE, self.num_words):
-            self._whole.setdefault(hashes[0] ^ length, place)
+            if length >= SHORTEST_AT_ENDS:
+                self._ends.setdefault((length, hashes[0]), place)
             return
         self._counts.update((length, value) for value in set(hashes))
         table = self._places.setdefault(length, {})
@@ -125,20 +129,31 @@ class ContaminationIndex:
             return None
         if not self._sorted:
             self._sorted = self._content()
+        known = self._words.get
         for text in texts:
-            known = self._words.get
-            numbers = np.array([known(word, 0) for word in split_words(text)], dtype=np.uint64)
-            place = self._find_in(numbers)
+            words = split_words(strip_requests(text))
+            numbers = np.array([known(word, 0) for word in words], dtype=np.uint64)
+            place = self._whole.get(_digest(words)) if numbers.all() else None
+            place = place or self._find_at_ends(numbers) or self._find_in(numbers)
             if place is not None:
                 return place
         return None
 
+    def _find_at_ends(self, numbers: UInt64Array) -> str | None:
+        longest = min(len(numbers), SHORTEST_INSIDE - 1)
+        if longest < SHORTEST_AT_ENDS:
+            return None
+        lengths = range(SHORTEST_AT_ENDS, longest + 1)
+        first = _sequence_hashes(numbers[:longest], lengths)
+        last = _sequence_hashes(numbers[-longest:], lengths)
+        for length in lengths:
+            for value in (first[length][0], last[length][-1]):
+                if place := self._ends.get((length, int(value))):
+                    return place
+        return None
+
     def _find_in(self, numbers: UInt64Array) -> str | None:
         count = len(numbers)
-        if 0 < count < SHORTEST_INSIDE and numbers.all():
-            whole = _sequence_hashes(numbers, [count])[count].tolist()[0] ^ count
-            if whole in self._whole:
-                return self._whole[whole]
         lengths = [length for length in self._sorted if length <= count]
         if not lengths or np.count_nonzero(numbers) < min(lengths):
             return None
@@ -164,6 +179,10 @@ class ContaminationIndex:
             digest = hashlib.blake2b(word.encode(), digest_size=8).digest()
             self._words[word] = int.from_bytes(digest, "big") | 1
         return self._words[word]
+
+
+def _digest(words: Sequence[str]) -> bytes:
+    return hashlib.blake2b(" ".join(words).encode(), digest_size=16).digest()
 
 
 def _sequence_hashes(numbers: UInt64Array, lengths: Sequence[int]) -> dict[int, UInt64Array]:

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from megatron_urpo.code_encodings import parse_code_tests
 from megatron_urpo.config import SourceConfig
 from megatron_urpo.data.adapters.nectar import split_dialogue
-from megatron_urpo.data.adapters.rows import ANSWER_REQUEST, RowError
+from megatron_urpo.data.adapters.rows import RowError
 from megatron_urpo.data.adapters.skywork_or1 import accepted_answers
 from megatron_urpo.data.adapters.table import ADAPTERS
+from megatron_urpo.data.answer_requests import ANSWER_REQUEST
 from megatron_urpo.data.jsonl import DataError, format_task, parse_task
 from megatron_urpo.rewards.math_answer import verify
 from megatron_urpo.types import ChatMessage, TaskKind, VerifierStatus

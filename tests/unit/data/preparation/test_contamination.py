@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from megatron_urpo.data.answer_requests import ANSWER_REQUEST, strip_requests
 from megatron_urpo.data.jsonl import DataError
 from megatron_urpo.data.preparation.contamination import (
     MOST_QUESTIONS,
+    SHORTEST_AT_ENDS,
     SHORTEST_INSIDE,
     ContaminationIndex,
     question_texts,
@@ -28,8 +30,10 @@ def overlaps(question, text, num_words):
     """The documented rule, with lists of words."""
     asked, said = split_words(question), split_words(text)
     length = min(len(asked), num_words)
+    if asked and asked == said:
+        return True
     if length < min(SHORTEST_INSIDE, num_words):
-        return bool(asked) and asked == said
+        return length >= SHORTEST_AT_ENDS and asked in (said[:length], said[-length:])
     sequences = [asked[i : i + length] for i in range(len(asked) - length + 1)]
     return any(said[i : i + length] in sequences for i in range(len(said) - length + 1))
 
@@ -63,10 +67,14 @@ def test_thirteen_words_are_an_overlap_and_twelve_are_not():
 
 
 def test_short_questions():
-    index = index_of("What is the capital of France?", "Hi, how are you?")
+    index = index_of("What is the capital of France?", "Hi, how are you?", "Hi there!")
     assert index.find(["Tell me: what is the capital of France, please"]) == "q0"
     assert index.find(["hi how are you"]) == "q1"
-    assert index.find(["Hi, how are you today?"]) is None
+    assert index.find(["Hi, how are you today?"]) == "q1"
+    assert index.find(["Tom says: hi, how are you?"]) == "q1"
+    assert index.find(["Tom says hi, how are you, and leaves."]) is None
+    assert index.find(["Hi there"]) == "q2"
+    assert index.find(["Hi there, a question."]) is None
     assert index_of("", "?!").find(["", "?!"]) is None
 
 
@@ -118,6 +126,15 @@ def test_unknown_schemas_and_bad_lines_are_errors(write_rows):
         ContaminationIndex().add_file(str(write_rows("x.jsonl", [])))
 
 
+@pytest.mark.parametrize("request_", ["Let's think step by step.", ANSWER_REQUEST])
+def test_requests_hide_nothing_and_are_no_overlap(request_):
+    index = index_of(f"Write 'Test'. {request_}", "Simplify $\\sqrt{242}$.")
+    assert index.find([f"Write Test\n{request_}"]) == "q0"
+    assert index.find([f"{request_} Write Test"]) == "q0"
+    assert index.find([f"Simplify $\\sqrt{{242}}$. {request_}"]) == "q1"
+    assert index.find([f"Something else. {request_}"]) is None
+
+
 REAL_SETS = {
     "gsm8k_test_500.jsonl": 500,
     "math500.jsonl": 500,
@@ -138,7 +155,7 @@ def test_real_sets_are_found_whole_and_in_part(real_data):
         assert index.add_file(str(real_data / name)) > 100
     random = Random(1)
     questions = [
-        question_texts(json.loads(line), "")[0]
+        strip_requests(question_texts(json.loads(line), "")[0])
         for name in REAL_SETS
         for line in (real_data / name).read_text().splitlines()
     ]
