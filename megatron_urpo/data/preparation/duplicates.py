@@ -3,9 +3,12 @@
 The first of several equal rows stays, in the order of the sources and of their rows.
 
 Exact: the same conversation, white space apart, and for preferences the same set of responses.
-Near: the sets of 5-word sequences of the texts have a Jaccard similarity of at least the threshold,
-as 120 MinHash values (rensa) estimate it, with a standard error of 0.04 at 0.8. Candidates are rows
-that agree in one of 20 bands of 6 values: a pair of similarity 0.8 is one with probability 0.998.
+Problems are compared without the requests for the form of their answers (answer_requests), which
+differ from one data set to the next.
+Near: the sets of sequences of 5 words or symbols of the texts have a Jaccard similarity of at least
+the threshold, as 120 MinHash values (rensa) estimate it, with a standard error of 0.04 at 0.8.
+Candidates are rows that agree in one of 20 bands of 6 values: a pair of similarity 0.8 is one with
+probability 0.998.
 A row is left out when it is like an earlier one, itself left out or not. Problems whose answers
 differ are never near duplicates: texts that differ in a number are different problems.
 """
@@ -20,13 +23,14 @@ import numpy as np
 import numpy.typing as npt
 from rensa import RMinHash
 
+from megatron_urpo.data.answer_requests import strip_requests
 from megatron_urpo.data.preparation.filters import task_texts
-from megatron_urpo.data.preparation.words import split_words
+from megatron_urpo.data.preparation.words import split_tokens
 from megatron_urpo.types import PreferenceTask, ReasoningTask, Task
 
 BANDS, BAND_VALUES = 20, 6
 NUM_VALUES = BANDS * BAND_VALUES
-SHINGLE_WORDS = 5
+SHINGLE_TOKENS = 5
 _SEED = 1
 _PAIRS_AT_A_TIME = 20_000
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
@@ -129,7 +133,8 @@ def _candidate_pairs(
 
 def _content(task: Task) -> Iterator[str]:
     for turn in task.messages:
-        yield f"{turn.role}:{' '.join(turn.content.split())}"
+        text = strip_requests(turn.content) if isinstance(task, ReasoningTask) else turn.content
+        yield f"{turn.role}:{' '.join(text.split())}"
     if isinstance(task, PreferenceTask):
         yield from sorted(" ".join(response.split()) for response in task.responses)
 
@@ -146,9 +151,10 @@ def _digest(*parts: str, size: int) -> bytes:
 def _shingles(task: Task) -> list[str]:
     found = []
     for text in task_texts(task):
-        words = split_words(text)
-        if len(words) <= SHINGLE_WORDS:
-            found.append(" ".join(words))
+        bare = strip_requests(text) if isinstance(task, ReasoningTask) else text
+        tokens = split_tokens(bare)
+        if len(tokens) <= SHINGLE_TOKENS:
+            found.append(" ".join(tokens))
         else:
-            found += map(" ".join, zip(*(words[i:] for i in range(SHINGLE_WORDS)), strict=False))
+            found += map(" ".join, zip(*(tokens[i:] for i in range(SHINGLE_TOKENS)), strict=False))
     return found

@@ -84,7 +84,7 @@ class FiltersConfig:
     max_prompt_tokens: int = 2048
     max_response_tokens: int = 4096  # of each response, or answer of the assistant
     languages: tuple[str, ...] = ()  # ISO 639-1 codes of prompts to keep, as "en"; empty: all
-    near_duplicate_similarity: float = 0.8  # Jaccard, of 5-word sequences; 0: only exact ones
+    near_duplicate_similarity: float = 0.8  # Jaccard, of sequences of 5 words; 0: only exact ones
     contamination_words: int = 13  # a sequence this long shared with an evaluation set; 0: off
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Text as words, for comparisons that punctuation, case and markup must not decide."""
+"""Text as words, for comparisons that case must not decide, nor, unless asked to, symbols."""
 
 from __future__ import annotations
 
@@ -7,11 +7,25 @@ import unicodedata
 
 # Scripts written without spaces count by character.
 _IDEOGRAPHS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\u0e00-\u0e7f"
-_WORD = re.compile(f"[{_IDEOGRAPHS}]|[^\\W_{_IDEOGRAPHS}]+")
+_WORD_PATTERN = f"[{_IDEOGRAPHS}]|[^\\W_{_IDEOGRAPHS}]+"
+_WORD = re.compile(_WORD_PATTERN)
+_TOKEN = re.compile(f"{_WORD_PATTERN}|\\S")
 
 
 def split_words(text: str) -> list[str]:
     """Runs of letters and digits, in lower case and compatibility form (NFKC)."""
+    return _WORD.findall(_normalise(text))
+
+
+def split_tokens(text: str) -> list[str]:
+    """The words of split_words with every other character that is not white space between them.
+
+    For comparisons in which C and C++, or x > 5 and x < 5, are different things.
+    """
+    return _TOKEN.findall(_normalise(text))
+
+
+def _normalise(text: str) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
-    return _WORD.findall(text.lower())
+    return text.lower()

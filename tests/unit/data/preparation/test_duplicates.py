@@ -5,13 +5,14 @@ from random import Random
 import numpy as np
 import pytest
 
+from megatron_urpo.data.answer_requests import ask_for_box
 from megatron_urpo.data.preparation.duplicates import (
-    SHINGLE_WORDS,
+    SHINGLE_TOKENS,
     exact_duplicates,
     fingerprint,
     near_duplicates,
 )
-from megatron_urpo.data.preparation.words import split_words
+from megatron_urpo.data.preparation.words import split_tokens
 from megatron_urpo.types import ChatMessage, InstructionTask, PreferenceTask, ReasoningTask
 
 
@@ -30,8 +31,10 @@ def preference(text, *responses):
 
 def jaccard(a, b):
     def sequences(text):
-        words = split_words(text)
-        return {tuple(words[i : i + SHINGLE_WORDS]) for i in range(len(words) - SHINGLE_WORDS + 1)}
+        tokens = split_tokens(text)
+        return {
+            tuple(tokens[i : i + SHINGLE_TOKENS]) for i in range(len(tokens) - SHINGLE_TOKENS + 1)
+        }
 
     one, two = sequences(a), sequences(b)
     return len(one & two) / len(one | two)
@@ -112,5 +115,31 @@ def test_the_responses_count():
     assert find(tasks)[1] == [-1, 0, -1]
 
 
-def test_ties_and_texts_without_words_are_no_trouble():
-    assert find([instruction("?!"), instruction("+"), instruction("a b")])[1] == [-1, 0, -1]
+def test_texts_without_words_are_no_trouble():
+    assert find([instruction("?!"), instruction("?!\n"), instruction("a b")])[1] == [-1, 0, -1]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [f"Write a program that sorts a list of numbers in {name}." for name in ("C", "C++", "C#")],
+        ["Solve x > 5 and x > 3 for x.", "Solve x < 5 and x < 3 for x."],
+        ["\U0001f600", "\U0001f622", "\U0001f600\U0001f600", "+"],
+    ],
+)
+def test_symbols_make_a_difference(texts):
+    assert find([instruction(text) for text in texts])[1] == [-1] * len(texts)
+
+
+def test_the_request_for_an_answer_is_no_part_of_a_problem():
+    bare = "How many are 3 and 4?"
+    tasks = [
+        problem(ask_for_box(bare), "7"),
+        problem(
+            f"{bare} Let's think step by step and output the final answer within \\boxed{{}}.", "7"
+        ),
+        problem(bare, "7"),
+        problem("How many are 3 and 5?", "8"),
+    ]
+    exact, near, _ = find(tasks)
+    assert exact == near == [-1, 0, 0, -1]

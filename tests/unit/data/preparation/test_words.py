@@ -2,7 +2,7 @@
 
 import pytest
 
-from megatron_urpo.data.preparation.words import split_words
+from megatron_urpo.data.preparation.words import split_tokens, split_words
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,17 @@ from megatron_urpo.data.preparation.words import split_words
 )
 def test_split_words(text, words):
     assert split_words(text) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("", []),
+        ("C++ or c_2?", ["c", "+", "+", "or", "c", "_", "2", "?"]),
+        ("x\t< 1,000", ["x", "<", "1", ",", "000"]),
+        ("\U0001f600\U0001f622", ["\U0001f600", "\U0001f622"]),
+        ("GPT是", ["gpt", "是"]),
+    ],
+)
+def test_split_tokens(text, tokens):
+    assert split_tokens(text) == tokens
