@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,7 +16,8 @@ from megatron_urpo.data.jsonl import DataError, parse_object
 
 _LINES = (".jsonl", ".jsonl.gz")
 FILE_SUFFIXES = (*_LINES, ".json", ".parquet")
-_BATCH_ROWS = 500
+_BATCH_ROWS = 100  # of Parquet, made into Python's objects at once
+MAX_CHUNK_BYTES = 64 * 2**20  # several times as much is needed while a chunk is worked on
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,34 @@ def take(rows: Iterator[RawRow], last_position: int) -> Iterator[RawRow]:
         yield row
 
 
-def chunks(rows: Iterator[RawRow], size: int) -> Iterator[list[RawRow]]:
-    """Lists of `size` rows, the last one shorter."""
-    while chunk := list(islice(rows, size)):
+def chunks(
+    rows: Iterator[RawRow], size: int, max_bytes: int = MAX_CHUNK_BYTES
+) -> Iterator[list[RawRow]]:
+    """Lists of `size` rows, shorter where their text would take more than `max_bytes`.
+
+    A row that is larger by itself makes a list of its own.
+    """
+    chunk: list[RawRow] = []
+    total = 0
+    for row in rows:
+        taken = _text_bytes(row.text) if row.values is None else _text_bytes(row.values)
+        if chunk and (len(chunk) == size or total + taken > max_bytes):
+            yield chunk
+            chunk, total = [], 0
+        chunk.append(row)
+        total += taken
+    if chunk:
         yield chunk
+
+
+def _text_bytes(value: object) -> int:
+    """Bytes of all texts in a value, in UTF-8."""
+    if isinstance(value, str):
+        return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
+    if isinstance(value, bytes):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(map(_text_bytes, value.values()))
+    if isinstance(value, Sequence):
+        return sum(map(_text_bytes, value))
+    return 0

@@ -113,7 +113,9 @@ class PreparationConfig:
     # Files that no row may overlap: GSM8K, MATH-500, AIME, HMMT, AlpacaEval, RewardBench, RMB, ...
     evaluation_sets: tuple[str, ...] = ()
     sources: tuple[RawSourceConfig, ...] = ()
-    rows_per_part: int = 5000  # read between two points that a killed preparation can go on from
+    # Read between two points that a killed preparation can go on from; fewer where so many rows
+    # have more than 64 MiB of text, since memory grows with a part.
+    rows_per_part: int = 5000
 
     def __post_init__(self) -> None:
         _require(bool(self.sources), "sources is empty: add a [[sources]] table")

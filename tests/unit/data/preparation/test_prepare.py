@@ -261,6 +261,24 @@ def test_tests_of_programs_are_kept(config, write_rows):
     assert (task.tests, task.gold) == (parse_code_tests(truth), ())
 
 
+def test_large_rows_make_small_parts(config, write_rows):
+    """What is in memory at once is bounded by the text of the rows, not by their number."""
+    test = {"inputs": ["1"], "outputs": ["x" * 25 * 2**20]}
+    row = {
+        "prompt": [{"role": "user", "content": "Write f."}],
+        "ability": "code",
+        "reward_model": {"ground_truth": json.dumps(test), "style": "rule"},
+    }
+    source = RawSourceConfig("code", "skywork_or1_code", str(write_rows("c.jsonl", [row] * 3)))
+    said = []
+    (manifest,) = prepare(replace(config, sources=(source,), rows_per_part=3), said.append)
+    assert [line.split(",")[0] for line in said if line.startswith("code: ")] == [
+        "code: 2 rows",
+        "code: 3 rows",
+    ]
+    assert (manifest.rows_read, manifest.rows_written) == (3, 1)
+
+
 REAL = {
     "gsm8k": ("gsm8k_train_1000.jsonl", 1000),  # no training problem is a test problem
     # Some are problems of MATH-500 but for a number; two have no answer; one is there twice.

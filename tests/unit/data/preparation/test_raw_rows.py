@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from megatron_urpo.data.jsonl import DataError
-from megatron_urpo.data.preparation.raw_rows import chunks, list_files, read_files, take
+from megatron_urpo.data.preparation.raw_rows import RawRow, chunks, list_files, read_files, take
 
 ROWS = [{"n": number} for number in range(10)]
 
@@ -58,6 +58,21 @@ def test_take_and_chunks(directory):
     assert [row.position for row in rows] == list(range(1, 8))
     assert len(list(take(read_files(directory), 0))) == 40
     assert [len(chunk) for chunk in chunks(iter(rows), 3)] == [3, 3, 1]
+    assert list(chunks(iter([]), 3)) == []
+
+
+def test_chunks_are_bounded_in_bytes_too():
+    """Nested texts count in UTF-8, and so do lines that could not be read."""
+    values = [
+        {"a": "x" * 10},
+        {"a": [{"b": "x" * 20, "c": 3}, None]},
+        {"a": "\u00e4" * 20},
+        {"a": "x"},
+    ]
+    rows = [RawRow(number, "p", row) for number, row in enumerate(values)]
+    rows += [RawRow(4, "p", None, "bad", "x" * 50), RawRow(5, "p", {"a": "x"})]
+    parts = [[row.position for row in chunk] for chunk in chunks(iter(rows), 10, max_bytes=39)]
+    assert parts == [[0, 1], [2], [3], [4], [5]]
 
 
 def test_unusable_files(tmp_path):
