@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from megatron_urpo.data.jsonl import DataError
-from megatron_urpo.data.preparation.raw_rows import RawRow
+from megatron_urpo.data.preparation.raw_rows import DAMAGE, RawRow
 
 if TYPE_CHECKING:
     from datasets import IterableDataset
@@ -54,6 +55,18 @@ def resolve_revision(dataset: HubDataset) -> str:
     return commit
 
 
+def local_files(dataset: HubDataset) -> list[Path]:
+    """The files of a local directory, by name; hidden ones left out, and none for the hub."""
+    root = Path(dataset.id)
+    if not dataset.is_local:
+        return []
+    return sorted(
+        file
+        for file in root.rglob("*")
+        if file.is_file() and not any(part[0] == "." for part in file.relative_to(root).parts)
+    )
+
+
 def read_hub(dataset: HubDataset, skip: int = 0) -> Iterator[RawRow]:
     """The rows of a split as a stream; nothing is stored.
 
@@ -62,7 +75,7 @@ def read_hub(dataset: HubDataset, skip: int = 0) -> Iterator[RawRow]:
 
     Raises:
         DataError: the hub cannot be reached, the data set has no such configuration, split or
-            revision, or its files cannot be read.
+            revision, or its files cannot be read or are damaged.
     """
     place = f"{dataset.id}@{dataset.revision or 'local'} {dataset.config}/{dataset.split}"
     from datasets.exceptions import DatasetGenerationError
@@ -73,6 +86,8 @@ def read_hub(dataset: HubDataset, skip: int = 0) -> Iterator[RawRow]:
     while True:
         try:
             values = next(rows, None)
+        except DAMAGE as error:
+            raise DataError(_damaged(dataset, error)) from error
         except (ValueError, TypeError, DatasetGenerationError) as error:
             raise DataError(
                 f"{place}: row {position + 1} or one behind it cannot be read ({error}): download "
@@ -84,6 +99,19 @@ def read_hub(dataset: HubDataset, skip: int = 0) -> Iterator[RawRow]:
             return
         position += 1
         yield RawRow(position, f"{place}: row {position}", values)
+
+
+def _damaged(dataset: HubDataset, error: Exception) -> str:
+    """Names the first compressed file of a local directory that cannot be read to its end."""
+    for path in local_files(dataset):
+        if path.suffix == ".gz":
+            try:
+                with gzip.open(path) as file:
+                    while file.read(2**20):
+                        pass
+            except DAMAGE:
+                return f"{path}: damaged ({error}): copy it again"
+    return f"{dataset.id}: a file of it is damaged ({error}): download it again"
 
 
 def _open_stream(dataset: HubDataset) -> IterableDataset:
@@ -100,6 +128,8 @@ def _open_stream(dataset: HubDataset) -> IterableDataset:
         )
     except ValueError as error:  # no such configuration or split; the message lists those there are
         raise DataError(f"{dataset.id}: {error}") from error
+    except DAMAGE as error:
+        raise DataError(_damaged(dataset, error)) from error
     except (OSError, httpx.HTTPError) as error:
         raise DataError(_unreachable(dataset, error)) from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from megatron_urpo.data.jsonl import DataError, parse_object
 
 _LINES = (".jsonl", ".jsonl.gz")
 FILE_SUFFIXES = (*_LINES, ".json", ".parquet")
+DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error)  # what reading a damaged .gz raises
 _BATCH_ROWS = 100  # of Parquet, made into Python's objects at once
 MAX_CHUNK_BYTES = 64 * 2**20  # several times as much is needed while a chunk is worked on
 
@@ -85,7 +87,7 @@ def _read_lines(file: Path, done: int, skip: int) -> Iterator[RawRow]:
                     yield RawRow(position, place, None)
                     continue
                 yield _parse_line(line, position, place)
-    except (EOFError, gzip.BadGzipFile) as error:
+    except DAMAGE as error:
         raise DataError(f"{file}: damaged ({error}): copy it again") from error
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -100,6 +101,13 @@ def test_a_bad_line_names_the_row_and_the_other_way(tmp_path):
     (tmp_path / "train.jsonl").write_text('{"a": 1}\n{"a": \n')
     with pytest.raises(DataError, match="download the files and give them as path"):
         list(read_hub(HubDataset(str(tmp_path), "", "train", "")))
+
+
+def test_a_damaged_file_of_a_directory_is_named(helpsteer3):
+    path = Path(helpsteer3.id, "preference", "train.jsonl.gz")
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(DataError, match=r"preference/train\.jsonl\.gz: damaged .*: copy it again"):
+        list(read_hub(helpsteer3))
 
 
 @pytest.fixture

@@ -80,12 +80,15 @@ def test_unusable_files(tmp_path):
         "absent.jsonl": "there is no such file",
         "x.csv": "its type is unknown",
         "cut.jsonl.gz": "damaged",
+        "bad.jsonl.gz": r"bad\.jsonl\.gz: damaged .*: copy it again",
         "x.json": "not JSON",
         "y.json": "not a list of rows",
         "x.parquet": "not a whole Parquet file",
     }
     (tmp_path / "x.csv").write_text("a,b")
     (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(b'{"a": 1}\n' * 999)[:-20])
+    whole = gzip.compress("".join(f'{{"a": {n}}}\n' for n in range(9999)).encode())
+    (tmp_path / "bad.jsonl.gz").write_bytes(whole[:1000] + b"\xff" * 1000 + whole[2000:])
     (tmp_path / "x.json").write_text('{"a": 1}\n{"a": 2}\n')
     (tmp_path / "y.json").write_text('{"a": 1}')
     (tmp_path / "x.parquet").write_bytes(b"PAR1 nothing")
