@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from megatron_urpo.data.jsonl import format_task
+from megatron_urpo.data.preparation.disk import writing
 from megatron_urpo.data.preparation.duplicates import NUM_VALUES, Fingerprints, fingerprint
 from megatron_urpo.data.preparation.filters import Rejected
 from megatron_urpo.data.tables import record_schema
@@ -83,13 +84,18 @@ class Parts:
         rows: int,
         unselected: int,
     ) -> None:
-        """Writes a part: tasks with their places, and the rows left out."""
+        """Writes a part: tasks with their places, and the rows left out.
+
+        Raises:
+            DataError: a file cannot be written.
+        """
         number = len(self.states)
         columns = self._columns(tasks, fingerprint([task for task, _ in tasks]))
         batch = pa.RecordBatch.from_pydict(columns, schema=self._stored)
-        with pa.ipc.new_file(str(self._file("arrow", number)), self._stored) as writer:
+        records, rejects = self._file("arrow", number), self._file("rejects.jsonl", number)
+        with writing(records), pa.ipc.new_file(str(records), self._stored) as writer:
             writer.write_batch(batch)
-        with self._file("rejects.jsonl", number).open("w", encoding="utf-8") as file:
+        with writing(rejects), rejects.open("w", encoding="utf-8") as file:
             for row in rejected:
                 file.write(format_rejected(row))
         counts: dict[str, int] = {}
@@ -151,5 +157,6 @@ def _bytes(column: pa.Array, width: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 def _write_text(path: Path, text: str) -> None:
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    with writing(path):
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)

@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from megatron_urpo.data.jsonl import DataError
 from megatron_urpo.data.preparation.contamination import ContaminationIndex
+from megatron_urpo.data.preparation.disk import mapped_array
 from megatron_urpo.data.preparation.duplicates import (
     NUM_VALUES,
     exact_duplicates,
     near_duplicates,
 )
 from megatron_urpo.data.preparation.filters import Rejected, RowFilters
-from megatron_urpo.data.preparation.hub import HubDataset, read_hub, resolve_revision
-from megatron_urpo.data.preparation.manifest import (
-    Manifest,
-    count_filters,
-    hash_file,
-    software_versions,
-)
-from megatron_urpo.data.preparation.parts import Parts, format_rejected, stored_fingerprints
-from megatron_urpo.data.preparation.raw_rows import RawRow, chunks, list_files, read_files, take
+from megatron_urpo.data.preparation.hub import read_hub
+from megatron_urpo.data.preparation.manifest import Manifest
+from megatron_urpo.data.preparation.outputs import finished, write_outputs
+from megatron_urpo.data.preparation.parts import Parts, stored_fingerprints
+from megatron_urpo.data.preparation.plan import Plan, digest, hub_dataset, shared_plan, source_plan
+from megatron_urpo.data.preparation.raw_rows import RawRow, chunks, read_files, take
 from megatron_urpo.data.preparation.settings import PreparationConfig, RawSourceConfig
 from megatron_urpo.data.prompts import load_encoder
 from megatron_urpo.run_lock import lock_run_directory
@@ -47,7 +42,7 @@ class _Source:
 
     config: RawSourceConfig
     revision: str  # a commit, for the hub
-    plan: dict[str, Any]
+    plan: Plan
     parts: Parts
     kept: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     duplicates: list[Rejected] = field(default_factory=list)
@@ -57,7 +52,7 @@ class _Source:
         if config.path:
             rows = read_files(Path(config.path), skip)
         else:
-            rows = read_hub(_hub_dataset(config, self.revision), skip)
+            rows = read_hub(hub_dataset(config, self.revision), skip)
         return take(rows, config.max_rows)
 
 
@@ -72,15 +67,15 @@ def prepare(config: PreparationConfig, report: Report) -> list[Manifest]:
 
     Raises:
         ConfigError: the tokenizer or a setting cannot be used.
-        DataError: a source or an evaluation set cannot be read.
+        DataError: a source or an evaluation set cannot be read or is empty, or the disk is full.
         RunDirectoryBusyError: another preparation writes to the same directory.
     """
     directory = Path(config.directory)
     with closing(lock_run_directory(directory / WORK_DIRECTORY)):
-        shared = _shared_plan(config)
+        shared = shared_plan(config)
         sources = [_plan_source(source, shared, directory) for source in config.sources]
         for source, earlier in _with_earlier(sources):
-            source.plan["earlier"] = [_digest(other.plan) for other in earlier]
+            source.plan["earlier"] = [digest(other.plan) for other in earlier]
         manifests = _finished(sources, directory)
         if manifests is None:
             _collect_all(sources, config, report)
@@ -88,53 +83,29 @@ def prepare(config: PreparationConfig, report: Report) -> list[Manifest]:
                 if not earlier:
                     alike = [other for other in sources if _is_alike(other, source)]
                     _find_duplicates(alike, config, report)
-            manifests = [_write_output(source, directory) for source in sources]
+            manifests = [
+                write_outputs(
+                    directory,
+                    source.config,
+                    source.revision,
+                    source.plan,
+                    source.parts,
+                    source.kept,
+                    source.duplicates,
+                )
+                for source in sources
+            ]
         else:
             report("everything is prepared already, with these settings and from these files")
         shutil.rmtree(directory / WORK_DIRECTORY)
     return manifests
 
 
-def _shared_plan(config: PreparationConfig) -> dict[str, Any]:
-    """What the result of every source depends on."""
-    tokenizer = Path(config.model.path, "tokenizer.json")
-    return {
-        "filters": asdict(config.filters),
-        "rows_per_part": config.rows_per_part,
-        "tokenizer": asdict(hash_file(tokenizer)) if tokenizer.is_file() else config.model.path,
-        "chat_template": config.model.chat_template,
-        "evaluation_sets": [
-            asdict(hash_file(file))
-            for path in config.evaluation_sets
-            for file in list_files(Path(path))
-        ],
-        "software": software_versions(),
-    }
-
-
-def _plan_source(config: RawSourceConfig, shared: dict[str, Any], directory: Path) -> _Source:
-    plan = {"source": asdict(config), **shared}
-    revision = ""
-    if config.path:
-        plan["files"] = [
-            [str(file), file.stat().st_size, file.stat().st_mtime_ns]
-            for file in list_files(Path(config.path))
-        ]
-    else:
-        revision = resolve_revision(_hub_dataset(config, config.revision))
-        plan["commit"] = revision
-    plan = json.loads(json.dumps(plan))  # as it is read back: no tuples
+def _plan_source(config: RawSourceConfig, shared: Plan, directory: Path) -> _Source:
+    plan, revision = source_plan(config, shared)
     adapter = config.adapter
     work = directory / WORK_DIRECTORY / config.name
     return _Source(config, revision, plan, Parts(work, adapter.kind, adapter.answered))
-
-
-def _digest(plan: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
-
-
-def _hub_dataset(config: RawSourceConfig, revision: str) -> HubDataset:
-    return HubDataset(config.hub_id, config.hub_config, config.hub_split, revision)
 
 
 def _is_alike(one: _Source, other: _Source) -> bool:
@@ -153,14 +124,8 @@ def _finished(sources: Sequence[_Source], directory: Path) -> list[Manifest] | N
     """The manifests, if everything has been written with the same plan and is still there."""
     manifests = []
     for source in sources:
-        path = directory / f"{source.config.name}.manifest.json"
-        if not path.is_file():
-            return None
-        manifest = Manifest.read(path)
-        output = Path(manifest.output.path)
-        if manifest.plan != source.plan or not output.is_file():
-            return None
-        if output.stat().st_size != manifest.output.bytes:
+        manifest = finished(directory, source.config.name, source.plan)
+        if manifest is None:
             return None
         manifests.append(manifest)
     return manifests
@@ -202,6 +167,12 @@ def _collect(source: _Source, filters: RowFilters, rows_per_part: int, report: R
         rows, kept = rows + len(chunk), kept + len(tasks)
         speed = rows / (time.monotonic() - begin)
         report(f"{name}: {parts.end:,} rows, {kept:,} of {rows:,} kept, {speed:,.0f} rows/s")
+    if not parts.states:
+        config = source.config
+        raise DataError(
+            f"{config.path or config.hub_id}: source {name!r} has no rows: check the file, or "
+            "remove the source"
+        )
     parts.finish()
 
 
@@ -225,10 +196,8 @@ def _find_duplicates(sources: Sequence[_Source], config: PreparationConfig, repo
     similarity = np.zeros(count)
     if config.filters.near_duplicate_similarity and count:
         groups = np.concatenate([part.groups for part in stored])
-        # A file, so that the system may drop what is not in use.
-        signatures = np.memmap(
-            sources[0].parts.directory / "signatures", np.uint32, "w+", shape=(count, NUM_VALUES)
-        )
+        file = sources[0].parts.directory / "signatures"
+        signatures = mapped_array(file, (count, NUM_VALUES))
         np.concatenate([part.signatures for part in stored], out=signatures)
         threshold = config.filters.near_duplicate_similarity
         near, similarity = near_duplicates(signatures, groups, threshold)
@@ -259,53 +228,3 @@ class _Places:
         batch = self._batches[number]
         offset = int(row) - (int(self._ends[number]) - batch.num_rows)
         return str(batch.column("metadata")[offset]["place"].as_py())
-
-
-def _write_output(source: _Source, directory: Path) -> Manifest:
-    """The final files of a source; the manifest comes last."""
-    config, parts = source.config, source.parts
-    output, rejects, manifest_file = (
-        directory / f"{config.name}{suffix}"
-        for suffix in (".arrow", ".rejects.jsonl", ".manifest.json")
-    )
-    partial = output.with_name(output.name + ".partial")
-    begin = 0
-    with pa.ipc.new_file(str(partial), parts.schema) as writer:
-        for batch in parts.batches():
-            mask = pa.array(source.kept[begin : begin + batch.num_rows])
-            begin += batch.num_rows
-            chosen = batch.select(parts.schema.names).filter(mask)
-            if chosen.num_rows:
-                writer.write_batch(chosen.replace_schema_metadata(parts.schema.metadata))
-    rejects_partial = rejects.with_name(rejects.name + ".partial")
-    with rejects_partial.open("wb") as file:
-        for part in parts.rejects():
-            file.write(part.read_bytes())
-        for row in source.duplicates:
-            file.write(format_rejected(row).encode())
-    partial.replace(output)
-    rejects_partial.replace(rejects)
-    removed = Counter(row.filter for row in source.duplicates)
-    for state in parts.states:
-        removed.update(state.rejected)
-    rows, unselected = (
-        sum(getattr(state, name) for state in parts.states) for name in ("rows", "unselected")
-    )
-    files = list_files(Path(config.path)) if config.path else []
-    manifest = Manifest(
-        name=config.name,
-        kind=str(config.adapter.kind),
-        format=config.format,
-        source=config.path or config.hub_id,
-        revision=source.revision,
-        rows_read=rows,
-        rows_unselected=unselected,
-        filters=count_filters(rows - unselected, removed),
-        rows_written=int(source.kept.sum()),
-        output=hash_file(output),
-        rejects=str(rejects),
-        inputs=tuple(hash_file(file) for file in files),
-        plan=source.plan,
-    )
-    manifest.write(manifest_file)
-    return manifest

@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from shutil import copy
 
 import pytest
 
@@ -179,6 +180,46 @@ def test_what_is_prepared_is_not_prepared_again(prepared):
     assert lines == ["everything is prepared already, with these settings and from these files"]
 
 
+def rewrite(path, old, new):
+    text = path.read_bytes()
+    assert old in text
+    path.write_bytes(text.replace(old, new))
+
+
+def test_what_has_changed_is_prepared_again(config, tmp_path, model_path):
+    """Files of every sort that the result depends on, and the result itself, at the same size."""
+    model, template, hub = tmp_path / "model", tmp_path / "t.jinja", tmp_path / "hub"
+    model.mkdir()
+    for file in Path(model_path).iterdir():
+        if file.suffix in (".json", ".txt"):
+            copy(file, model)
+    template.write_text("{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}")
+    hub.mkdir()
+    (hub / "train.jsonl").write_text(json.dumps(prompt("Name a fruit.")) + "\n")
+    sources = (*config.sources, RawSourceConfig("local", "prompt_collection", hub=str(hub)))
+    used = ModelConfig(path=str(model), chat_template=str(template))
+    config = replace(config, sources=sources, model=used)
+    _, local = silently(config)
+    assert [Path(file.path).name for file in local.inputs] == ["train.jsonl"]
+    changes = {
+        "nothing": lambda: None,
+        "tokenizer": lambda: rewrite(model / "tokenizer_config.json", b"{", b"{ "),
+        "template": lambda: rewrite(template, b": ", b"= "),
+        "input": lambda: rewrite(hub / "train.jsonl", b"fruit", b"berry"),
+        "output": lambda: rewrite(output_path(config, "ranked"), b"Pear", b"Pair"),
+        "rejects": output_path(config, "ranked").with_suffix(".rejects.jsonl").unlink,
+        "manifest": lambda: manifest_path(config, "ranked").write_text("{}"),
+    }
+    for name, change in changes.items():
+        change()
+        said = []
+        prepare(config, said.append)
+        assert any("prepared already" in line for line in said) == (name == "nothing"), name
+    _, local = silently(config)
+    assert next(iter(tasks_of(local))).messages[0].content == "Name a berry."
+    assert "Pear" in next(iter(tasks_of(silently(config)[0]))).responses
+
+
 def test_other_settings_prepare_it_again_and_the_size_of_parts_does_not_matter(config):
     shown = []
     (manifest,) = silently(config)
@@ -238,6 +279,12 @@ def test_an_empty_source_is_written_as_such(config, write_rows):
     assert manifest.rows_written == 0
     with pytest.raises(DataError, match="source 'x' is empty"):
         tasks_of(manifest)
+
+
+def test_a_source_without_rows_is_an_error(config, write_rows):
+    source = RawSourceConfig("x", "ranked", str(write_rows("x.jsonl", ["", ""])))
+    with pytest.raises(DataError, match=r"x\.jsonl: source 'x' has no rows: check the file"):
+        silently(replace(config, sources=(source,)))
 
 
 def test_two_preparations_do_not_share_a_directory(config):
