@@ -130,17 +130,18 @@ def open_inference(config: Config) -> Iterator[tuple[HeldOut, bool]]:
 def open_probe(config: Config) -> Iterator[tuple[Probe, bool]]:
     """`urpo probe` of the weights of model.path.
 
-    Its tasks are those of [monitoring] or [evaluation] or, since nothing has been trained on yet,
-    of [data]. Yields the probe, and whether this rank is the one to print it.
+    Its tasks are those of [monitoring] or [evaluation] or, for a kind that they lack, since nothing
+    has been trained on yet, of [data]. Yields the probe, and whether this rank is the one to print
+    it.
 
     Raises:
         ConfigError: there are no reasoning or no preference sources, or the context is too small
             for the referee.
     """
-    sources, split = config.monitored_sources(), "heldout"
-    if not sources:
-        sources, split = config.data.sources, "train"
-    tasks = ProbeTasks.of(_monitored_tasks(config, sources, split))
+    held_out, others = config.monitored_sources(), config.unmonitored_sources()
+    tasks = ProbeTasks.of(
+        _monitored_tasks(config, held_out, "heldout") + _monitored_tasks(config, others, "train")
+    )
     with _open_engine(config) as parts:
         _check_judge_prompt(config, parts.encoder)
 

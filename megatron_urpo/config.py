@@ -7,6 +7,7 @@ sections is checked by Config. Megatron's own names are used where it has them.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 
 from megatron_urpo.types import TaskKind
@@ -618,6 +619,11 @@ class Config:
         """What the referee is measured on: [[monitoring.sources]], else [[evaluation.sources]]."""
         return self.monitoring.sources or self.evaluation.sources
 
+    def unmonitored_sources(self) -> tuple[SourceConfig, ...]:
+        """The sources of [data] whose truth is known, of kinds that monitored_sources lacks."""
+        covered = {source.kind for source in self.monitored_sources()} | {TaskKind.INSTRUCTION}
+        return tuple(source for source in self.data.sources if source.kind not in covered)
+
     def _check_monitoring(self) -> None:
         monitoring = self.monitoring
         kinds = {source.kind for source in self.monitored_sources()}
@@ -680,11 +686,12 @@ class Config:
                     "are weighted; remove it",
                 )
         self._check_weights()
-        files = {s.path for s in (*self.data.sources, *self.sft.sources) if ":" not in s.path}
+        trained = (*self.data.sources, *self.sft.sources)
+        files = {os.path.realpath(s.path) for s in trained if ":" not in s.path}
         for section in ("evaluation", "monitoring"):
             for source in sections[section]:
                 _require(
-                    source.path not in files,
+                    ":" in source.path or os.path.realpath(source.path) not in files,
                     f"{section}.sources[{source.name}].path = {source.path!r} is trained on as "
                     "well: hold a file of its own out",
                 )

@@ -31,8 +31,8 @@ PREFERENCE = ("helpsteer3", "ultrafeedback", "skywork-preference", "nectar", "of
 INSTRUCTION = ("prompt-collection",)
 
 
-def records(name: str) -> list[Task]:
-    """Tasks of a source."""
+def records(name: str, first: int = 0) -> list[Task]:
+    """Tasks of a source; preferences are numbered from `first`."""
 
     def asks(text: str) -> tuple[ChatMessage, ...]:
         return (ChatMessage("user", text),)
@@ -49,15 +49,14 @@ def records(name: str) -> list[Task]:
         return [ReasoningTask(name, text, asks(text), ("1",)) for text in problems]
     if name in PREFERENCE:
         responses, truth = ("Fig", "Dog", "Pear"), (2.0, 0.0, 1.0)
-        questions = [f"Name fruit number {n}." for n in range(8)]
+        questions = [f"Name fruit number {n}." for n in range(first, first + 8)]
         return [PreferenceTask(name, text, asks(text), responses, truth) for text in questions]
     lines = [f"Write line {n} about rain." for n in range(8)]
     return [InstructionTask(name, text, asks(text)) for text in lines]
 
 
-def write_source(path: Path) -> None:
+def write_source(path: Path, tasks: list[Task]) -> None:
     """A prepared file, as tools/prepare_data.py writes it."""
-    tasks = records(path.stem)
     schema = record_schema(tasks[0].kind, answered=False)
     table = pa.Table.from_pylist([format_task(task) for task in tasks], schema=schema)
     with pa.ipc.new_file(str(path), schema) as writer:
@@ -68,7 +67,10 @@ def prepare_example(directory: Path, family: str) -> None:
     """Makes a directory look like the repository of a user: examples, their data, a small model."""
     (directory / "data").mkdir()
     for name in (*REASONING, *PREFERENCE, *INSTRUCTION):
-        write_source(directory / "data" / f"{name}.arrow")
+        write_source(directory / "data" / f"{name}.arrow", records(name))
+    for name in PREFERENCE:
+        held_out = directory / "data" / f"{name}.held_out.arrow"
+        write_source(held_out, records(name, first=8))
     (directory / "examples").symlink_to(REPOSITORY / "examples")
     write_small_model(family, directory / "models" / "small")
 
@@ -101,6 +103,8 @@ def check_step(directory: Path, ranks: int = 1) -> None:
         assert values[f"advantages/{role}/zero_variance_groups"] < 2, role
     assert values["rewards/instruction/parsed_share"] > 0
     assert values["weight_sync/all/mismatch_mean"] < 0.01
+    baseline = json.loads((run / "monitoring" / "baseline.json").read_text())
+    assert {group["source"] for group in baseline["groups"]} == set(PREFERENCE)
     assert (run / "export" / "model.safetensors").is_file()
     manifest = json.loads((run / "checkpoints" / "step_000001" / "manifest.json").read_text())
     assert manifest["layout"]["world_size"] == ranks

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from pathlib import Path
 
 import pytest
 
@@ -121,6 +122,17 @@ def test_held_out_files_are_not_trained_on():
         Config(data=DataConfig(sources=(source,)), evaluation=EvaluationConfig(sources=(source,)))
 
 
+@pytest.mark.parametrize("written", ["./a.jsonl", "x/../a.jsonl", "link.jsonl", "{}/a.jsonl"])
+def test_held_out_files_are_told_by_what_they_are(written, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("x").mkdir()
+    Path("link.jsonl").symlink_to("a.jsonl")
+    trained = SourceConfig("a", TaskKind.REASONING, "a.jsonl")
+    other = SourceConfig("b", TaskKind.REASONING, written.format(tmp_path))
+    with pytest.raises(ConfigError, match=r"\[b\].path = .* is trained on as well"):
+        Config(data=DataConfig(sources=(trained,)), evaluation=EvaluationConfig(sources=(other,)))
+
+
 def test_weights_are_for_all_sources_of_a_kind_or_none():
     one = SourceConfig("a", TaskKind.REASONING, "a.jsonl", weight=2.0)
     other = SourceConfig("b", TaskKind.REASONING, "b.jsonl")
@@ -198,6 +210,12 @@ def test_monitoring_takes_its_own_sources_or_those_of_the_evaluation():
     assert Config(evaluation=evaluated).monitored_sources() == (PAIRS,)
     config = Config(evaluation=evaluated, monitoring=MonitoringConfig(sources=(SUMS,)))
     assert config.monitored_sources() == (SUMS,)
+    trained = tuple(
+        SourceConfig(str(kind), kind, f"embedded:{kind}")
+        for kind in (TaskKind.REASONING, TaskKind.PREFERENCE, TaskKind.INSTRUCTION)
+    )
+    on_both = dataclasses.replace(config, data=DataConfig(sources=trained))
+    assert [source.name for source in on_both.unmonitored_sources()] == ["preference"]
     Config(evaluation=evaluated, monitoring=MonitoringConfig(every=1))
 
 

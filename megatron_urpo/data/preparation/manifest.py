@@ -48,7 +48,9 @@ class Manifest:
     rows_unselected: int  # not among those that `where` asks for
     filters: tuple[FilterCount, ...]
     rows_written: int
+    rows_held_out: int  # not among those written
     output: FileHash
+    held_out: FileHash | None  # file of the rows held out; None: none are
     rejects: str  # file with the place of every row left out
     inputs: tuple[FileHash, ...]  # files read; none for a stream from the hub
     plan: Mapping[str, Any]  # settings, tokenizer, evaluation sets, versions: all it depends on
@@ -66,6 +68,8 @@ class Manifest:
         values["filters"] = tuple(FilterCount(**count) for count in values["filters"])
         values["inputs"] = tuple(FileHash(**file) for file in values["inputs"])
         values["output"] = FileHash(**values["output"])
+        if values["held_out"] is not None:
+            values["held_out"] = FileHash(**values["held_out"])
         return cls(**values)
 
 
@@ -92,7 +96,7 @@ def software_versions() -> dict[str, str]:
 
 
 def format_table(manifests: Sequence[Manifest]) -> str:
-    """What was kept of each source: a column for every filter that left something out."""
+    """What was kept of each source: a column for all that left something out."""
     used = [
         name
         for name in FILTERS
@@ -102,13 +106,16 @@ def format_table(manifests: Sequence[Manifest]) -> str:
             for count in manifest.filters
         )
     ]
-    header = ["source", "kind", "read", *(name.replace("_", " ") for name in used), "kept"]
+    holds_out = any(manifest.rows_held_out for manifest in manifests)
+    header = ["source", "kind", "read", *(name.replace("_", " ") for name in used)]
+    header += ["held out", "kept"] if holds_out else ["kept"]
     lines = [header]
     for manifest in manifests:
         removed = {count.filter: count.rows_in - count.rows_out for count in manifest.filters}
         numbers = [
             manifest.rows_read - manifest.rows_unselected,
             *(removed[name] for name in used),
+            *([manifest.rows_held_out] if holds_out else []),
             manifest.rows_written,
         ]
         lines.append([manifest.name, manifest.kind, *(f"{number:,}" for number in numbers)])

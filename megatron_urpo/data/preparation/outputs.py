@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from megatron_urpo.data.jsonl import DataError
 from megatron_urpo.data.preparation.disk import writing
 from megatron_urpo.data.preparation.filters import Rejected
 from megatron_urpo.data.preparation.manifest import (
@@ -18,7 +19,7 @@ from megatron_urpo.data.preparation.manifest import (
     count_filters,
     hash_file,
 )
-from megatron_urpo.data.preparation.parts import Parts, format_rejected
+from megatron_urpo.data.preparation.parts import Parts, format_rejected, stored_fingerprints
 from megatron_urpo.data.preparation.plan import Plan
 from megatron_urpo.data.preparation.settings import RawSourceConfig
 
@@ -30,22 +31,27 @@ def write_outputs(
     plan: Plan,
     parts: Parts,
     kept: npt.NDArray[np.bool_],
+    held_out: npt.NDArray[np.bool_],
     duplicates: Sequence[Rejected],
 ) -> Manifest:
-    """<name>.arrow, .rejects.jsonl and, when they are whole, .manifest.json.
+    """<name>.arrow, .held_out.arrow, .rejects.jsonl and, when they are whole, .manifest.json.
 
     Args:
         kept: of the rows of all parts, those that are no duplicates.
-        duplicates: the others.
+        held_out: of those, the ones for a file of their own; without any there is no such file.
+        duplicates: the rows that are not kept.
 
     Raises:
         DataError: a file cannot be written.
     """
-    output, rejects, manifest_file = (
+    output, other, rejects, manifest_file = (
         directory / f"{config.name}{suffix}"
-        for suffix in (".arrow", ".rejects.jsonl", ".manifest.json")
+        for suffix in (".arrow", ".held_out.arrow", ".rejects.jsonl", ".manifest.json")
     )
-    _write_rows(output, parts, kept)
+    _write_rows(output, parts, kept & ~held_out)
+    other.unlink(missing_ok=True)  # of other settings
+    if held_out.any():
+        _write_rows(other, parts, held_out)
     _write_rejects(rejects, parts, duplicates)
     removed = Counter(row.filter for row in duplicates)
     for state in parts.states:
@@ -62,8 +68,10 @@ def write_outputs(
         rows_read=rows,
         rows_unselected=unselected,
         filters=count_filters(rows - unselected, removed),
-        rows_written=int(kept.sum()),
+        rows_written=int((kept & ~held_out).sum()),
+        rows_held_out=int(held_out.sum()),
         output=hash_file(output),
+        held_out=hash_file(other) if held_out.any() else None,
         rejects=str(rejects),
         inputs=tuple(FileHash(**file) for file in plan["files"]),
         plan=plan,
@@ -82,8 +90,34 @@ def finished(directory: Path, name: str, plan: Plan) -> Manifest | None:
         return None
     if manifest.plan != plan or not Path(manifest.rejects).is_file():
         return None
-    output = Path(manifest.output.path)
-    return manifest if output.is_file() and hash_file(output) == manifest.output else None
+    for file in filter(None, (manifest.output, manifest.held_out)):
+        path = Path(file.path)
+        if not path.is_file() or hash_file(path) != file:
+            return None
+    return manifest
+
+
+def choose_held_out(parts: Parts, kept: npt.NDArray[np.bool_], count: int) -> npt.NDArray[np.bool_]:
+    """`count` of the rows that are kept, (R,): those whose contents have the smallest hashes.
+
+    They depend on nothing but what is kept, and on no order.
+
+    Raises:
+        DataError: that leaves no row.
+    """
+    chosen = np.zeros(len(kept), dtype=np.bool_)
+    if not count:
+        return chosen
+    if kept.sum() <= count:
+        raise DataError(
+            f"held_out = {count} leaves nothing of the {kept.sum()} rows of "
+            f"{parts.directory.name!r} that passed the filters: lower it, or read more rows"
+        )
+    contents = [stored_fingerprints(batch).contents for batch in parts.batches()]
+    hashes = np.concatenate(contents)
+    rows = np.flatnonzero(kept)
+    chosen[rows[np.lexsort((hashes[rows, 1], hashes[rows, 0]))[:count]]] = True
+    return chosen
 
 
 def _write_rows(path: Path, parts: Parts, mask: npt.NDArray[np.bool_]) -> None:

@@ -29,6 +29,7 @@ def shared_plan(config: PreparationConfig) -> Plan:
     return {
         "filters": asdict(config.filters),
         "rows_per_part": config.rows_per_part,
+        "held_out": config.held_out,
         "model": _model_files(config.model),
         "evaluation_sets": _hashes(
             file for path in config.evaluation_sets for file in list_files(Path(path))

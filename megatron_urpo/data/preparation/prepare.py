@@ -24,13 +24,14 @@ from megatron_urpo.data.preparation.duplicates import (
 from megatron_urpo.data.preparation.filters import Rejected, RowFilters
 from megatron_urpo.data.preparation.hub import read_hub
 from megatron_urpo.data.preparation.manifest import Manifest
-from megatron_urpo.data.preparation.outputs import finished, write_outputs
+from megatron_urpo.data.preparation.outputs import choose_held_out, finished, write_outputs
 from megatron_urpo.data.preparation.parts import Parts, stored_fingerprints
 from megatron_urpo.data.preparation.plan import Plan, digest, hub_dataset, shared_plan, source_plan
 from megatron_urpo.data.preparation.raw_rows import RawRow, chunks, read_files, take
 from megatron_urpo.data.preparation.settings import PreparationConfig, RawSourceConfig
 from megatron_urpo.data.prompts import load_encoder
 from megatron_urpo.run_lock import lock_run_directory
+from megatron_urpo.types import TaskKind
 
 Report = Callable[[str], None]
 WORK_DIRECTORY = ".preparation"
@@ -45,6 +46,7 @@ class _Source:
     plan: Plan
     parts: Parts
     kept: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    held_out: npt.NDArray[np.bool_] | None = None
     duplicates: list[Rejected] = field(default_factory=list)
 
     def rows(self, skip: int) -> Iterator[RawRow]:
@@ -58,6 +60,9 @@ class _Source:
 
 def prepare(config: PreparationConfig, report: Report) -> list[Manifest]:
     """Writes <directory>/<name>.arrow, .rejects.jsonl and .manifest.json of every source.
+
+    With held_out, preference sources have <name>.held_out.arrow as well, of rows that are not in
+    <name>.arrow.
 
     A preparation that was killed goes on after its last finished part, and gives the same files as
     one that was not. One that was finished is not repeated.
@@ -83,22 +88,28 @@ def prepare(config: PreparationConfig, report: Report) -> list[Manifest]:
                 if not earlier:
                     alike = [other for other in sources if _is_alike(other, source)]
                     _find_duplicates(alike, config, report)
-            manifests = [
-                write_outputs(
-                    directory,
-                    source.config,
-                    source.revision,
-                    source.plan,
-                    source.parts,
-                    source.kept,
-                    source.duplicates,
-                )
-                for source in sources
-            ]
+            for source in sources:
+                if source.config.adapter.kind is TaskKind.PREFERENCE:
+                    source.held_out = choose_held_out(source.parts, source.kept, config.held_out)
+            manifests = [_write(source, directory) for source in sources]
         else:
             report("everything is prepared already, with these settings and from these files")
         shutil.rmtree(directory / WORK_DIRECTORY)
     return manifests
+
+
+def _write(source: _Source, directory: Path) -> Manifest:
+    held_out = source.held_out
+    return write_outputs(
+        directory,
+        source.config,
+        source.revision,
+        source.plan,
+        source.parts,
+        source.kept,
+        np.zeros_like(source.kept) if held_out is None else held_out,
+        source.duplicates,
+    )
 
 
 def _plan_source(config: RawSourceConfig, shared: Plan, directory: Path) -> _Source:

@@ -112,6 +112,9 @@ class PreparationConfig:
     filters: FiltersConfig = field(default_factory=FiltersConfig)
     # Files that no row may overlap: GSM8K, MATH-500, AIME, HMMT, AlpacaEval, RewardBench, RMB, ...
     evaluation_sets: tuple[str, ...] = ()
+    # Rows of each preference source that are kept out of training, to measure the referee on: they
+    # go to <directory>/<name>.held_out.arrow, for [[monitoring.sources]].
+    held_out: int = 0
     sources: tuple[RawSourceConfig, ...] = ()
     # Read between two points that a killed preparation can go on from; fewer where so many rows
     # have more than 64 MiB of text, since memory grows with a part.
@@ -122,5 +125,6 @@ class PreparationConfig:
         _require(
             self.rows_per_part > 0, f"rows_per_part = {self.rows_per_part}: must be greater than 0"
         )
+        _require(self.held_out >= 0, f"held_out = {self.held_out}: must not be negative")
         names = [source.name for source in self.sources]
         _require(len(names) == len(set(names)), f"sources: names must be unique, got {names}")

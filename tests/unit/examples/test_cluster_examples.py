@@ -58,6 +58,7 @@ CHANGED_ON_CPU = set(
     rewards.verifier_workers batching.micro_batch_tokens
     training.transformer_impl training.tensor_model_parallel_size
     training.pipeline_model_parallel_size training.sequence_parallel
+    monitoring.groups_per_source
     """.split()
 )
 
@@ -104,6 +105,14 @@ def test_dry_run_finds_room_for_it(name, config, launch_file, capsys):
     # Beyond a node it is slow.
     assert config.training.tensor_model_parallel_size <= GPUS_PER_NODE
     assert config.rollout.tensor_model_parallel_size <= GPUS_PER_NODE
+
+
+def test_the_referee_is_measured_on_every_preference_source(config):
+    trained = {source.name for source in config.data.sources if source.kind == "preference"}
+    monitoring = config.monitoring
+    assert {source.name for source in monitoring.sources} == trained
+    assert 0 < monitoring.every <= config.run.steps / 10
+    assert monitoring.groups_per_source >= monitoring.alarm_groups
 
 
 def test_chat_template_is_there(config):

@@ -8,6 +8,7 @@ import pytest
 
 from megatron_urpo.data.preparation.settings import PreparationConfig
 from megatron_urpo.load_config import load_config, read_toml
+from megatron_urpo.types import TaskKind
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 # Section 4.1.2, and Table 2 for the warm start.
@@ -42,6 +43,13 @@ def test_a_run_reads_what_is_written(preparation, run):
     read = {source.path: (source.kind, False) for source in config.data.sources}
     read |= {source.path: (source.kind, True) for source in config.sft.sources}
     assert read == written
+    held_out = {
+        f"{made.directory}/{source.name}.held_out.arrow": (source.adapter.kind, False)
+        for source in made.sources
+        if made.held_out and source.adapter.kind is TaskKind.PREFERENCE
+    }
+    assert {source.path: (source.kind, False) for source in config.monitoring.sources} == held_out
+    assert config.monitoring.groups_per_source <= made.held_out or not held_out
     assert made.filters.max_prompt_tokens == config.data.max_prompt_tokens
 
 

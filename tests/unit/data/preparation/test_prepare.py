@@ -281,6 +281,47 @@ def test_an_empty_source_is_written_as_such(config, write_rows):
         tasks_of(manifest)
 
 
+def test_preferences_are_held_out(config, write_rows):
+    """In a file of their own, the same ones in any order, and of no other kind."""
+    rows = [ranked(f"Question {n}?", (f"a{n}", 1), (f"b{n}", 2)) for n in range(20)]
+
+    def held_out_of(rows, name, rows_per_part):
+        prompts = write_rows("p.jsonl", [prompt(f"Write {n}.") for n in range(9)])
+        sources = (
+            RawSourceConfig("x", "ranked", str(write_rows(name, rows))),
+            RawSourceConfig("p", "prompt_collection", str(prompts)),
+        )
+        made = replace(config, sources=sources, held_out=6, rows_per_part=rows_per_part)
+        manifest, other = silently(made)
+        assert silently(made) == [manifest, other]
+        assert (other.rows_written, other.rows_held_out, other.held_out) == (9, 0, None)
+        assert (manifest.rows_written, manifest.rows_held_out) == (14, 6)
+        header, line, _ = format_table([manifest, other]).split("\n")
+        assert header.endswith("held out  kept")
+        assert line.split()[-2:] == ["6", "14"]
+        path = output_path(config, "x").with_suffix(".held_out.arrow")
+        assert manifest.held_out == hash_file(path)
+        kept = {task.responses for task in tasks_of(manifest)}
+        source = SourceConfig("x", TaskKind.PREFERENCE, str(path))
+        held = {task.responses for task in load_source(source, "heldout", 0).tasks}
+        assert len(kept) == 14
+        assert len(held) == 6
+        assert not kept & held
+        return held
+
+    held = held_out_of(rows, "x.jsonl", 4)
+    assert held_out_of(rows[::-1], "y.jsonl", 7) == held
+    source = RawSourceConfig("x", "ranked", str(write_rows("x.jsonl", rows)))
+    (manifest,) = silently(replace(config, sources=(source,)))
+    assert manifest.rows_written == 20
+    assert not output_path(config, "x").with_suffix(".held_out.arrow").exists()
+
+
+def test_more_held_out_than_there_is(config):
+    with pytest.raises(DataError, match="held_out = 2 leaves nothing of the 2 rows of 'ranked'"):
+        silently(replace(config, held_out=2))
+
+
 def test_a_source_without_rows_is_an_error(config, write_rows):
     source = RawSourceConfig("x", "ranked", str(write_rows("x.jsonl", ["", ""])))
     with pytest.raises(DataError, match=r"x\.jsonl: source 'x' has no rows: check the file"):

@@ -64,6 +64,8 @@ def test_the_file_as_a_whole():
         PreparationConfig()
     with pytest.raises(ConfigError, match="names must be unique"):
         PreparationConfig(sources=(source, source))
+    with pytest.raises(ConfigError, match="held_out = -1: must not be negative"):
+        PreparationConfig(sources=(source,), held_out=-1)
     with pytest.raises(ConfigError, match="rows_per_part = 0"):
         PreparationConfig(sources=(source,), rows_per_part=0)
 
