@@ -9,11 +9,16 @@ The ground truth is JSON inside a text: a list of accepted answers, or the tests
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Mapping
 
 from megatron_urpo.data.adapters.rows import Record, Row, RowError, text, turns
-from megatron_urpo.data.answer_requests import ask_for_box
+from megatron_urpo.data.answer_requests import ask_for_box, strip_requests
 from megatron_urpo.data.jsonl import excerpt
+
+# What begins as JSON does and is none; "[0, 1)" and "\{1, 2\}" are answers as they stand.
+_CUT_OFF = re.compile(r'\s*(?:\[\s*"|\{\s*"|"|\[[^\])]*\Z)')
 
 
 def skywork_math_record(row: Row) -> Record:
@@ -22,6 +27,8 @@ def skywork_math_record(row: Row) -> Record:
     messages = turns(row, "prompt")
     last = messages[-1]
     if isinstance(last["content"], str):
+        if not strip_requests(last["content"]):
+            raise RowError(f"prompt = {excerpt(last['content'])}: no problem")
         last["content"] = ask_for_box(last["content"])
     return {"messages": messages, "answers": accepted_answers(_ground_truth(row))}
 
@@ -31,23 +38,37 @@ def accepted_answers(ground_truth: str) -> list[str]:
 
     The evaluation files of the same schema hold a bare "204" or "025": a number's own digits are
     the answer, leading zeros included.
+
+    Raises:
+        RowError: the JSON is cut off, or holds something other than texts and finite numbers.
     """
     try:
         decoded = json.loads(ground_truth)
-    except (ValueError, RecursionError):
+    except RecursionError as error:
+        raise RowError(f"ground_truth = {excerpt(ground_truth)}: nested too deeply") from error
+    except ValueError as error:
+        if _CUT_OFF.match(ground_truth):
+            raise RowError(
+                f"ground_truth = {excerpt(ground_truth)}: JSON that is cut off ({error})"
+            ) from error
         return [ground_truth]
     if not isinstance(decoded, list):
         if isinstance(decoded, dict):
             raise RowError(f"ground_truth = {excerpt(ground_truth)}: an object, not answers")
-        return [decoded if isinstance(decoded, str) else ground_truth]
-    answers = []
-    for value in decoded:
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise RowError(f"ground_truth holds {excerpt(value)}: not an answer")
-        answers.append(str(value))
+        answer = _answer(decoded)
+        return [answer if isinstance(decoded, str) else ground_truth]
+    answers = list(map(_answer, decoded))
     if not any(answer.strip() for answer in answers):
         raise RowError(f"ground_truth = {excerpt(ground_truth)}: no answer")
     return [answer for answer in answers if answer.strip()]
+
+
+def _answer(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise RowError(f"ground_truth holds {excerpt(value)}: not an answer")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise RowError(f"ground_truth holds {value}: not a finite number")
+    return str(value)
 
 
 def skywork_code_record(row: Row) -> Record:
