@@ -49,6 +49,21 @@ void replace_command(std::string& text, std::string_view from, std::string_view 
   }
 }
 
+// Commands and what they are the same as.
+constexpr std::array<Replacement, 13> kSame = {{{"\\lnot", "\\neg"},
+                                                {"\\rightarrow", "\\to"},
+                                                {"\\longrightarrow", "\\to"},
+                                                {"\\Rightarrow", "\\to"},
+                                                {"\\implies", "\\to"},
+                                                {"\\iff", "\\leftrightarrow"},
+                                                {"\\Leftrightarrow", "\\leftrightarrow"},
+                                                {"\\wedge", "\\land"},
+                                                {"\\vee", "\\lor"},
+                                                {"\\mid", "|"},
+                                                {"\\leq", "\\le"},
+                                                {"\\geq", "\\ge"},
+                                                {"\\neq", "\\ne"}}};
+
 // "\color{red}{5}" and "\textcolor{red}{5}" as "{5}".
 void drop_colours(std::string& text) {
   for (const std::string_view command : {"\\color", "\\textcolor"}) {
@@ -140,6 +155,7 @@ void write_differences(std::string& text) {
     if (minus != std::string_view::npos && behind(text, minus, "\\{") != std::string_view::npos)
       text.replace(minus - 1, 1, "\\setminus ");
   }
+  if (text.find("ll real") == std::string::npos) return;
   std::string plain = text;
   replace_all(plain, "\\text{", "");
   for (const std::string_view all : {"all real numbers except ", "All real numbers except ",
@@ -235,20 +251,18 @@ std::string in_common_notation(std::string text) {
   return std::string(trimmed(text));
 }
 
+bool has_other_spelling(std::string_view text) {
+  for (std::size_t at = text.find('\\'); at != std::string_view::npos;
+       at = text.find('\\', at + 1)) {
+    if (starts_with(text, at, "\\pmod")) return true;
+    for (const auto& [from, to] : kSame) {
+      if (is_command_at(text, at, from)) return true;
+    }
+  }
+  return false;
+}
+
 std::string with_common_commands(std::string_view normalized_text) {
-  static constexpr std::array<Replacement, 13> kSame = {{{"\\lnot", "\\neg"},
-                                                         {"\\rightarrow", "\\to"},
-                                                         {"\\longrightarrow", "\\to"},
-                                                         {"\\Rightarrow", "\\to"},
-                                                         {"\\implies", "\\to"},
-                                                         {"\\iff", "\\leftrightarrow"},
-                                                         {"\\Leftrightarrow", "\\leftrightarrow"},
-                                                         {"\\wedge", "\\land"},
-                                                         {"\\vee", "\\lor"},
-                                                         {"\\mid", "|"},
-                                                         {"\\leq", "\\le"},
-                                                         {"\\geq", "\\ge"},
-                                                         {"\\neq", "\\ne"}}};
   std::string text(normalized_text);
   for (const auto& [from, to] : kSame) replace_command(text, from, to);
   for (std::size_t at = text.find("\\pmod{"); at != std::string::npos;

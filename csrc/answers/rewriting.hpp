@@ -12,6 +12,9 @@ namespace urpo::answers {
 // difference.
 std::string in_common_notation(std::string normalized_text);
 
+// Whether a text has a command that with_common_commands changes.
+bool has_other_spelling(std::string_view normalized_text);
+
 // With one command for each meaning of logic and geometry: "\lnot p" is "\neg p".
 std::string with_common_commands(std::string_view normalized_text);
 
