@@ -481,10 +481,14 @@ ALARMS: dict[str, tuple[str, bool]] = {
     "consistency": ("min_consistency", False),
     "baseline_agreement": ("min_baseline_agreement", False),
     "length_bias": ("max_length_bias", True),
+    "length_correlation": ("max_length_correlation", True),
     "position_bias": ("max_position_bias", True),
     "tie_share": ("max_tie_share", True),
     "parse_failure_share": ("max_parse_failure_share", True),
 }
+# Measures whose alarm is for some roles only. Where the truth is known, length_bias says more than
+# the correlation, which is then the truth's own as well.
+ALARM_ROLES: dict[str, tuple[TaskKind, ...]] = {"length_correlation": (TaskKind.INSTRUCTION,)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -506,6 +510,8 @@ class MonitoringConfig:
     min_consistency: float = 0.6  # chance is 0.5
     min_baseline_agreement: float = 0.4  # chance is 0.5
     max_length_bias: float = 0.5  # in size; a tau, 0 without bias
+    # In size, of the policy's own answers to instructions; at 0.6 four pairs in five follow length.
+    max_length_correlation: float = 0.6
     max_position_bias: float = 0.5  # in size; a tau, 0 without bias
     max_tie_share: float = 0.5
     max_parse_failure_share: float = 0.5

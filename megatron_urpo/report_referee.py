@@ -8,7 +8,7 @@ from typing import Any
 
 from megatron_urpo.charts import format_value, sparkline
 from megatron_urpo.config import ALARMS, MonitoringConfig
-from megatron_urpo.monitoring.alarms import check_alarms
+from megatron_urpo.monitoring.alarms import alarmed_measure, check_alarms
 from megatron_urpo.monitoring.baseline import Baseline
 from megatron_urpo.types import StepStatistics, TaskKind
 
@@ -23,8 +23,6 @@ REFEREE_CHARTS: tuple[tuple[str, *tuple[str, ...]], ...] = (
     ("Bias to length", "monitoring/*/length_bias"),
     ("Bias to later places", "monitoring/*/position_bias"),
 )
-# Measures in the order of the rows; those without an alarm have no threshold.
-MEASURES = (*ALARMS, "length_correlation")
 SAYS = {
     "tau": "tau on held-out preferences",
     "verifier_agreement": "agreement with the verifier",
@@ -67,8 +65,7 @@ def referee_table(
             format_value(values[0]),
             format_value(values[-1]),
             sparkline(values),
-            (_threshold(what, monitoring) if metric.count("/") == 2 else "")
-            + states.get(metric, ""),
+            _threshold(metric, monitoring) + states.get(metric, ""),
         ]
         rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
     last = measured[-1].step
@@ -83,7 +80,7 @@ def _rows(measured: Sequence[StepStatistics]) -> list[tuple[str, str, str]]:
     """(measure, role or source, metric) of all that was measured, in the order of the rows."""
     names = {name for record in measured for name in record.values}
     rows = []
-    for what in MEASURES:
+    for what in ALARMS:
         for role in (kind.value for kind in TaskKind):
             metric = f"monitoring/{role}/{what}"
             sources = sorted(name for name in names if name.startswith(f"{metric}/"))
@@ -113,8 +110,9 @@ def _states(measured: Sequence[StepStatistics], config: MonitoringConfig) -> dic
     }
 
 
-def _threshold(what: str, config: MonitoringConfig) -> str:
-    if what not in ALARMS:
+def _threshold(metric: str, config: MonitoringConfig) -> str:
+    what = alarmed_measure(metric)
+    if not what:
         return ""
     limit, is_upper = config.threshold(what), ALARMS[what][1]
     return f"{'at most' if is_upper else 'at least'} {limit:g} "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from megatron_urpo.config import ALARMS, MonitoringConfig
+from megatron_urpo.config import ALARM_ROLES, ALARMS, MonitoringConfig
 from megatron_urpo.types import RunError
 
 # What an alarm is about, in plain words; docs/referee.md says what to do.
@@ -15,10 +15,13 @@ MEANING = {
     "consistency": "its ranking changes with the order in which the same responses are shown",
     "baseline_agreement": "it orders most pairs against its judgement at the start of the run",
     "length_bias": "its scores follow the length of the responses",
+    "length_correlation": "its scores of the policy's own answers follow their length",
     "position_bias": "its scores follow the place of a response in the prompt",
     "tie_share": "it gives equal scores to responses of different quality",
     "parse_failure_share": "its scores cannot be read",
 }
+# Measured for each held-out source apart as well, where there are several.
+SOURCE_MEASURES = ("tau",)
 
 
 class RefereeAlarmError(RunError):
@@ -29,7 +32,7 @@ class RefereeAlarmError(RunError):
 class Alarm:
     """A measure that has been beyond its threshold for monitoring.patience measurements or more."""
 
-    metric: str  # monitoring/role/what
+    metric: str  # monitoring/role/what, or monitoring/role/tau/source
     value: float
     threshold: float
     is_upper: bool  # the threshold is the most that is allowed
@@ -39,13 +42,13 @@ class Alarm:
     @property
     def key(self) -> str:
         """The configuration's key of the threshold."""
-        return f"monitoring.{ALARMS[_what(self.metric)][0]}"
+        return f"monitoring.{ALARMS[alarmed_measure(self.metric)][0]}"
 
     def __str__(self) -> str:
         side = "above" if self.is_upper else "below"
         return (
             f"{self.metric} = {self.value:.3f}, {side} {self.key} = {self.threshold:g} for "
-            f"{self.in_a_row} measurement(s) in a row: {MEANING[_what(self.metric)]}"
+            f"{self.in_a_row} measurement(s) in a row: {MEANING[alarmed_measure(self.metric)]}"
         )
 
 
@@ -63,8 +66,8 @@ def check_alarms(
     alarms = []
     new_counts = dict(counts)
     for metric, value in values.items():
-        what = _what(metric)
-        if what not in ALARMS or values[_groups_of(metric)] < config.alarm_groups:
+        what = alarmed_measure(metric)
+        if not what or values.get(_groups_of(metric), 0) < config.alarm_groups:
             continue
         threshold, is_upper = config.threshold(what), ALARMS[what][1]
         beyond = abs(value) > threshold if is_upper else value < threshold
@@ -75,12 +78,15 @@ def check_alarms(
     return alarms, new_counts
 
 
-def _what(metric: str) -> str:
-    """The measure of monitoring/role/what; empty for other metrics, those of a source too."""
-    parts = metric.split("/")
-    return parts[2] if len(parts) == 3 and parts[0] == "monitoring" else ""
+def alarmed_measure(metric: str) -> str:
+    """The measure of ALARMS that a metric is, of a role or of a source; empty for other metrics."""
+    section, role, what, source = [*metric.split("/", 3), "", "", ""][:4]
+    if section != "monitoring" or what not in ALARMS or (source and what not in SOURCE_MEASURES):
+        return ""
+    return what if role in ALARM_ROLES.get(what, (role,)) else ""
 
 
 def _groups_of(metric: str) -> str:
     """The metric that says over how many groups a measure was taken."""
-    return metric.rpartition("/")[0] + "/groups"
+    section, role, _, *source = metric.split("/", 3)
+    return "/".join([section, role, "groups", *source])

@@ -133,10 +133,9 @@ def referee_metrics(judged: Sequence[JudgedGroup]) -> dict[str, float]:
             if "tau" in values:
                 by_source[task.source].append(values["tau"])
         if len(by_source) > 1:
-            metrics |= {
-                f"monitoring/{kind}/tau/{source}": float(np.mean(taus))
-                for source, taus in by_source.items()
-            }
+            for source, taus in by_source.items():
+                metrics[f"monitoring/{kind}/tau/{source}"] = float(np.mean(taus))
+                metrics[f"monitoring/{kind}/groups/{source}"] = len(taus)
     return metrics
 
 

@@ -10,7 +10,7 @@ from megatron_urpo.metrics import MetricsWriter
 from megatron_urpo.monitoring.alarms import MEANING
 from megatron_urpo.monitoring.baseline import Baseline, write_baseline
 from megatron_urpo.report import render_report
-from megatron_urpo.report_referee import MEASURES, SAYS, referee_table
+from megatron_urpo.report_referee import SAYS, referee_table
 from megatron_urpo.types import StepStatistics
 
 TAU = "monitoring/preference/tau"
@@ -28,6 +28,7 @@ def rows(html):
 def measured(tau, ties):
     counted = {"monitoring/all/alarms": 0.0}
     counted |= {f"monitoring/{role}/groups": 8.0 for role in ("preference", "instruction")}
+    counted["monitoring/preference/groups/hard"] = 8.0
     return [
         StepStatistics(step, counted | {TAU: a, f"{TAU}/hard": a / 2, TIES: b})
         for step, (a, b) in enumerate(zip(tau, ties, strict=True))
@@ -42,7 +43,8 @@ def test_rows_show_start_first_last_threshold_and_alarm():
     assert rows(html) == [
         ["tau on held-out preferences", "preference", "0.25", "0.5", "0.02", "",
          "at least 0.1  alarm, 2 in a row"],
-        ["tau on held-out preferences", "hard", "–", "0.25", "0.01", "", ""],
+        ["tau on held-out preferences", "hard", "–", "0.25", "0.01", "",
+         "at least 0.1  alarm, 2 in a row"],
         ["ties between unequal responses", "instruction", "–", "0.1", "0.9", "",
          "at most 0.5  beyond it 1 time(s)"],
     ]  # fmt: skip
@@ -62,7 +64,7 @@ def test_a_run_without_measurements_gets_a_note():
 
 def test_every_alarm_has_words():
     assert set(ALARMS) == set(MEANING)
-    assert set(MEASURES) == set(SAYS)
+    assert set(ALARMS) == set(SAYS)
 
 
 def test_the_report_has_one_panel(tmp_path):

@@ -2,7 +2,7 @@ from itertools import cycle
 
 import pytest
 
-from megatron_urpo.config import ALARMS, MonitoringConfig
+from megatron_urpo.config import ALARM_ROLES, ALARMS, MonitoringConfig
 from megatron_urpo.monitoring.alarms import MEANING, check_alarms
 
 TAU = "monitoring/preference/tau"
@@ -10,8 +10,12 @@ BIAS = "monitoring/reasoning/position_bias"
 
 
 def over(groups, values):
-    """The metrics of a measurement over so many groups of each role."""
-    return {metric.rpartition("/")[0] + "/groups": groups for metric in values} | values
+    """The metrics of a measurement over so many groups of each role and source."""
+    counts = {}
+    for metric in values:
+        section, role, _, *source = metric.split("/", 3)
+        counts["/".join([section, role, "groups", *source])] = groups
+    return counts | values
 
 
 def run(values_of_measurements, groups=(8,), **config):
@@ -48,11 +52,32 @@ def test_a_measurement_over_too_few_groups_neither_counts_nor_forgives():
     assert run(values[:1], groups=(1,), patience=1, alarm_groups=1) == [[(TAU, 1)]]
 
 
-def test_roles_are_counted_apart_and_sources_and_other_metrics_not_at_all():
+def test_the_tau_of_each_source_has_the_alarm_of_tau():
+    hard, easy = f"{TAU}/hard", f"{TAU}/a/b"
+    values = over(8, {TAU: 0.4, hard: -0.3, easy: 0.9})
+    config = MonitoringConfig(every=1, patience=1, stop_on=("tau",))
+    (alarm,), counts = check_alarms(values, {}, config)
+    assert (alarm.metric, alarm.stops, alarm.key) == (hard, True, "monitoring.min_tau")
+    assert counts == {TAU: 0, hard: 1, easy: 0}
+    few = values | {"monitoring/preference/groups/hard": 7}
+    assert check_alarms(few, {}, config)[0] == []
+
+
+def test_the_length_of_self_judged_answers_has_an_alarm():
+    """Where the truth is known length_bias has it."""
+    values = {
+        f"monitoring/{role}/length_correlation": 0.7
+        for role in ("reasoning", "preference", "instruction")
+    }
+    assert run([values], patience=1) == [[("monitoring/instruction/length_correlation", 1)]]
+    assert run([values], patience=1, max_length_correlation=0.7) == [[]]
+
+
+def test_roles_are_counted_apart_and_other_metrics_not_at_all():
     values = {
         "monitoring/preference/tie_share": 0.9,
         "monitoring/instruction/tie_share": 0.9,
-        "monitoring/preference/tau/hard": -1.0,
+        "monitoring/preference/tie_share/hard": 1.0,
         "monitoring/all/judgements": -1.0,
         "rewards/preference/tau": -1.0,
         "monitoring/preference/length_correlation": 1.0,
@@ -72,13 +97,14 @@ def test_stop_on_names_the_measures_that_stop():
 def test_every_measure_has_an_alarm_that_names_its_key(name):
     key, is_upper = ALARMS[name]
     value = 1.0 if is_upper else -1.0
+    (role, *_) = ALARM_ROLES.get(name, ("preference",))
     (alarm,), _ = check_alarms(
-        over(8, {f"monitoring/preference/{name}": value}),
+        over(8, {f"monitoring/{role}/{name}": value}),
         {},
         MonitoringConfig(patience=1, **{key: 0.25}),
     )
     side = "above" if is_upper else "below"
     assert str(alarm) == (
-        f"monitoring/preference/{name} = {value:.3f}, {side} monitoring.{key} = 0.25 for "
+        f"monitoring/{role}/{name} = {value:.3f}, {side} monitoring.{key} = 0.25 for "
         f"1 measurement(s) in a row: {MEANING[name]}"
     )

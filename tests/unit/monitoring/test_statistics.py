@@ -140,6 +140,7 @@ def test_metrics_are_means_over_groups_by_role_and_tau_by_source():
     assert metrics["monitoring/preference/tau"] == pytest.approx((1 - 1 + 0.5) / 3)
     assert metrics["monitoring/preference/tau/a"] == 0.0
     assert metrics["monitoring/preference/tau/b"] == 0.5
+    assert metrics["monitoring/preference/groups/b"] == 1
     assert metrics["monitoring/preference/parse_failure_share"] == pytest.approx(1 / 6)
     assert metrics["monitoring/preference/consistency"] == 1.0  # of the two that have it
     assert metrics["monitoring/preference/groups"] == 3
