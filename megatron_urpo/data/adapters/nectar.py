@@ -10,7 +10,16 @@ from __future__ import annotations
 
 import re
 
-from megatron_urpo.data.adapters.rows import Record, Row, RowError, number, objects, response, text
+from megatron_urpo.data.adapters.rows import (
+    Record,
+    Row,
+    RowError,
+    number,
+    objects,
+    qualities,
+    response,
+    text,
+)
 from megatron_urpo.data.jsonl import excerpt
 
 _SPEAKER = re.compile(r"(?:\A\s*|\n\n)(Human|Assistant):")
@@ -23,7 +32,7 @@ def nectar_record(row: Row) -> Record:
     return {
         "messages": split_dialogue(text(row, "prompt")),
         "responses": [response(answer, "answer") for answer in answers],
-        "rank": [number(answer, "rank") for answer in answers],
+        "rank": qualities(answers, lambda answer: number(answer, "rank")),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from megatron_urpo.data.adapters.rows import Record, Row, RowError, number, objects, text
+from megatron_urpo.data.adapters.rows import Record, Row, RowError, number, objects, qualities, text
 from megatron_urpo.data.jsonl import excerpt
 
 
@@ -16,5 +16,5 @@ def ranked_record(row: Row) -> Record:
     return {
         "prompt": f"{instruction}\n\n{context}" if context.strip() else instruction,
         "responses": [answer.get("answer") for answer in answers],
-        "rank": [number(answer, "rank") for answer in answers],
+        "rank": qualities(answers, lambda answer: number(answer, "rank")),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from megatron_urpo.data.jsonl import excerpt
@@ -64,6 +64,25 @@ def number(row: Row, name: str) -> float:
     if not math.isfinite(converted):
         raise RowError(f"{name} = {excerpt(value)}: not a finite number")
     return converted
+
+
+def qualities(rows: Sequence[Row], read: Callable[[Row], float]) -> list[float | None]:
+    """The quality of each response as `read` finds it; None where there is none.
+
+    Raises:
+        RowError: fewer than two responses have one: what is wrong with the first of the others.
+    """
+    values: list[float | None] = []
+    problems = []
+    for row in rows:
+        try:
+            values.append(read(row))
+        except RowError as error:
+            values.append(None)
+            problems.append(error)
+    if problems and len(rows) - len(problems) < 2:
+        raise problems[0]
+    return values
 
 
 def choice(row: Row, name: str, allowed: Sequence[int]) -> int:

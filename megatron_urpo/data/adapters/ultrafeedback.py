@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from megatron_urpo.data.adapters.rows import Record, Row, RowError, number, objects, response, text
+from megatron_urpo.data.adapters.rows import (
+    Record,
+    Row,
+    RowError,
+    number,
+    objects,
+    qualities,
+    response,
+    text,
+)
 
 # The overall score of a completion that all four aspects found bad was written as 10 instead of 1
 # until the data set was corrected in December 2023; older revisions and copies still say so.
@@ -23,7 +32,7 @@ def ultrafeedback_record(row: Row) -> Record:
     return {
         "prompt": text(row, "instruction"),
         "responses": [response(completion, "response") for completion in completions],
-        "truth": [_quality(completion) for completion in completions],
+        "truth": qualities(completions, _quality),
     }
 
 

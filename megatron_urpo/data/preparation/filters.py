@@ -4,8 +4,8 @@ Every filter says why it leaves a row out, or passes it on:
 
 malformed            the row, or the record made of it, is not as it has to be
 tied                 all responses are equally good
-empty                a response without text
-identical_responses  two responses that are word for word the same
+empty                a response without text, and fewer than two others that can be ranked
+identical_responses  two responses that are word for word the same, and fewer than two others
 chat_template        the model's chat template refuses the conversation
 prompt_length        the conversation is too long or too short
 response_length      a response, or an answer of the assistant, is too long
@@ -27,9 +27,10 @@ from megatron_urpo.data.adapters.rows import RowError
 from megatron_urpo.data.jsonl import DataError, is_tied, parse_task
 from megatron_urpo.data.preparation.contamination import ContaminationIndex
 from megatron_urpo.data.preparation.raw_rows import RawRow
+from megatron_urpo.data.preparation.responses import drop_unusable
 from megatron_urpo.data.preparation.settings import FiltersConfig, RawSourceConfig
 from megatron_urpo.data.prompts import PromptEncoder
-from megatron_urpo.types import InstructionTask, PreferenceTask, Task
+from megatron_urpo.types import InstructionTask, PreferenceTask, Task, TaskKind
 
 ROW_FILTERS = (
     "malformed",
@@ -99,16 +100,20 @@ class RowFilters:
         self._encoder = encoder
         self._contamination = contamination
         self._languages = Languages(filters.languages) if filters.languages else None
+        self.dropped_responses = 0  # of the tasks that were made
 
     def task(self, row: RawRow, source: RawSourceConfig) -> Task | Rejected:
         """The row as a task with its position in the source as key."""
         if row.values is None:
             return Rejected(row.place, "malformed", row.problem, row.text)
         adapter = source.adapter
+        dropped = 0
         target = SourceConfig(source.name, adapter.kind, "prepared")
         try:
             record = {"kind": str(adapter.kind), "id": f"{source.name}-{row.position}"}
             record |= adapter.record(row.values)
+            if adapter.kind is TaskKind.PREFERENCE:
+                dropped = drop_unusable(record)
             task = parse_task(record, target, row.place, "", answered=adapter.answered)
         except (RowError, DataError) as error:
             reason = str(error).removeprefix(f"{row.place}: ")
@@ -116,6 +121,7 @@ class RowFilters:
             return Rejected(row.place, "malformed", reason, text)
         for name, reason in self._problems(task):
             return Rejected(row.place, name, reason)
+        self.dropped_responses += dropped
         return task
 
     def _problems(self, task: Task) -> Iterator[tuple[str, str]]:

@@ -46,6 +46,7 @@ class Manifest:
     revision: str  # the commit on the hub; empty for files
     rows_read: int
     rows_unselected: int  # not among those that `where` asks for
+    dropped_responses: int  # blank, repeated or without a quality, of rows that passed the filters
     filters: tuple[FilterCount, ...]
     rows_written: int
     rows_held_out: int  # not among those written

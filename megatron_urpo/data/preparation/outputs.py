@@ -56,8 +56,9 @@ def write_outputs(
     removed = Counter(row.filter for row in duplicates)
     for state in parts.states:
         removed.update(state.rejected)
-    rows, unselected = (
-        sum(getattr(state, name) for state in parts.states) for name in ("rows", "unselected")
+    rows, unselected, dropped = (
+        sum(getattr(state, name) for state in parts.states)
+        for name in ("rows", "unselected", "dropped_responses")
     )
     manifest = Manifest(
         name=config.name,
@@ -67,6 +68,7 @@ def write_outputs(
         revision=revision,
         rows_read=rows,
         rows_unselected=unselected,
+        dropped_responses=dropped,
         filters=count_filters(rows - unselected, removed),
         rows_written=int((kept & ~held_out).sum()),
         rows_held_out=int(held_out.sum()),

@@ -40,6 +40,7 @@ class PartState:
     rows: int  # that were read, blank lines left out
     unselected: int  # not among those that `where` asks for
     kept: int
+    dropped_responses: int  # of the rows that were kept
     rejected: dict[str, int]  # by filter
 
 
@@ -83,6 +84,7 @@ class Parts:
         end: int,
         rows: int,
         unselected: int,
+        dropped_responses: int = 0,
     ) -> None:
         """Writes a part: tasks with their places, and the rows left out.
 
@@ -101,7 +103,7 @@ class Parts:
         counts: dict[str, int] = {}
         for row in rejected:
             counts[row.filter] = counts.get(row.filter, 0) + 1
-        state = PartState(end, rows, unselected, len(tasks), counts)
+        state = PartState(end, rows, unselected, len(tasks), dropped_responses, counts)
         _write_text(self._file("json", number), json.dumps(asdict(state)))
         self.states.append(state)
 

@@ -167,6 +167,7 @@ def _collect(source: _Source, filters: RowFilters, rows_per_part: int, report: R
     for chunk in chunks(source.rows(parts.end), rows_per_part):
         selected = [row for row in chunk if _is_selected(row, source.config)]
         tasks, rejected = [], []
+        filters.dropped_responses = 0
         for row in selected:
             outcome = filters.task(row, source.config)
             if isinstance(outcome, Rejected):
@@ -174,7 +175,14 @@ def _collect(source: _Source, filters: RowFilters, rows_per_part: int, report: R
             else:
                 tasks.append((outcome, row.place))
         unselected = len(chunk) - len(selected)
-        parts.add(tasks, rejected, end=chunk[-1].position, rows=len(chunk), unselected=unselected)
+        parts.add(
+            tasks,
+            rejected,
+            end=chunk[-1].position,
+            rows=len(chunk),
+            unselected=unselected,
+            dropped_responses=filters.dropped_responses,
+        )
         rows, kept = rows + len(chunk), kept + len(tasks)
         speed = rows / (time.monotonic() - begin)
         report(f"{name}: {parts.end:,} rows, {kept:,} of {rows:,} kept, {speed:,.0f} rows/s")

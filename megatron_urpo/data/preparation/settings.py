@@ -55,6 +55,11 @@ class RawSourceConfig:
             "or hub",
         )
         _require(
+            not self.hub or bool(self.revision) or Path(self.hub).is_dir(),
+            f"{key}.hub = {self.hub!r}: there is no such directory; for a data set of that name on "
+            f"the hub set {key}.revision to the commit, tag or branch to read",
+        )
+        _require(
             bool(self.revision) or Path(self.hub_id).is_dir(),
             f"{key}.revision is missing: name the commit, tag or branch of {self.hub_id} to read",
         )

@@ -235,6 +235,16 @@ def test_nectar():
     assert task.truth == (4.0, 6.0, 5.0, 2.0, 3.0, 0.0, 1.0)
 
 
+def test_responses_without_a_quality_have_none_while_two_others_have_one():
+    rated = [completion("Fig", 4.0, 4, "4"), completion("Dog", "N/A", 1, "1")]
+    rated += [completion("Car", 1.0, 1, "1"), completion("Pear", float("nan"), 3, "3")]
+    row = ULTRAFEEDBACK | {"completions": rated}
+    assert ADAPTERS["ultrafeedback"].record(row)["truth"] == [4.0, None, 1.0, None]
+    ranks = [1, 2, None, "x"]
+    row = NECTAR | {"answers": [{"answer": f"a{rank}", "rank": rank} for rank in ranks]}
+    assert ADAPTERS["nectar"].record(row)["rank"] == [1.0, 2.0, None, None]
+
+
 @pytest.mark.parametrize(("label", "truth"), [(1, (1.0, 0.0)), ("2", (0.0, 1.0))])
 def test_offsetbias(label, truth):
     task = task_of("offsetbias", OFFSETBIAS | {"label": label})

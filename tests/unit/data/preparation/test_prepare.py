@@ -317,6 +317,25 @@ def test_preferences_are_held_out(config, write_rows):
     assert not output_path(config, "x").with_suffix(".held_out.arrow").exists()
 
 
+def test_one_bad_response_does_not_cost_the_row(config, write_rows):
+    seven = [(f"answer {rank}", rank) for rank in range(1, 8)]
+    rows = [
+        ranked("One?", *seven[:3], (" ", 4), *seven[4:]),
+        ranked("Two?", *seven[:3], ("answer 1", 1), *seven[4:]),
+        ranked("Three?", *seven[:3], ("unranked", None)),
+        ranked("Four?", ("left", 1), (" ", 2), (" ", 3)),
+    ]
+    source = RawSourceConfig("x", "ranked", str(write_rows("x.jsonl", rows)))
+    (manifest,) = silently(replace(config, sources=(source,)))
+    assert (manifest.rows_written, manifest.dropped_responses) == (3, 3)
+    one, two, three = tasks_of(manifest)
+    others = tuple(f"answer {rank}" for rank in (1, 2, 3, 5, 6, 7))
+    assert one.responses == two.responses == others
+    assert one.truth == two.truth == (6.0, 5.0, 4.0, 2.0, 1.0, 0.0)
+    assert (three.responses, three.truth) == (others[:3], (2.0, 1.0, 0.0))
+    assert [entry["filter"] for entry in read_rejects(manifest)] == ["empty"]
+
+
 def test_more_held_out_than_there_is(config):
     with pytest.raises(DataError, match="held_out = 2 leaves nothing of the 2 rows of 'ranked'"):
         silently(replace(config, held_out=2))

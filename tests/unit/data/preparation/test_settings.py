@@ -21,6 +21,10 @@ from megatron_urpo.load_config import read_toml
         ({"max_rows": -1}, r"sources\[x\]\.max_rows = -1"),
         ({"split": "train"}, r"sources\[x\]\.split belongs to a data set on the hub"),
         ({"path": "", "format": "ranked"}, "'ranked' has no data set of its own on the hub"),
+        (
+            {"path": "", "hub": "downloads/gsm8k"},
+            r"sources\[x\]\.hub = 'downloads/gsm8k': there is no such directory; .*\.revision",
+        ),
         ({"path": ""}, r"sources\[x\]\.revision is missing: .* of openai/gsm8k"),
     ],
 )
