@@ -1,6 +1,8 @@
 """What the model is shown first in each role: exact prompts, control tokens visible.
 
 They are those of the run: the same mixture, seed and order of responses as its first steps have.
+The policy's answers to instructions are still to be written: the prompt that has them judged is
+shown with placeholders.
 """
 
 from __future__ import annotations
@@ -11,7 +13,12 @@ from dataclasses import dataclass
 from megatron_urpo.config import Config, ConfigError
 from megatron_urpo.data.demonstration_batches import DemonstrationBatches, load_demonstrations
 from megatron_urpo.data.mixture import Mixture
-from megatron_urpo.data.prompts import PromptEncoder, build_prompts, load_encoder
+from megatron_urpo.data.prompts import (
+    PromptEncoder,
+    PromptTooLongError,
+    build_prompts,
+    load_encoder,
+)
 from megatron_urpo.data.sources import load_sources
 from megatron_urpo.types import (
     InstructionTask,
@@ -35,6 +42,8 @@ class Preview:
 def preview(config: Config, count: int = 1) -> Iterator[Preview]:
     """The first `count` prompts of each role of [data], and demonstrations of [sft].
 
+    Behind the prompt of an instruction stands that of its judgement.
+
     Raises:
         ConfigError: no sources, or no tokenizer.
         DataError: a source cannot be used.
@@ -45,6 +54,8 @@ def preview(config: Config, count: int = 1) -> Iterator[Preview]:
     if config.data.sources:
         for prompt, step in _first_prompts(config, encoder, count):
             yield _show_prompt(prompt, step, encoder)
+            if isinstance(prompt.task, InstructionTask):
+                yield _show_self_judgement(prompt, step, encoder, config)
     if config.sft.sources:
         yield from _first_demonstrations(config, encoder, count)
 
@@ -76,6 +87,32 @@ def _show_prompt(prompt: Prompt, step: int, encoder: PromptEncoder) -> Preview:
         len(prompt.token_ids),
         encoder.decode_all(prompt.token_ids),
         _wanted(task, prompt.order),
+    )
+
+
+def _show_self_judgement(
+    prompt: Prompt, step: int, encoder: PromptEncoder, config: Config
+) -> Preview:
+    """How the policy will be asked to score its answers, with a placeholder for each of them."""
+    task, rollout = prompt.task, config.rollout
+    answers = [
+        f"<placeholder: answer {number} of the policy>"
+        for number in range(1, rollout.group_size + 1)
+    ]
+    title = (
+        f"judge prompt of {task.kind}, source {task.source!r}, item {task.key!r}, step {step + 1}, "
+        "answers not yet written"
+    )
+    room = rollout.max_model_len - rollout.max_judgement_tokens
+    try:
+        ids, shortened = encoder.encode_judge(task.messages, answers, range(len(answers)), room)
+    except PromptTooLongError as error:  # a run leaves the group out
+        return Preview(title, 0, "", str(error))
+    return Preview(
+        f"{title}, shortened to fit" if shortened else title,
+        len(ids),
+        encoder.decode_all(ids),
+        f"{len(answers)} scores, which are the rewards",
     )
 
 

@@ -61,6 +61,30 @@ def test_what_is_wanted_stands_under_the_prompt(shown):
     )
 
 
+def test_the_judge_prompt_of_an_instruction_has_placeholders(config, shown):
+    prompts = [one for one in shown if one.title.startswith("instruction, source")]
+    judged = [one for one in shown if one.title.startswith("judge prompt of instruction, source")]
+    assert len(judged) == len(prompts) == 2
+    size = config.rollout.group_size
+    for prompt, one in zip(prompts, judged, strict=True):
+        question = prompt.text.removeprefix("<|im_start|>user\n").split("<|im_end|>")[0]
+        assert f"[The Begin of Question]\n{question}\n[The End of Question]" in one.text
+        for number in range(1, size + 1):
+            answer = f"<placeholder: answer {number} of the policy>"
+            assert f"[The Begin of Response {number}]\n{answer}\n[The End" in one.text
+        assert one.text.endswith("<|im_start|>assistant\n")
+        assert one.wanted == f"{size} scores, which are the rewards"
+        assert shown.index(one) == shown.index(prompt) + 1
+
+
+def test_a_judge_prompt_that_does_not_fit_is_said_so(config):
+    rollout = replace(config.rollout, group_size=200)
+    small = replace(config, rollout=rollout, sft=SFTConfig())
+    (one,) = (shown for shown in preview(small) if shown.title.startswith("judge prompt"))
+    assert (one.num_tokens, one.text) == (0, "")
+    assert one.wanted.startswith("a judge prompt of 200 responses does not fit")
+
+
 def test_demonstrations_show_what_is_trained_on(shown):
     demonstrations = [one for one in shown if one.title.startswith("warm start")]
     assert len(demonstrations) == 6
@@ -103,5 +127,5 @@ def test_the_command_needs_neither_engine_nor_trainer():
         cwd=REPOSITORY,
     )
     assert result.returncode == 0, result.stderr[-2000:]
-    assert result.stdout.count("\n=== ") == 5
+    assert result.stdout.count("\n=== ") == 6
     assert "--- the policy scores its own answers" in result.stdout
