@@ -11,6 +11,7 @@ namespace urpo::answers {
 namespace {
 
 constexpr std::size_t kMaxContext = 160;  // of a sentence before the word "answer"
+constexpr int kMaxDoubtful = 16;          // announcements that are none, before it is given up
 
 // Announcements in other languages: the word, and the verbs and signs that may follow it.
 struct Foreign {
@@ -138,18 +139,61 @@ bool is_doubtful(std::string_view before) {
   });
 }
 
+// A first look at each byte of a long text, from the right: whether an announcement may begin there.
+bool may_announce(std::string_view text, std::size_t at) {
+  static constexpr std::string_view kLeads = "aAcCrR\xd0\xe7\xe6\xe5\xec\xeb";
+  static const std::array<bool, 256> leads = [] {
+    std::array<bool, 256> table{};
+    for (const char c : kLeads) table.at(static_cast<unsigned char>(c)) = true;
+    return table;
+  }();
+  const auto byte = static_cast<unsigned char>(text[at]);
+  if (!leads[byte] || at + 1 == text.size()) return false;
+  const char next = lower(text[at + 1]);
+  switch (text[at]) {
+    case 'a':
+    case 'A':
+      return next == 'n';
+    case 'c':
+    case 'C':
+      return next == 'o';
+    default:
+      return true;
+  }
+}
+
+// Whether a word of kForeign may begin at `at`: a text may be full of the scripts of these words.
+bool may_be_foreign(std::string_view text, std::size_t at) {
+  const char c = text[at];
+  const char next = at + 1 < text.size() ? text[at + 1] : ' ';
+  if (!is_high(c)) {
+    if (lower(c) == 'r' ? lower(next) != 'e' && lower(next) != 'i' && next != '\xc3'
+                        : lower(c) != 'a' || lower(next) != 'n') {
+      return false;
+    }
+    return at == 0 || !is_letter(text[at - 1]);
+  }
+  switch (c) {
+    case '\xd0':
+      return next == '\x9e' || next == '\xbe';
+    case '\xe7':
+      return next == '\xad';
+    case '\xe6':
+      return next == '\x95';
+    case '\xe5':
+      return next == '\xba';
+    case '\xec':
+      return next == '\xa0';
+    case '\xeb':
+      return next == '\x8b';
+    default:
+      return false;
+  }
+}
+
 // What follows "respuesta es" and the like at `at`.
 std::optional<std::string_view> after_foreign(std::string_view text, std::size_t at) {
-  const auto c = static_cast<unsigned char>(text[at]);
-  const char small = lower(text[at]);
-  if (c < 0x80 && small != 'r' && small != 'a') return std::nullopt;
-  // What the words beyond ASCII begin with, since a text may be full of their scripts.
-  const std::string_view lead = text.substr(at, 2);
-  const bool known = lead == "\xd0\x9e" || lead == "\xd0\xbe" || lead == "\xe7\xad" ||
-                     lead == "\xe6\x95" || lead == "\xe5\xba" || lead == "\xec\xa0" ||
-                     lead == "\xeb\x8b";
-  if (c >= 0x80 && !known) return std::nullopt;
-  if (c < 0x80 && at > 0 && is_letter(text[at - 1])) return std::nullopt;
+  if (!may_be_foreign(text, at)) return std::nullopt;
   for (const Foreign& foreign : kForeign) {
     if (!starts_with(text.substr(at), foreign.word)) continue;
     const std::string_view whole = text.substr(at + foreign.word.size());
@@ -192,7 +236,9 @@ std::size_t announcement_at(std::string_view text, std::size_t at) {
 std::optional<std::string_view> after_announcement(std::string_view text) {
   const std::size_t hashes = text.rfind("####");
   const std::size_t from = hashes == std::string_view::npos ? 0 : hashes;
-  for (std::size_t at = text.size(); at-- > from;) {
+  int doubtful = 0;
+  for (std::size_t at = text.size(); at-- > from && doubtful < kMaxDoubtful;) {
+    if (!may_announce(text, at)) continue;
     const std::size_t length = announcement_at(text, at);
     std::optional<std::string_view> rest;
     if (length == 0) {
@@ -202,7 +248,9 @@ std::optional<std::string_view> after_announcement(std::string_view text) {
       if (rest) return rest;
       rest = after_answer_word(text.substr(at + length));
     }
-    if (rest && !is_doubtful(sentence_before(text, at))) return rest;
+    if (!rest) continue;
+    if (!is_doubtful(sentence_before(text, at))) return rest;
+    ++doubtful;
   }
   if (hashes != std::string_view::npos) return text.substr(hashes + 4);
   return std::nullopt;
