@@ -229,9 +229,9 @@ def test_a_count_below_one_raises(count):
 
 
 def test_answers_are_judged_without_the_gil_and_in_order():
-    golds = [["1/2"], ["2"], ["x+1", "3"], ["\\int x"]]
-    responses = ["\\boxed{0.5}", "\\boxed{3}", "#### 3", "\\boxed{\\int y}"]
-    expected = [("0.5", 1, []), ("3", 0, []), ("3", 1, []), ("\\int y", 2, ["\\int x"])]
+    golds = [["1/2"], ["2"], ["x+1", "3"], ["\\int x + 0"]]
+    responses = ["\\boxed{0.5}", "\\boxed{3}", "#### 3", "\\boxed{\\int x}"]
+    expected = [("0.5", 1, []), ("3", 0, []), ("3", 1, []), ("\\int x", 2, ["\\int x + 0"])]
     assert [_core.judge_answer(*pair) for pair in zip(responses, golds, strict=True)] == expected
     for threads in (1, 2, 7):
         assert _core.judge_answers(responses, golds, threads) == expected

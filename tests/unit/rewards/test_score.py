@@ -111,7 +111,7 @@ def test_instruction_rollouts_must_be_judged_completely(scorer_of):
 
 
 def test_reasoning_rewards(scorer_of):
-    texts = ["\\boxed{5}", "\\boxed{FIVE}", "\\boxed{6}", "We count\n5", "\\boxed{y=5}"]
+    texts = ["\\boxed{5}", "\\boxed{FIVE}", "\\boxed{6}", "We count\n5 or 6", "\\boxed{y=5}"]
     (group,) = scored(scorer_of(), rollout(PROBLEM, texts))
     assert group.rewards.tolist() == [1.0, 1.0, 0.0, 0.0, 1.0]
     assert group.parsed.tolist() == [True, True, True, False, True]
