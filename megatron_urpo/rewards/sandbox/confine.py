@@ -18,7 +18,7 @@ from typing import Any
 from megatron_urpo.rewards.sandbox import kernel, seccomp
 
 SCRATCH = "/tmp"
-STDIN_FILE = "/dev/stdin"
+STDIN_FILE = "/proc/stdin"  # where /dev/stdin leads
 # Of a root that was given a user namespace with a second user: see box.
 UNPRIVILEGED_ID = 1
 _NICENESS = 5  # the engine and the watcher go before
@@ -100,26 +100,21 @@ def prepare_init(machine: Machine, limits: Limits, stdin: int | None) -> None:
 
 
 def _hide_processes(flags: int, stdin: int | None) -> None:
-    """Cover /proc with an empty directory, and show standard input under its name in /dev.
-
-    The name leads through /proc as a rule. What a program reads there is a copy, for the kernel
-    mounts no file that has no directory.
-    """
+    """Cover /proc, and put a copy of standard input there: the kernel shows the file itself only
+    where it shows processes."""
     read_only = flags | kernel.MS_RDONLY
     if stdin is None:
         kernel.mount("nothing", "/proc", "tmpfs", read_only, "size=4k,nr_inodes=1")
         return
     size = os.fstat(stdin).st_size
-    kernel.mount("nothing", "/proc", "tmpfs", flags, f"size={size + _PAGE_BYTES},nr_inodes=2")
-    copy = os.open("/proc/stdin", os.O_WRONLY | os.O_CREAT, 0o444)
+    options = f"size={size + _PAGE_BYTES},nr_inodes=2"
+    kernel.mount("input", "/proc", "tmpfs", flags, options)
+    copy = os.open(STDIN_FILE, os.O_WRONLY | os.O_CREAT, 0o444)
     sent = 0
     while sent < size:
         sent += os.sendfile(copy, stdin, sent, size - sent)
     os.close(copy)
-    kernel.mount("/proc/stdin", STDIN_FILE, None, kernel.MS_BIND, None)
-    os.unlink("/proc/stdin")
-    for path in (STDIN_FILE, "/proc"):
-        kernel.mount("none", path, None, kernel.MS_REMOUNT | kernel.MS_BIND | read_only, None)
+    kernel.mount("input", "/proc", None, kernel.MS_REMOUNT | read_only, options)
 
 
 def confine_program(machine: Machine, limits: Limits) -> None:

@@ -77,7 +77,7 @@ def spawner_command(mode: str, connection: int, resources: ExitStack) -> Command
         *_file_arguments(),
         *("--proc", "/proc", "--tmpfs", "/dev", "--dir", "/dev/shm"),
         *(word for name in _DEVICES for word in ("--dev-bind", f"/dev/{name}", f"/dev/{name}")),
-        *("--ro-bind", "/dev/null", confine.STDIN_FILE, "--dir", "/tmp", "--chdir", "/"),
+        *("--symlink", confine.STDIN_FILE, "/dev/stdin", "--dir", "/tmp", "--chdir", "/"),
         *("--remount-ro", "/dev", "--remount-ro", "/"),
         *(*python, _INSIDE_ROOT, str(connection), mode),
     ]

@@ -179,16 +179,17 @@ class Spawner:
             data += chunk
             if data.endswith(b"\n"):
                 break
-        # Children that nobody waited for are not in what the init was told.
-        used = processes.usage([box.init]).cpu_seconds
+        end = json.loads(data) if data else {}
+        # What lives on is not in the init's account.
+        is_alone = end.pop("is_alone", True)
+        used = 0.0 if is_alone else processes.usage([box.init]).cpu_seconds
         self._kill(box)
         del self._boxes[box.number]
-        if not data:
+        if not end:
             self._report(Report(box.number, None, None, "", 0.0, 0.0, _SILENT_INIT))
             return
-        end = json.loads(data)
-        end["cpu_seconds"] = max(end["cpu_seconds"], used)
-        too_much = end["signal"] == signal.SIGXCPU or used > box.limits.cpu_seconds
+        cpu = end["cpu_seconds"] = max(end["cpu_seconds"], used)
+        too_much = end["signal"] == signal.SIGXCPU or cpu > box.limits.cpu_seconds
         limit = "cpu" if too_much else ""
         idle = box.idle_seconds
         self._report(Report(box=box.number, limit=limit, idle_seconds=idle, **end))
@@ -235,6 +236,7 @@ def _run_init(
         while (ended := os.waitpid(-1, 0))[0] != program:
             pass  # an orphan of the program's
         code = os.waitstatus_to_exitcode(ended[1])
+        end["is_alone"] = _has_no_child_left()
         times = os.times()
         end["cpu_seconds"] = times.children_user + times.children_system
         end["exit_code" if code >= 0 else "signal"] = abs(code)
@@ -243,6 +245,16 @@ def _run_init(
     os.write(status, json.dumps(end).encode() + b"\n")
     signal.pause()  # the spawner takes it from here
     os._exit(0)
+
+
+def _has_no_child_left() -> bool:
+    """Wait for children that have ended; whether none lives on."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return True
+    return False
 
 
 def _run_program(

@@ -55,6 +55,23 @@ def test_signals_and_cpu_time_are_reported(sandbox):
     assert report.cpu_seconds == pytest.approx(0.5, abs=0.2)
 
 
+@pytest.mark.parametrize("end", ["os._exit(0)", "time.sleep(100)"])
+def test_cpu_time_of_children_that_nobody_waits_for_is_reported(sandbox, end):
+    code = f"""
+import os, time
+if os.fork() == 0:
+    while time.process_time() < 0.5: pass
+    open("done", "w").close()
+    {end}
+while not os.path.exists("done"): time.sleep(0.01)
+time.sleep(0.05)
+"""
+    box, capture = start(sandbox, code)
+    report = sandbox.wait([box], LIMITS, [capture])[box]
+    assert report.exit_code == 0
+    assert report.cpu_seconds == pytest.approx(0.5, abs=0.2)
+
+
 def test_waiting_is_not_working(sandbox):
     box, capture = start(sandbox, "import time\ntime.sleep(1)")
     report = sandbox.wait([box], LIMITS, [capture])[box]
