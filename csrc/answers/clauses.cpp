@@ -40,18 +40,28 @@ bool is_value(const Piece& piece) {
 
 // What says the same again from `i` on: its length in pieces, 0 if nothing does.
 std::size_t restates_at(const Clause& clause, std::size_t i) {
-  if (clause.is_word(i, "i.e") || clause.is_word(i, "namely") || clause.is_word(i, "giving")) return 1;
+  for (const std::string_view word : {"i.e", "namely", "giving", "leaving", "making", "meaning"}) {
+    if (clause.is_word(i, word)) return 1;
+  }
   if (clause.is_word(i, "that") && clause.is_word(i + 1, "is") && i > clause.begin &&
       clause.is_sign(i - 1, ','))
     return 2;
   if (clause.is_word(i, "or") && (clause.is_word(i + 1, "equivalently") || clause.is_word(i + 1, "simply")))
     return 2;
-  if (clause.is_word(i, "which")) {
-    for (const std::string_view verb : {"is", "equals", "gives", "simplifies", "makes"}) {
-      if (clause.is_word(i + 1, verb)) return 2;
-    }
+  if (clause.is_word(i, "for") && clause.is_word(i + 1, "a") && clause.is_word(i + 2, "total") &&
+      clause.is_word(i + 3, "of"))
+    return 4;
+  if (clause.is_word(i, "which") && i + 1 < clause.end && clause[i + 1].kind == Kind::kWord &&
+      clause[i + 1].content.back() == 's') {
+    return 2;
   }
   return 0;
+}
+
+// "so that they fit", not "so that means ..."
+bool is_so_that(const Clause& clause, std::size_t i) {
+  return clause.is_word(i, "so") && clause.is_word(i + 1, "that") && !clause.is_word(i + 2, "means") &&
+         !clause.is_word(i + 2, "makes") && !clause.is_word(i + 2, "is");
 }
 
 std::size_t next_comma(const Clause& clause, std::size_t from) {
@@ -84,9 +94,25 @@ bool is_remark(const Clause& clause, std::size_t open, std::size_t& close) {
   return words && open > clause.begin && clause[open].begin > clause[open - 1].end;
 }
 
+// Whether a clause before a reason or a restatement answers by itself.
+bool answers(Clause clause, Scope scope) {
+  if (scope != Scope::kPredicate) {
+    int verbs = 0;
+    const std::size_t said = after_last_verb(clause, verbs);
+    if (said == clause.end && scope == Scope::kSentence) return false;
+    if (said < clause.end) clause.begin = said;
+  }
+  const auto value = sole_value(clause);
+  if (!value) return false;
+  // "2x = 8" is on the way to it.
+  const std::size_t equals = value->text.find('=');
+  return equals == std::string::npos ||
+         value->text.substr(0, equals).find_first_of("+-*/^0123456789") == std::string::npos;
+}
+
 }  // namespace
 
-Clause without_remarks(Clause clause) {
+Clause without_remarks(Clause clause, Scope scope) {
   bool seen = false;
   for (std::size_t i = clause.begin; i < clause.end; ++i) {
     if (is_value(clause[i]) || clause[i].kind == Kind::kBold || clause[i].is_letter) {
@@ -96,7 +122,7 @@ Clause without_remarks(Clause clause) {
     if (i == clause.begin) continue;
     if (const std::size_t length = restates_at(clause, i); length != 0) {
       const Clause before = without_loose_end(clause.part(clause.begin, i));
-      if (sole_value(before)) return before;
+      if (answers(before, scope)) return before;
       // "the fifteenth term, which is a_15, equals 15"
       const std::size_t comma = next_comma(clause, i);
       if (!seen && comma < clause.end && clause.is_word(i, "which")) {
@@ -117,12 +143,18 @@ Clause without_remarks(Clause clause) {
     const bool instead = (clause.is_word(i, "rather") && clause.is_word(i + 1, "than")) ||
                          (clause.is_word(i, "instead") && clause.is_word(i + 1, "of")) ||
                          (clause.is_word(i, "in") && clause.is_word(i + 1, "which")) ||
-                         (clause.is_word(i, "so") && clause.is_word(i + 1, "that")) ||
+                         is_so_that(clause, i) ||
                          (comma && clause.is_word(i, "not")) || (comma && clause.is_word(i, "so"));
     const bool reason = is_one_of(kReasons, clause, i) &&
                         (comma || !is_one_of(kWeakReasons, clause, i) ||
                          (clause.is_word(i, "as") && i > 0 && is_value(clause[i - 1])));
-    if (seen && (instead || reason)) return without_loose_end(clause.part(clause.begin, i));
+    if (seen && (instead || reason)) {
+      const Clause before = without_loose_end(clause.part(clause.begin, i));
+      // "The boys got 20 eggs, and if each got 2, then 10 came": it goes on.
+      const bool goes_on = scope != Scope::kPredicate && reason && has_value(before) &&
+                           has_value(clause.part(i, clause.end)) && !answers(before, scope);
+      if (!goes_on) return before;
+    }
     std::size_t close = 0;
     if (seen && clause.is_sign(i, '(') && is_remark(clause, i, close)) {
       const Clause before = clause.part(clause.begin, i);
@@ -138,9 +170,16 @@ std::optional<Clause> conclusion(Clause sentence) {
   for (std::size_t i = clause.begin; i + 1 < sentence.end; ++i) {
     const bool starts = i == clause.begin || sentence[i - 1].kind == Kind::kSign ||
                         sentence[i - 1].kind == Kind::kBold || sentence.is_word(i - 1, "and");
-    const bool connects = starts && is_one_of(kConnectives, sentence, i) &&
-                          !sentence.is_word(i + 1, "that") && !sentence.is_word(i + 1, "far");
-    const bool contrasts = sentence.is_word(i, "but") || sentence.is_word(i, "however") ||
+    bool pronoun = false;
+    for (const std::string_view word : {"he", "she", "they", "we", "it", "there", "that", "you"}) {
+      pronoun = pronoun || (sentence.is_word(i, "so") && sentence.is_word(i + 1, word));
+    }
+    const bool connects = (starts || pronoun) && is_one_of(kConnectives, sentence, i) &&
+                          !is_so_that(sentence, i) && !sentence.is_word(i + 1, "far");
+    const bool excepts = i > clause.begin && (sentence.is_word(i - 1, "anything") ||
+                                              sentence.is_word(i - 1, "all") ||
+                                              sentence.is_word(i - 1, "nothing"));
+    const bool contrasts = (sentence.is_word(i, "but") && !excepts) || sentence.is_word(i, "however") ||
                            sentence.is_sign(i, ';');
     if (!connects && !contrasts) continue;
     const Clause rest = sentence.part(i + 1, sentence.end);
@@ -148,7 +187,11 @@ std::optional<Clause> conclusion(Clause sentence) {
     for (std::size_t j = rest.begin; j < rest.end; ++j) {
       letter = letter || rest[j].kind == Kind::kBold || rest[j].is_letter;
     }
-    const bool says = has_value(rest) || letter || i == clause.begin;
+    int verbs = 0;
+    after_last_verb(rest, verbs);
+    // "12; 13" is a list.
+    const bool lists = sentence.is_sign(i, ';') && verbs == 0 && has_value(sentence.part(clause.begin, i));
+    const bool says = !lists && (has_value(rest) || letter || i == clause.begin);
     if (!says && contrasts) return std::nullopt;
     // "is 12, so we are done"
     if (says || !has_value(clause.part(clause.begin, i))) {
@@ -164,9 +207,12 @@ std::optional<Clause> conclusion(Clause sentence) {
     ++clause.begin;
   }
   // "Since x is positive, y is 2"
-  for (const std::string_view word : {"since", "as", "because", "when", "with", "given", "after", "by", "for"}) {
+  for (const std::string_view word : {"since", "as", "because", "when", "with", "given", "after", "by",
+                                      "for", "if"}) {
     if (!clause.is_word(clause.begin, word)) continue;
     const std::size_t comma = next_comma(clause, clause.begin);
+    // What a condition leads to is no answer, unless it is calculated there.
+    if (word == "if" && !is_computed(clause.part(comma, clause.end))) break;
     if (comma + 1 < clause.end) clause.begin = comma + 1;
     break;
   }
@@ -175,7 +221,7 @@ std::optional<Clause> conclusion(Clause sentence) {
 
 bool concludes(const Clause& sentence) {
   for (std::size_t i = sentence.begin; i < sentence.end; ++i) {
-    if (is_one_of(kConnectives, sentence, i)) return true;
+    if (is_one_of(kConnectives, sentence, i) && !is_so_that(sentence, i)) return true;
   }
   return false;
 }

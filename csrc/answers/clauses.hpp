@@ -8,10 +8,13 @@
 
 namespace urpo::answers {
 
+// What a clause is: a sentence of its own, one behind "therefore", or what follows a verb like "is".
+enum class Scope { kSentence, kConclusion, kPredicate };
+
 // Without what follows the first value as a reason, condition or remark: "because ...", ", which
 // ...", "rather than ...", "(twice 7)". With a sure value before it, a restatement is a remark too:
 // ", i.e. 75 cents"; without one, it is what counts.
-Clause without_remarks(Clause clause);
+Clause without_remarks(Clause clause, Scope scope);
 
 // The last clause that concludes something, of several joined by "so", "but", ";" and the like. None
 // where what is behind "but" concludes nothing.

@@ -49,7 +49,9 @@ LastSentence last_sentence(std::string_view text, bool whole) {
     const std::size_t end = end_of_sentence(rest);
     const std::size_t mark = end < rest.size() && rest[end] == '?' ? 1 : 0;
     const std::string_view sentence = rest.substr(0, end + mark);
-    if (!is_closing_remark(sentence)) last = {sentence, first};
+    const bool remark = is_closing_remark(sentence) ||
+                        (!last.text.empty() && sentence.front() == '(' && sentence.back() == ')');
+    if (!remark) last = {sentence, first};
     first = end < kMaxSentence;
     std::size_t next = std::min(rest.size(), end + (end < kMaxSentence ? 1 : 0));
     // What closes the sentence's type belongs to it.
@@ -57,6 +59,32 @@ LastSentence last_sentence(std::string_view text, bool whole) {
     rest = trimmed(rest.substr(next));
   }
   return last;
+}
+
+// The right side of the last row of a text that ends with aligned rows: "24" of "&= 24.
+// \end{align*}"; all of the row if it has a left side.
+std::string last_row(std::string_view text) {
+  text = trimmed(text);
+  const std::size_t end = text.rfind("\\end{");
+  if (end == std::string_view::npos || text.empty() || text.back() != '}') return {};
+  const std::string_view name = text.substr(end + 5, 6);
+  if (name.substr(0, 5) != "align" && name != "gather") return {};
+  std::string_view row = text.substr(0, end);
+  const std::size_t row_end = row.rfind("\\\\");
+  row = trimmed(row.substr(row_end == std::string_view::npos ? 0 : row_end + 2));
+  if (const std::size_t begin = row.rfind("\\begin{"); begin != std::string_view::npos)
+    row = row.substr(std::min(row.size(), row.find('}', begin) + 1));
+  std::string formula;
+  for (const char c : row) {
+    if (c != '&') formula += c;
+  }
+  row = trimmed(formula);
+  while (!row.empty() && row.back() == '.') row = trimmed(row.substr(0, row.size() - 1));
+  for (const std::string_view relation : {"\\approx", "\\ne", "\\le", "\\ge", "<", ">", "\\equiv"}) {
+    if (row.substr(0, relation.size()) == relation) return {};
+  }
+  if (!row.empty() && row.front() == '=') row = trimmed(row.substr(row.rfind('=') + 1));
+  return std::string(row);
 }
 
 // The formula of a text that ends with a displayed one, or of a sentence that contains just one:
@@ -81,7 +109,10 @@ std::optional<std::string> only_formula(std::string_view text, std::string_view 
     const bool another = after.find(opening) != std::string_view::npos;
     const bool numbers = after.find_first_of("0123456789") != std::string_view::npos;
     if (another || numbers) return std::nullopt;
-    return std::string(trimmed(rest.substr(0, end)));
+    // "this value of $x$ satisfies the equation"
+    const std::string_view formula = trimmed(rest.substr(0, end));
+    if (formula.size() == 1 && is_letter(formula.front())) return std::nullopt;
+    return std::string(formula);
   }
   return std::nullopt;
 }
@@ -100,7 +131,14 @@ Reading conclude(std::string_view response, Statement& statement) {
   const std::string_view text = trimmed(response.substr(0, response.find("<|")));
   const bool whole = text.size() <= kMaxEnding;
   const std::string ending = plain_typed(text.substr(whole ? 0 : text.size() - kMaxEnding));
+  std::string row = last_row(ending);
+  if (!row.empty()) {
+    statement.value = end_of_chain(row);
+    statement.text = std::move(row);
+    return Reading::kStated;
+  }
   const LastSentence last = last_sentence(ending, whole);
+  if (starts_with(last.text, "\\end{")) return Reading::kRefused;
   const Reading reading = last.whole ? read_sentence(last.text, statement) : Reading::kNothing;
   if (reading != Reading::kNothing) return reading;
   if (auto formula = only_formula(ending, last.text)) {

@@ -11,6 +11,7 @@ namespace urpo::answers {
 namespace {
 
 constexpr std::size_t kMaxContext = 160;  // of a sentence before the word "answer"
+constexpr std::size_t kNearby = 36;       // bytes in which a denial is about the answer
 constexpr int kMaxDoubtful = 16;          // announcements that are none, before it is given up
 
 // Announcements in other languages: the word, and the verbs and signs that may follow it.
@@ -39,10 +40,12 @@ constexpr std::array kForeign = {
 
 // Before an announcement, with no comma between: it is none then.
 constexpr std::array kContexts = {
-    "wrong",    "incorrect", "if",    "whether", "not",      "never",  "guess",
-    "doubt",    "common",    "false", "mistaken", "perhaps", "maybe",  "could",
-    "might",    "unless",    "cannot", "invalid", "tempting", "bogus", "alleged",
+    "wrong",    "incorrect", "if",      "whether", "guess", "doubt",   "common", "false",
+    "mistaken", "perhaps",   "maybe",   "unless",  "invalid", "tempting", "bogus", "alleged",
     "supposed", "erroneous", "naive", "wrongly",  "incorrectly", "mistakenly"};
+
+// Shortly before it, with no comma between.
+constexpr std::array kDenials = {"not", "never", "could", "might", "cannot"};
 
 // Anywhere in the sentence before it.
 constexpr std::array kSuppositions = {"suppose", "supposing", "assume", "assuming", "imagine",
@@ -72,6 +75,7 @@ std::optional<std::string_view> after_answer_word(std::string_view text) {
         return rest.substr(verb.size());
       }
     }
+    if (i == 1 && starts_with(text.substr(i), "of $")) return text.substr(i + 3);
     if (starts_with_word(text.substr(i), "not") || starts_with_word(text.substr(i), "isn"))
       return std::nullopt;
   }
@@ -130,7 +134,13 @@ bool is_doubtful(std::string_view before) {
     if (first && (is("is") || is("could") || is("does") || is("would") || is("can"))) return true;
     if (std::any_of(kSuppositions.begin(), kSuppositions.end(), is)) return true;
     if (i >= clause && std::any_of(kContexts.begin(), kContexts.end(), is)) return true;
-    if (i >= clause && word.size() > 3 && starts_with(word.substr(word.size() - 3), "n't")) return true;
+    if (i < clause || before.size() - i > kNearby) {
+      first = false;
+      i = end;
+      continue;
+    }
+    if (std::any_of(kDenials.begin(), kDenials.end(), is)) return true;
+    if (word.size() > 3 && starts_with(word.substr(word.size() - 3), "n't")) return true;
     first = false;
     i = end;
   }

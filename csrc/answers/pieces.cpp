@@ -127,6 +127,12 @@ class Splitter {
     if (char_at(at) == '.') ++at;
     at = after_digits(at);
     if (char_at(at) == '/' && is_digit(char_at(at + 1))) at = after_digits(at + 1);
+    // "a 60-gallon pool"
+    if (char_at(at) == '-' && is_letter(char_at(at + 1))) {
+      while (is_letter(char_at(at)) || char_at(at) == '-') ++at;
+      add(Kind::kWord, at);
+      return true;
+    }
     const char previous = at_ == 0 ? ' ' : text_[at_ - 1];
     const bool attached_before = previous != '*' && previous != '_' && previous != '"' &&
                                  !is_space(previous) && previous != '(' && previous != ':' &&
@@ -234,6 +240,15 @@ std::string plain_typed(std::string_view text) {
     out.append(text.substr(i, plain - i));
     i = plain;
     if (i == text.size()) break;
+    // "is $5.$ So": the stop belongs behind the formula.
+    const std::size_t mark = text[i] == '$' ? 1 : begins_with(text, i, "\\)") ? 2 : 0;
+    const bool closes = mark != 0 && (i + mark == text.size() || is_space(text[i + mark]));
+    if (closes && out.size() > 1 && (out.back() == '.' || out.back() == ',') &&
+        !is_space(out[out.size() - 2])) {
+      out.insert(out.size() - 1, text.substr(i, mark));
+      i += mark;
+      continue;
+    }
     const auto spelling =
         std::find_if(kSpellings.begin(), kSpellings.end(),
                      [&](const Spelling& each) { return begins_with(text, i, each.typed); });

@@ -19,20 +19,19 @@ constexpr std::array kDenials = {
     "suppose",    "supposing", "assume",  "assuming",  "imagine",  "whether",   "might",
     "mistake",    "mistaken", "mistakenly", "false",    "doubt",     "unsure",
     "guessed",    "impossible", "undetermined", "invalid", "contradiction", "fails", "hypothetically",
-    "incorrectly", "wrongly", "erroneous", "inconsistent", "misleading", "tempting", "try",  "tried",     "nicht",
+    "incorrectly", "wrongly", "erroneous", "inconsistent", "misleading", "tempting", "candidate", "candidates", "try",  "tried",     "nicht",
     "kein",       "n'est",    "pas",       "n\u00e3o", "non",      "\u043d\u0435", "\u043d\u0435\u0442"};
 
 // With one of these a clause bounds its number, or offers others.
 constexpr std::array kBounds = {
     "or",        "either",    "except",    "than",      "least",    "most",     "between",
     "about",     "roughly",   "almost",    "nearly",    "around",   "exceeds",  "exceed",
-    "exceeding", "multiple",  "multiples", "divisor",   "divides",  "divisible", "factor",
-    "close",     "near",      "up",        "within",    "under",    "below",    "above",
-    "beyond",    "approaches", "depends",  "differs",   "different", "possible", "possibly",
+    "exceeding", "multiple",  "multiples", "divisor",   "divides",  "divisible", "factor", "factors", "divisors",
+    "close",     "near",      "within",    "under",    "below",    "above",
+    "beyond",    "approaches", "depends",  "differs",   "possibly",
     "likely",    "unlikely",  "seems",     "find",      "check",    "excluding", "could", "excluded",
-    "besides",   "instead",   "too",       "would",     "misses",   "bounded",  "greater",
-    "smaller",   "larger",    "fewer",     "bigger",    "no",       "none",     "similar",
-    "far",       "off",       "short",     "contains",  "barely",   "hardly",   "slightly",
+    "besides",   "instead",   "too",       "would",     "misses",   "bounded",  "no",       "none",     "similar",
+    "contains",  "barely",   "hardly",   "slightly",
     "rule",      "ruled",     "mentions",  "mention",   "consider",  "verify",   "prove",
     "compute",   "calculate", "solve",     "asks",      "asked",     "show",     "somewhere"};
 
@@ -104,6 +103,11 @@ bool is_operator(const Clause& clause, std::size_t i) {
 // Whether the side of an equation in plain text is arithmetic, or a name without any.
 bool is_known_side(const Clause& side) {
   for (std::size_t i = side.begin; i < side.end; ++i) {
+    // "2x = 10"
+    const bool factor = side[i].kind == Kind::kNumber && i + 1 < side.end &&
+                        side[i + 1].kind == Kind::kWord && side[i + 1].content.size() == 1 &&
+                        side[i + 1].begin == side[i].end;
+    if (factor) return false;
     if (!is_operator(side, i)) continue;
     if (side.is_sign(i, '<') || side.is_sign(i, '>') || side.is_sign(i, '|')) return false;
     if (i == side.begin || i + 1 == side.end) return false;
@@ -126,6 +130,12 @@ std::optional<Clause> after_equals(const Clause& clause) {
   if (last == clause.end) return clause;
   const std::size_t from = previous == clause.end ? clause.begin : previous + 1;
   if (!is_known_side(clause.part(from, last))) return std::nullopt;
+  // "12 = 13" is nothing.
+  const bool numbers = last == from + 1 && last + 1 < clause.end && clause[from].kind == Kind::kNumber &&
+                       clause[last + 1].kind == Kind::kNumber;
+  if (numbers && clause[from].content.find('/') == std::string::npos &&
+      clause[from].content != clause[last + 1].content)
+    return std::nullopt;
   return clause.part(last + 1, clause.end);
 }
 
@@ -189,8 +199,13 @@ std::string end_of_chain(const std::string& formula) {
   for (const std::string_view sign : {"\\lim", "\\sum", "\\prod", "\\int"}) {
     work = work || first.substr(0, sign.size()) == sign;
   }
-  if (!work && has_variables(first)) return formula;
+  while (!sides.back().empty() && sides.back().back() == '.') {
+    sides.back() = trimmed(sides.back().substr(0, sides.back().size() - 1));
+  }
   std::string_view end = sides.back();
+  // "V = Bh = 30(6.5) = 195" has come to numbers before its end.
+  const bool computed = sides.size() > 2 && !has_variables(sides[sides.size() - 2]);
+  if (!work && has_variables(first) && !computed) return formula;
   for (const std::string_view side : sides) {
     if (!is_plain_number(side)) continue;
     // "5 = 6" is nothing.
@@ -198,6 +213,44 @@ std::string end_of_chain(const std::string& formula) {
     end = side;
   }
   return has_variables(end) || end.empty() ? formula : std::string(end);
+}
+
+bool is_modified(const Clause& clause) {
+  constexpr std::array kBehind = {"squared", "cubed",  "below",  "above",  "fold",   "factorial",
+                                  "halves",  "thirds", "fifths", "sixths", "eighths", "tenths",
+                                  "tripled", "doubled", "shy",   "short"};
+  for (std::size_t i = clause.begin; i < clause.end; ++i) {
+    if (clause[i].kind != Kind::kNumber && clause[i].kind != Kind::kFormula) continue;
+    for (std::size_t j = i + 1; j < std::min(i + 3, clause.end); ++j) {
+      if (clause[j].kind == Kind::kWord && contains(kBehind, clause[j].content)) return true;
+    }
+    if (i == clause.begin) continue;
+    const bool last = i >= clause.begin + 2;
+    if (clause.is_word(i - 1, "from") || clause.is_word(i - 1, "but")) return true;
+    if (last && clause.is_word(i - 2, "up") && clause.is_word(i - 1, "to")) {
+      // "adds up to 12" gives it, "there are up to 12" does not.
+      return i < clause.begin + 3 || clause[i - 3].content.back() != 's';
+    }
+    for (const std::string_view word : {"many", "few", "much", "little"}) {
+      if (last && clause.is_word(i - 2, word) && clause.is_word(i - 1, "as")) return true;
+    }
+  }
+  return false;
+}
+
+bool is_computed(const Clause& clause) {
+  for (std::size_t i = clause.begin; i < clause.end; ++i) {
+    if (clause[i].kind == Kind::kFormula && end_of_chain(clause[i].content) != clause[i].content)
+      return true;
+    if (clause.is_sign(i, '=') && i > clause.begin) {
+      for (std::size_t j = clause.begin; j < i; ++j) {
+        const bool fraction = clause[j].kind == Kind::kNumber &&
+                              clause[j].content.find('/') != std::string::npos;
+        if (fraction || is_operator(clause, j)) return true;
+      }
+    }
+  }
+  return false;
 }
 
 bool has_denial(const Clause& clause) {
@@ -225,9 +278,16 @@ bool has_value(const Clause& clause) {
 }
 
 std::optional<Value> sole_value(const Clause& whole) {
-  if (has_reservation(whole)) return std::nullopt;
+  if (has_denial(whole) || is_modified(whole)) return std::nullopt;
   const auto clause = after_equals(whole);
   if (!clause) return std::nullopt;
+  // What is computed may be "8 more than before"; but not "7 or 8", "7 dozen".
+  const bool computed = clause->begin != whole.begin;
+  const std::size_t end = computed ? std::min(clause->begin + 2, clause->end) : clause->end;
+  if (has_reservation(clause->part(clause->begin, end))) return std::nullopt;
+  for (std::size_t i = clause->begin; i < clause->end; ++i) {
+    if (clause->is_word(i, "or")) return std::nullopt;
+  }
   std::optional<Value> value;
   for (std::size_t i = clause->begin; i < clause->end; ++i) {
     const Piece& piece = (*clause)[i];
@@ -239,6 +299,8 @@ std::optional<Value> sole_value(const Clause& whole) {
     }
     // Two values side by side are a product, or two answers.
     if (piece.kind != Kind::kNumber && piece.kind != Kind::kFormula) continue;
+    // "2 values of $x$"
+    if (piece.kind == Kind::kFormula && piece.content.size() == 1 && is_letter(piece.content[0])) continue;
     if (piece.kind == Kind::kNumber && piece.is_partial) return std::nullopt;
     if (i > clause->begin) {
       const Piece& before = (*clause)[i - 1];

@@ -44,6 +44,12 @@ bool has_denial(const Clause& clause);
 // Whether it does, or bounds its number, or continues it in words: "at least 12", "12 thousand".
 bool has_reservation(const Clause& clause);
 
+// Whether the words around a number make another one of it, or bound it: "12 squared", "up to 12".
+bool is_modified(const Clause& clause);
+
+// Whether a clause says the result of a calculation: "60 / 1.5 = 40".
+bool is_computed(const Clause& clause);
+
 // Whether a clause contains a number or a formula.
 bool has_value(const Clause& clause);
 

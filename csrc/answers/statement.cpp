@@ -140,6 +140,13 @@ bool is_step(const Clause& sentence) {
   return false;
 }
 
+bool is_formula_given(const Clause& clause) {
+  for (std::size_t i = clause.begin; i < clause.end; ++i) {
+    if (clause[i].kind == Kind::kFormula) return !clause.is_word(clause.begin, "let");
+  }
+  return false;
+}
+
 // "We are given that x is 12", "Given: 12"
 bool is_given(const Clause& clause) {
   for (std::size_t i = clause.begin; i < clause.end; ++i) {
@@ -188,15 +195,16 @@ std::optional<Statement> announced_statement(std::string_view raw) {
     clause.begin = i + 1;
     break;
   }
-  clause = without_remarks(clause);
+  clause = without_remarks(clause, Scope::kPredicate);
   // "Final answer: the largest n is 34"
   int verbs = 0;
   const std::size_t said = after_last_verb(clause, verbs);
   const bool denies = has_denial(clause);
-  if (said < clause.end && !denies) clause = without_remarks(clause.part(said, clause.end));
+  if (said < clause.end && !denies) clause = without_remarks(clause.part(said, clause.end), Scope::kPredicate);
   if (clause.begin < clause.end && has_denial(clause.part(clause.begin, clause.begin + 1)))
     return std::nullopt;
   if (!denies) clause = only_bold(clause);
+  if (is_modified(clause)) return std::nullopt;
   add_value(sentence, clause, statement);
   statement.text = std::string(without_end(without_markup(text_of(sentence, clause))));
   if (statement.text.empty()) return std::nullopt;
@@ -211,13 +219,17 @@ Reading read_sentence(std::string_view sentence, Statement& statement) {
   const Clause asserted = assertion(whole);
   const auto concluded = conclusion(asserted);
   if (!concluded) return Reading::kRefused;
-  for (const std::string_view word : {"if", "suppose", "assume", "assuming", "imagine", "supposing"}) {
+  for (const std::string_view word : {"suppose", "assume", "assuming", "imagine", "supposing"}) {
     for (std::size_t i = 0; i < concluded->begin; ++i) {
       if (whole.is_word(i, word)) return Reading::kRefused;
     }
   }
-  Clause clause = without_remarks(*concluded);
-  if (has_denial(clause)) return Reading::kRefused;
+  Clause clause =
+      without_remarks(*concluded, concludes(whole) ? Scope::kConclusion : Scope::kSentence);
+  // "C: 14" is one of several.
+  const bool is_item = clause.is_sign(clause.begin + 1, ':') && clause[clause.begin].is_letter;
+  if (is_item && has_value(clause)) return Reading::kRefused;
+  if (has_denial(clause) || is_modified(clause)) return Reading::kRefused;
   int verbs = 0;
   std::size_t said = after_last_verb(clause, verbs);
   if (said == clause.end && asserted.begin != 0) {
@@ -237,7 +249,7 @@ Reading read_sentence(std::string_view sentence, Statement& statement) {
     return take(bold);
   }
   if (said < clause.end && sure) {
-    const Clause phrase = without_remarks(clause.part(said, clause.end));
+    const Clause phrase = without_remarks(clause.part(said, clause.end), Scope::kPredicate);
     if (has_value(phrase)) {
       add_value(sentence, phrase, statement);
       return take(phrase);
@@ -258,7 +270,9 @@ Reading read_sentence(std::string_view sentence, Statement& statement) {
   }
   if (said >= clause.end && is_about_answer(clause)) return Reading::kRefused;
   add_value(sentence, clause, statement);
-  if (is_step(whole) && !concludes(whole)) return Reading::kRefused;
+  // "Then 42 remain" is a step on the way; "Then 40 + 2 = 42 remain" may be the last.
+  if (is_step(whole) && !concludes(whole) && !is_computed(clause))
+    return is_formula_given(clause) ? Reading::kNothing : Reading::kRefused;
   if (statement.value.empty()) return Reading::kNothing;
   statement.text = statement.value;
   return Reading::kStated;
