@@ -12,21 +12,23 @@ namespace {
 using Kind = Piece::Kind;
 
 // Behind a value, these begin a reason or a condition.
-constexpr std::array kReasons = {"because", "since",  "unless", "whereas", "although", "though",
-                                 "where",   "which",  "as",     "while",   "when",     "provided",
-                                 "if",      "making", "meaning", "whose",  "who",      "once",
-                                 "leaving", "assuming", "given", "using",  "considering", "after"};
+constexpr std::array kReasons = {
+    "because", "since", "unless",  "whereas",  "although", "though", "where",       "which",
+    "as",      "while", "when",    "provided", "if",       "making", "meaning",     "whose",
+    "who",     "once",  "leaving", "assuming", "given",    "using",  "considering", "after"};
 
 // These do only behind a comma: "12 seats as well", "5 apples after lunch" go on.
-constexpr std::array kWeakReasons = {"as", "while", "when", "after", "using", "given", "who", "whose", "once"};
+constexpr std::array kWeakReasons = {"as",    "while", "when",  "after", "using",
+                                     "given", "who",   "whose", "once"};
 
 constexpr std::array kVerbs = {
-    "is",     "are",    "was",     "were",   "be",      "equals",  "equal",   "becomes", "gives",
-    "giving", "give",   "get",     "gets",   "got",     "getting", "obtain",  "obtains", "yields",
-    "yield",  "costs",  "cost",    "namely", "i.e",     "it's",    "that's",  "totals",
-    "obtained", "yielding", "est", "ist",    "es",      "he's",    "she's",   "get:",    "becoming"};
+    "is",       "are",   "was",  "were",   "be",   "equals",  "equal",  "becomes", "gives",
+    "giving",   "give",  "get",  "gets",   "got",  "getting", "obtain", "obtains", "yields",
+    "yield",    "costs", "cost", "namely", "i.e",  "it's",    "that's", "totals",  "obtained",
+    "yielding", "est",   "ist",  "es",     "he's", "she's",   "get:",   "becoming"};
 
-constexpr std::array kConnectives = {"so", "hence", "thus", "therefore", "consequently", "accordingly"};
+constexpr std::array kConnectives = {"so",        "hence",        "thus",
+                                     "therefore", "consequently", "accordingly"};
 
 template <std::size_t Size>
 bool is_one_of(const std::array<const char*, Size>& words, const Clause& clause, std::size_t i) {
@@ -46,7 +48,8 @@ std::size_t restates_at(const Clause& clause, std::size_t i) {
   if (clause.is_word(i, "that") && clause.is_word(i + 1, "is") && i > clause.begin &&
       clause.is_sign(i - 1, ','))
     return 2;
-  if (clause.is_word(i, "or") && (clause.is_word(i + 1, "equivalently") || clause.is_word(i + 1, "simply")))
+  if (clause.is_word(i, "or") &&
+      (clause.is_word(i + 1, "equivalently") || clause.is_word(i + 1, "simply")))
     return 2;
   if (clause.is_word(i, "for") && clause.is_word(i + 1, "a") && clause.is_word(i + 2, "total") &&
       clause.is_word(i + 3, "of"))
@@ -60,8 +63,9 @@ std::size_t restates_at(const Clause& clause, std::size_t i) {
 
 // "so that they fit", not "so that means ..."
 bool is_so_that(const Clause& clause, std::size_t i) {
-  return clause.is_word(i, "so") && clause.is_word(i + 1, "that") && !clause.is_word(i + 2, "means") &&
-         !clause.is_word(i + 2, "makes") && !clause.is_word(i + 2, "is");
+  return clause.is_word(i, "so") && clause.is_word(i + 1, "that") &&
+         !clause.is_word(i + 2, "means") && !clause.is_word(i + 2, "makes") &&
+         !clause.is_word(i + 2, "is");
 }
 
 std::size_t next_comma(const Clause& clause, std::size_t from) {
@@ -75,7 +79,8 @@ Clause without_loose_end(Clause clause) {
     const Piece& last = clause[clause.end - 1];
     const bool loose = last.kind == Kind::kSign && (last.content == "," || last.content == ";" ||
                                                     last.content == ":" || last.content == ".");
-    const bool joint = clause.is_word(clause.end - 1, "and") || clause.is_word(clause.end - 1, "or");
+    const bool joint =
+        clause.is_word(clause.end - 1, "and") || clause.is_word(clause.end - 1, "or");
     if (!loose && !joint) break;
     --clause.end;
   }
@@ -143,8 +148,8 @@ Clause without_remarks(Clause clause, Scope scope) {
     const bool instead = (clause.is_word(i, "rather") && clause.is_word(i + 1, "than")) ||
                          (clause.is_word(i, "instead") && clause.is_word(i + 1, "of")) ||
                          (clause.is_word(i, "in") && clause.is_word(i + 1, "which")) ||
-                         is_so_that(clause, i) ||
-                         (comma && clause.is_word(i, "not")) || (comma && clause.is_word(i, "so"));
+                         is_so_that(clause, i) || (comma && clause.is_word(i, "not")) ||
+                         (comma && clause.is_word(i, "so"));
     const bool reason = is_one_of(kReasons, clause, i) &&
                         (comma || !is_one_of(kWeakReasons, clause, i) ||
                          (clause.is_word(i, "as") && i > 0 && is_value(clause[i - 1])));
@@ -176,11 +181,11 @@ std::optional<Clause> conclusion(Clause sentence) {
     }
     const bool connects = (starts || pronoun) && is_one_of(kConnectives, sentence, i) &&
                           !is_so_that(sentence, i) && !sentence.is_word(i + 1, "far");
-    const bool excepts = i > clause.begin && (sentence.is_word(i - 1, "anything") ||
-                                              sentence.is_word(i - 1, "all") ||
-                                              sentence.is_word(i - 1, "nothing"));
-    const bool contrasts = (sentence.is_word(i, "but") && !excepts) || sentence.is_word(i, "however") ||
-                           sentence.is_sign(i, ';');
+    const bool excepts =
+        i > clause.begin && (sentence.is_word(i - 1, "anything") ||
+                             sentence.is_word(i - 1, "all") || sentence.is_word(i - 1, "nothing"));
+    const bool contrasts = (sentence.is_word(i, "but") && !excepts) ||
+                           sentence.is_word(i, "however") || sentence.is_sign(i, ';');
     if (!connects && !contrasts) continue;
     const Clause rest = sentence.part(i + 1, sentence.end);
     bool letter = false;
@@ -190,7 +195,8 @@ std::optional<Clause> conclusion(Clause sentence) {
     int verbs = 0;
     after_last_verb(rest, verbs);
     // "12; 13" is a list.
-    const bool lists = sentence.is_sign(i, ';') && verbs == 0 && has_value(sentence.part(clause.begin, i));
+    const bool lists =
+        sentence.is_sign(i, ';') && verbs == 0 && has_value(sentence.part(clause.begin, i));
     const bool says = !lists && (has_value(rest) || letter || i == clause.begin);
     if (!says && contrasts) return std::nullopt;
     // "is 12, so we are done"
@@ -207,8 +213,8 @@ std::optional<Clause> conclusion(Clause sentence) {
     ++clause.begin;
   }
   // "Since x is positive, y is 2"
-  for (const std::string_view word : {"since", "as", "because", "when", "with", "given", "after", "by",
-                                      "for", "if"}) {
+  for (const std::string_view word :
+       {"since", "as", "because", "when", "with", "given", "after", "by", "for", "if"}) {
     if (!clause.is_word(clause.begin, word)) continue;
     const std::size_t comma = next_comma(clause, clause.begin);
     // What a condition leads to is no answer, unless it is calculated there.
@@ -252,8 +258,10 @@ Clause assertion(Clause clause) {
     if (denies && denial == clause.end) denial = i;
     if (denial == clause.end || i < denial + 2) continue;
     std::size_t length = 0;
-    if (clause.is_word(i, "but") || clause.is_word(i, "it's") || clause.is_word(i, "rather")) length = 1;
-    if (clause.is_word(i, "it") && (clause.is_word(i + 1, "is") || clause.is_word(i + 1, "was"))) length = 2;
+    if (clause.is_word(i, "but") || clause.is_word(i, "it's") || clause.is_word(i, "rather"))
+      length = 1;
+    if (clause.is_word(i, "it") && (clause.is_word(i + 1, "is") || clause.is_word(i + 1, "was")))
+      length = 2;
     const bool between = is_value(clause[i - 1]);
     if (between && clause.is_word(i, "which") && clause.is_word(i + 1, "is")) length = 2;
     if (length != 0 && i + length < clause.end) return clause.part(i + length, clause.end);

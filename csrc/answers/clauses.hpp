@@ -8,7 +8,8 @@
 
 namespace urpo::answers {
 
-// What a clause is: a sentence of its own, one behind "therefore", or what follows a verb like "is".
+// What a clause is: a sentence of its own, one behind "therefore", or what follows a verb like
+// "is".
 enum class Scope { kSentence, kConclusion, kPredicate };
 
 // Without what follows the first value as a reason, condition or remark: "because ...", ", which
@@ -16,8 +17,8 @@ enum class Scope { kSentence, kConclusion, kPredicate };
 // ", i.e. 75 cents"; without one, it is what counts.
 Clause without_remarks(Clause clause, Scope scope);
 
-// The last clause that concludes something, of several joined by "so", "but", ";" and the like. None
-// where what is behind "but" concludes nothing.
+// The last clause that concludes something, of several joined by "so", "but", ";" and the like.
+// None where what is behind "but" concludes nothing.
 std::optional<Clause> conclusion(Clause sentence);
 
 // Whether "therefore" or the like stands anywhere.

@@ -26,11 +26,32 @@ bool is_closing_remark(std::string_view sentence) {
     sentence.remove_prefix(1);
   }
   if (sentence.empty()) return true;
-  for (const std::string_view remark :
-       {"i hope", "hope this", "hope that", "done", "let me know", "feel free", "thank", "good luck",
-        "qed", "q.e.d", "this completes", "which completes", "that completes", "as required",
-        "as desired", "we are done", "and we are done", "please", "cheers", "best regards", "happy",
-        "this is the final answer", "that's it", "that is it", "this concludes", "have a"}) {
+  for (const std::string_view remark : {"i hope",
+                                        "hope this",
+                                        "hope that",
+                                        "done",
+                                        "let me know",
+                                        "feel free",
+                                        "thank",
+                                        "good luck",
+                                        "qed",
+                                        "q.e.d",
+                                        "this completes",
+                                        "which completes",
+                                        "that completes",
+                                        "as required",
+                                        "as desired",
+                                        "we are done",
+                                        "and we are done",
+                                        "please",
+                                        "cheers",
+                                        "best regards",
+                                        "happy",
+                                        "this is the final answer",
+                                        "that's it",
+                                        "that is it",
+                                        "this concludes",
+                                        "have a"}) {
     if (starts_with_word(sentence, remark)) return true;
   }
   return false;
@@ -80,7 +101,8 @@ std::string last_row(std::string_view text) {
   }
   row = trimmed(formula);
   while (!row.empty() && row.back() == '.') row = trimmed(row.substr(0, row.size() - 1));
-  for (const std::string_view relation : {"\\approx", "\\ne", "\\le", "\\ge", "<", ">", "\\equiv"}) {
+  for (const std::string_view relation :
+       {"\\approx", "\\ne", "\\le", "\\ge", "<", ">", "\\equiv"}) {
     if (row.substr(0, relation.size()) == relation) return {};
   }
   if (!row.empty() && row.front() == '=') row = trimmed(row.substr(row.rfind('=') + 1));

@@ -20,14 +20,13 @@ namespace {
 Verdict compare(const std::string& text, const std::string& unit, const std::string& gold) {
   if (unit.empty() || has_unit(text) || !has_unit(gold)) return equivalent(text, gold);
   if (unit == kOutOf) return Verdict::kNo;
-  const std::string with_unit =
-      unit == "%" ? text + "\\%" : text + "\\text{ " + unit + "}";
+  const std::string with_unit = unit == "%" ? text + "\\%" : text + "\\text{ " + unit + "}";
   // The library would be given the answer without its unit.
   return equivalent(with_unit, gold) == Verdict::kYes ? Verdict::kYes : Verdict::kNo;
 }
 
-// Whether a sentence gives a gold by its one number or formula, or by the letter of a choice that it
-// begins with.
+// Whether a sentence gives a gold by its one number or formula, or by the letter of a choice that
+// it begins with.
 bool says(const FinalAnswer& answer, const std::string& gold) {
   if (!answer.value.empty()) {
     return compare(answer.value, answer.unit_after, gold) == Verdict::kYes;

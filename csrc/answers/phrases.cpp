@@ -26,8 +26,10 @@ constexpr std::array kForeign = {
     Foreign{"antwort", {"ist", "ist:", ":", "lautet", "lautet:", "="}},
     Foreign{"resposta", {"\u00e9", "\u00e9:", ":", "final \u00e9", "correta \u00e9", "final:"}},
     Foreign{"risposta", {"\u00e8", "\u00e8:", ":", "finale \u00e8", "corretta \u00e8", "finale:"}},
-    Foreign{"\u043e\u0442\u0432\u0435\u0442", {":", "\u2014", "-", "\u0440\u0430\u0432\u0435\u043d", "=", "\u2013"}},
-    Foreign{"\u041e\u0442\u0432\u0435\u0442", {":", "\u2014", "-", "\u0440\u0430\u0432\u0435\u043d", "=", "\u2013"}},
+    Foreign{"\u043e\u0442\u0432\u0435\u0442",
+            {":", "\u2014", "-", "\u0440\u0430\u0432\u0435\u043d", "=", "\u2013"}},
+    Foreign{"\u041e\u0442\u0432\u0435\u0442",
+            {":", "\u2014", "-", "\u0440\u0430\u0432\u0435\u043d", "=", "\u2013"}},
     Foreign{"\u7b54\u6848", {"\u662f", "\u4e3a", "\uff1a", ":", "\u3011", "\u5e94\u4e3a"}},
     Foreign{"\u7b54\u6848", {"\u70ba", "\u61c9\u70ba", "=", "**:", "**\uff1a", "\u9009"}},
     Foreign{"\u7b54\u3048", {"\u306f", ":", "\uff1a", "\u3000", "\u3011", "="}},
@@ -40,20 +42,21 @@ constexpr std::array kForeign = {
 
 // Before an announcement, with no comma between: it is none then.
 constexpr std::array kContexts = {
-    "wrong",    "incorrect", "if",      "whether", "guess", "doubt",   "common", "false",
-    "mistaken", "perhaps",   "maybe",   "unless",  "invalid", "tempting", "bogus", "alleged",
-    "supposed", "erroneous", "naive", "wrongly",  "incorrectly", "mistakenly"};
+    "wrong",    "incorrect", "if",    "whether", "guess",       "doubt",     "common", "false",
+    "mistaken", "perhaps",   "maybe", "unless",  "invalid",     "tempting",  "bogus",  "alleged",
+    "supposed", "erroneous", "naive", "wrongly", "incorrectly", "mistakenly"};
 
 // Shortly before it, with no comma between.
 constexpr std::array kDenials = {"not", "never", "could", "might", "cannot"};
 
 // Anywhere in the sentence before it.
-constexpr std::array kSuppositions = {"suppose", "supposing", "assume", "assuming", "imagine",
-                                      "pretend", "hypothetically"};
+constexpr std::array kSuppositions = {"suppose", "supposing", "assume",        "assuming",
+                                      "imagine", "pretend",   "hypothetically"};
 
 constexpr std::array kForeignContexts = {
-    "\u5982\u679c", "\u5047\u8bbe", "\u9519\u8bef", "\u4e0d\u662f", "\u82e5",
-    " si ",         "falsch",       "wenn ",        "\u0435\u0441\u043b\u0438"};
+    "\u5982\u679c", "\u5047\u8bbe", "\u9519\u8bef",
+    "\u4e0d\u662f", "\u82e5",       " si ",
+    "falsch",       "wenn ",        "\u0435\u0441\u043b\u0438"};
 
 // What follows "answer" up to the answer itself: " is", ": ", " to the question is", ...
 std::optional<std::string_view> after_answer_word(std::string_view text) {
@@ -149,7 +152,8 @@ bool is_doubtful(std::string_view before) {
   });
 }
 
-// A first look at each byte of a long text, from the right: whether an announcement may begin there.
+// A first look at each byte of a long text, from the right: whether an announcement may begin
+// there.
 bool may_announce(std::string_view text, std::size_t at) {
   static constexpr std::string_view kLeads = "aAcCrR\xd0\xe7\xe6\xe5\xec\xeb";
   static const std::array<bool, 256> leads = [] {

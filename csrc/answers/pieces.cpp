@@ -102,9 +102,8 @@ class Splitter {
   }
 
   std::size_t after_digits(std::size_t at) const {
-    while (is_digit(char_at(at)) ||
-           ((char_at(at) == '.' || char_at(at) == ',') && at > 0 && is_digit(text_[at - 1]) &&
-            is_digit(char_at(at + 1)))) {
+    while (is_digit(char_at(at)) || ((char_at(at) == '.' || char_at(at) == ',') && at > 0 &&
+                                     is_digit(text_[at - 1]) && is_digit(char_at(at + 1)))) {
       ++at;
     }
     return at;
@@ -115,7 +114,7 @@ class Splitter {
     const bool sign_before = text_[at] == '-' || text_[at] == '+';
     if (sign_before) ++at;
     const std::size_t money = currency(at);
-    const std::string_view currency_name = money == 0                      ? ""
+    const std::string_view currency_name = money == 0                     ? ""
                                            : text_[at + money - 1] == '$' ? "dollars"
                                            : money == 3                   ? "euros"
                                                                           : "pounds";
@@ -160,8 +159,7 @@ class Splitter {
     add(Kind::kNumber, at);
     pieces_.back().content = std::move(content);
     pieces_.back().currency = currency_name;
-    pieces_.back().is_partial =
-        attached_before || (attached_behind && !bold_behind) || thousands;
+    pieces_.back().is_partial = attached_before || (attached_behind && !bold_behind) || thousands;
     return true;
   }
 
@@ -204,22 +202,52 @@ struct Spelling {
   std::string_view plain;
 };
 
-constexpr std::array kSpellings = {
-    Spelling{"\u3002", ". "},  Spelling{"\uff01", "! "},   Spelling{"\uff1f", "? "},
-    Spelling{"\uff0c", ", "},  Spelling{"\u3001", ", "},   Spelling{"\uff1b", "; "},
-    Spelling{"\u00a0", " "},   Spelling{"\u202f", " "},    Spelling{"\u2009", " "},
-    Spelling{"\u3000", " "},   Spelling{"\u2019", "'"},    Spelling{"\u2212", "-"},
-    Spelling{"\u3010", ""},    Spelling{"\u3011", ": "},   Spelling{"\u2705", ""},
-    Spelling{"\u2713", ""},    Spelling{"\u2714", ""},     Spelling{"\ufe0f", ""},
-    Spelling{"\u201c", "\""},   Spelling{"\u201d", "\""},   Spelling{"\u25a0", ""},    Spelling{"\u25a1", ""},     Spelling{"\u220e", ""},
-    Spelling{"\u2014", ", "},  Spelling{"\u2234", " so "}, Spelling{"`", ""},
-    Spelling{"<b>", "**"},     Spelling{"</b>", "**"},     Spelling{"<strong>", "**"},
-    Spelling{"</strong>", "**"}, Spelling{"<i>", ""},      Spelling{"</i>", ""},
-    Spelling{"<em>", ""},      Spelling{"</em>", ""},      Spelling{"<u>", ""},
-    Spelling{"</u>", ""},      Spelling{"<br>", "\n"},     Spelling{"<br/>", "\n"},
-    Spelling{"<p>", "\n"},     Spelling{"</p>", "\n"},     Spelling{"$\\blacksquare$", ""},
-    Spelling{"$\\square$", ""}, Spelling{"$\\Box$", ""},   Spelling{"\\blacksquare", ""},
-    Spelling{"\\qed", ""},     Spelling{"\\therefore", ""}};
+constexpr std::array kSpellings = {Spelling{"\u3002", ". "},
+                                   Spelling{"\uff01", "! "},
+                                   Spelling{"\uff1f", "? "},
+                                   Spelling{"\uff0c", ", "},
+                                   Spelling{"\u3001", ", "},
+                                   Spelling{"\uff1b", "; "},
+                                   Spelling{"\u00a0", " "},
+                                   Spelling{"\u202f", " "},
+                                   Spelling{"\u2009", " "},
+                                   Spelling{"\u3000", " "},
+                                   Spelling{"\u2019", "'"},
+                                   Spelling{"\u2212", "-"},
+                                   Spelling{"\u3010", ""},
+                                   Spelling{"\u3011", ": "},
+                                   Spelling{"\u2705", ""},
+                                   Spelling{"\u2713", ""},
+                                   Spelling{"\u2714", ""},
+                                   Spelling{"\ufe0f", ""},
+                                   Spelling{"\u201c", "\""},
+                                   Spelling{"\u201d", "\""},
+                                   Spelling{"\u25a0", ""},
+                                   Spelling{"\u25a1", ""},
+                                   Spelling{"\u220e", ""},
+                                   Spelling{"\u2014", ", "},
+                                   Spelling{"\u2234", " so "},
+                                   Spelling{"`", ""},
+                                   Spelling{"<b>", "**"},
+                                   Spelling{"</b>", "**"},
+                                   Spelling{"<strong>", "**"},
+                                   Spelling{"</strong>", "**"},
+                                   Spelling{"<i>", ""},
+                                   Spelling{"</i>", ""},
+                                   Spelling{"<em>", ""},
+                                   Spelling{"</em>", ""},
+                                   Spelling{"<u>", ""},
+                                   Spelling{"</u>", ""},
+                                   Spelling{"<br>", "\n"},
+                                   Spelling{"<br/>", "\n"},
+                                   Spelling{"<p>", "\n"},
+                                   Spelling{"</p>", "\n"},
+                                   Spelling{"$\\blacksquare$", ""},
+                                   Spelling{"$\\square$", ""},
+                                   Spelling{"$\\Box$", ""},
+                                   Spelling{"\\blacksquare", ""},
+                                   Spelling{"\\qed", ""},
+                                   Spelling{"\\therefore", ""}};
 
 bool may_be_spelled(char c) {
   return c == '`' || c == '<' || c == '$' || c == '\\' || c == '\xc2' || c == '\xe2' ||
@@ -234,9 +262,9 @@ std::string plain_typed(std::string_view text) {
   std::string out;
   out.reserve(text.size() + 16);
   for (std::size_t i = 0; i < text.size();) {
-    const std::size_t plain = std::find_if(text.begin() + static_cast<std::ptrdiff_t>(i), text.end(),
-                                           may_be_spelled) -
-                              text.begin();
+    const std::size_t plain =
+        std::find_if(text.begin() + static_cast<std::ptrdiff_t>(i), text.end(), may_be_spelled) -
+        text.begin();
     out.append(text.substr(i, plain - i));
     i = plain;
     if (i == text.size()) break;

@@ -13,8 +13,8 @@ struct Piece {
   Kind kind = Kind::kSign;
   std::size_t begin = 0;
   std::size_t end = 0;
-  // A number without currency, with its per cent sign; a formula without delimiters; a word in lower
-  // case; a sign.
+  // A number without currency, with its per cent sign; a formula without delimiters; a word in
+  // lower case; a sign.
   std::string content;
   std::string currency;     // of a number: of the sign that stands before it
   bool is_letter = false;   // of a word: a capital letter alone
@@ -26,7 +26,8 @@ struct Piece {
 std::vector<Piece> pieces_of(std::string_view text);
 
 // Full-width signs and digits in ASCII, the ends of Chinese and Japanese sentences with a space
-// behind them, no-break spaces as spaces, and no HTML tags of type, backticks, marks of a proof's end.
+// behind them, no-break spaces as spaces, and no HTML tags of type, backticks, marks of a proof's
+// end.
 std::string plain_typed(std::string_view text);
 
 }  // namespace urpo::answers

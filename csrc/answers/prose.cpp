@@ -13,37 +13,56 @@ namespace {
 using Kind = Piece::Kind;
 
 // A clause with one of these denies, doubts or supposes what it says.
-constexpr std::array kDenials = {
-    "not",        "never",    "neither",  "nor",       "cannot",   "unknown",   "unclear",
-    "wrong",      "if",       "maybe",    "guess",     "perhaps",  "incorrect", "unless",
-    "suppose",    "supposing", "assume",  "assuming",  "imagine",  "whether",   "might",
-    "mistake",    "mistaken", "mistakenly", "false",    "doubt",     "unsure",
-    "guessed",    "impossible", "undetermined", "invalid", "contradiction", "fails", "hypothetically",
-    "incorrectly", "wrongly", "erroneous", "inconsistent", "misleading", "tempting", "candidate", "candidates", "try",  "tried",     "nicht",
-    "kein",       "n'est",    "pas",       "n\u00e3o", "non",      "\u043d\u0435", "\u043d\u0435\u0442"};
+constexpr std::array kDenials = {"not",          "never",
+                                 "neither",      "nor",
+                                 "cannot",       "unknown",
+                                 "unclear",      "wrong",
+                                 "if",           "maybe",
+                                 "guess",        "perhaps",
+                                 "incorrect",    "unless",
+                                 "suppose",      "supposing",
+                                 "assume",       "assuming",
+                                 "imagine",      "whether",
+                                 "might",        "mistake",
+                                 "mistaken",     "mistakenly",
+                                 "false",        "doubt",
+                                 "unsure",       "guessed",
+                                 "impossible",   "undetermined",
+                                 "invalid",      "contradiction",
+                                 "fails",        "hypothetically",
+                                 "incorrectly",  "wrongly",
+                                 "erroneous",    "inconsistent",
+                                 "misleading",   "tempting",
+                                 "candidate",    "candidates",
+                                 "try",          "tried",
+                                 "nicht",        "kein",
+                                 "n'est",        "pas",
+                                 "n\u00e3o",     "non",
+                                 "\u043d\u0435", "\u043d\u0435\u0442"};
 
 // With one of these a clause bounds its number, or offers others.
 constexpr std::array kBounds = {
-    "or",        "either",    "except",    "than",      "least",    "most",     "between",
-    "about",     "roughly",   "almost",    "nearly",    "around",   "exceeds",  "exceed",
-    "exceeding", "multiple",  "multiples", "divisor",   "divides",  "divisible", "factor", "factors", "divisors",
-    "close",     "near",      "within",    "under",    "below",    "above",
-    "beyond",    "approaches", "depends",  "differs",   "possibly",
-    "likely",    "unlikely",  "seems",     "find",      "check",    "excluding", "could", "excluded",
-    "besides",   "instead",   "too",       "would",     "misses",   "bounded",  "no",       "none",     "similar",
-    "contains",  "barely",   "hardly",   "slightly",
-    "rule",      "ruled",     "mentions",  "mention",   "consider",  "verify",   "prove",
-    "compute",   "calculate", "solve",     "asks",      "asked",     "show",     "somewhere"};
+    "or",        "either",   "except",     "than",     "least",     "most",      "between",
+    "about",     "roughly",  "almost",     "nearly",   "around",    "exceeds",   "exceed",
+    "exceeding", "multiple", "multiples",  "divisor",  "divides",   "divisible", "factor",
+    "factors",   "divisors", "close",      "near",     "within",    "under",     "below",
+    "above",     "beyond",   "approaches", "depends",  "differs",   "possibly",  "likely",
+    "unlikely",  "seems",    "find",       "check",    "excluding", "could",     "excluded",
+    "besides",   "instead",  "too",        "would",    "misses",    "bounded",   "no",
+    "none",      "similar",  "contains",   "barely",   "hardly",    "slightly",  "rule",
+    "ruled",     "mentions", "mention",    "consider", "verify",    "prove",     "compute",
+    "calculate", "solve",    "asks",       "asked",    "show",      "somewhere"};
 
 // With one of these the number is part of another, written in words: "12 thousand", "half of 12".
 constexpr std::array kArithmetic = {
-    "minus",   "plus",     "times",      "divided", "half",    "twice",     "double",  "triple",
-    "quarter", "quarters", "dozen",      "dozens",  "hundred", "thousand",  "million", "billion",
-    "squared", "cubed",    "negative",   "over",    "factorial", "root",    "power",   "thrice",
-    "third",   "thirds",   "halves",     "fold",    "modulo",  "base",      "another", "other",
-    "tenths",  "tenth",    "hundredths", "fifths",  "sixths",  "eighths",   "point",   "trillion",
-    "less",    "reciprocal", "square-root", "fifth", "fourth", "mod",       "successor", "predecessor",
-    "log",     "ln",       "sin",        "cos",     "tan",     "sqrt"};
+    "minus",       "plus",    "times",    "divided", "half",      "twice",       "double",
+    "triple",      "quarter", "quarters", "dozen",   "dozens",    "hundred",     "thousand",
+    "million",     "billion", "squared",  "cubed",   "negative",  "over",        "factorial",
+    "root",        "power",   "thrice",   "third",   "thirds",    "halves",      "fold",
+    "modulo",      "base",    "another",  "other",   "tenths",    "tenth",       "hundredths",
+    "fifths",      "sixths",  "eighths",  "point",   "trillion",  "less",        "reciprocal",
+    "square-root", "fifth",   "fourth",   "mod",     "successor", "predecessor", "log",
+    "ln",          "sin",     "cos",      "tan",     "sqrt"};
 
 // Parts of words that deny, bound or suppose in scripts without spaces.
 constexpr std::array kIdeographicReservations = {
@@ -54,10 +73,10 @@ constexpr std::array kIdeographicReservations = {
     "\u7ea6\u4e3a", "\u4e0d\u4e3a", "\u63a5\u8fd1", "\u5206\u4e4b"};
 
 // A number behind one of these is the name of a thing: "step 5".
-constexpr std::array kLabelled = {"step",    "case",    "part",     "chapter", "section", "page",
-                                  "problem", "example", "question", "figure",  "table",   "equation",
-                                  "line",    "rule",    "method",   "theorem", "lemma",   "formula",
-                                  "row",     "column",  "item",     "exercise"};
+constexpr std::array kLabelled = {
+    "step",     "case",    "part",  "chapter",  "section", "page",    "problem", "example",
+    "question", "figure",  "table", "equation", "line",    "rule",    "method",  "theorem",
+    "lemma",    "formula", "row",   "column",   "item",    "exercise"};
 
 template <std::size_t Size>
 bool contains(const std::array<const char*, Size>& words, std::string_view word) {
@@ -79,13 +98,15 @@ bool denies(const Piece& piece) {
   if (word.size() > 2 && word.substr(word.size() - 3) == "n't") return true;
   if (contains(kDenials, word)) return true;
   return is_high(word.front()) &&
-         std::any_of(kIdeographicReservations.begin(), kIdeographicReservations.end(),
-                     [&](std::string_view part) { return word.find(part) != std::string_view::npos; });
+         std::any_of(
+             kIdeographicReservations.begin(), kIdeographicReservations.end(),
+             [&](std::string_view part) { return word.find(part) != std::string_view::npos; });
 }
 
 // "\u2265", "\u00d7", "\u03c0": a word only by its bytes. Punctuation is none.
 bool is_symbol(std::string_view word) {
-  for (const std::string_view symbol : {"\u00d7", "\u00f7", "\u00b1", "\u03c0", "\u00bd", "\u00bc", "\u00be"}) {
+  for (const std::string_view symbol :
+       {"\u00d7", "\u00f7", "\u00b1", "\u03c0", "\u00bd", "\u00bc", "\u00be"}) {
     if (word.substr(0, symbol.size()) == symbol) return true;
   }
   return word.front() == '\xe2' && word.substr(0, 2) != "\xe2\x80";
@@ -131,8 +152,8 @@ std::optional<Clause> after_equals(const Clause& clause) {
   const std::size_t from = previous == clause.end ? clause.begin : previous + 1;
   if (!is_known_side(clause.part(from, last))) return std::nullopt;
   // "12 = 13" is nothing.
-  const bool numbers = last == from + 1 && last + 1 < clause.end && clause[from].kind == Kind::kNumber &&
-                       clause[last + 1].kind == Kind::kNumber;
+  const bool numbers = last == from + 1 && last + 1 < clause.end &&
+                       clause[from].kind == Kind::kNumber && clause[last + 1].kind == Kind::kNumber;
   if (numbers && clause[from].content.find('/') == std::string::npos &&
       clause[from].content != clause[last + 1].content)
     return std::nullopt;
@@ -174,8 +195,9 @@ std::string end_of_chain(const std::string& formula) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '\\') {
       const std::string_view rest = text.substr(i);
-      for (const std::string_view relation : {"\\ne", "\\le", "\\ge", "\\approx", "\\lt", "\\gt", "\\to",
-                                              "\\Right", "\\impl", "\\begin", "\\pm", "\\in", "\\equiv"}) {
+      for (const std::string_view relation :
+           {"\\ne", "\\le", "\\ge", "\\approx", "\\lt", "\\gt", "\\to", "\\Right", "\\impl",
+            "\\begin", "\\pm", "\\in", "\\equiv"}) {
         if (depth == 0 && rest.substr(0, relation.size()) == relation &&
             !starts_with(rest, "\\left") && !starts_with(rest, "\\int"))
           return formula;
@@ -216,9 +238,9 @@ std::string end_of_chain(const std::string& formula) {
 }
 
 bool is_modified(const Clause& clause) {
-  constexpr std::array kBehind = {"squared", "cubed",  "below",  "above",  "fold",   "factorial",
-                                  "halves",  "thirds", "fifths", "sixths", "eighths", "tenths",
-                                  "tripled", "doubled", "shy",   "short"};
+  constexpr std::array kBehind = {"squared", "cubed",   "below",  "above",  "fold",    "factorial",
+                                  "halves",  "thirds",  "fifths", "sixths", "eighths", "tenths",
+                                  "tripled", "doubled", "shy",    "short"};
   for (std::size_t i = clause.begin; i < clause.end; ++i) {
     if (clause[i].kind != Kind::kNumber && clause[i].kind != Kind::kFormula) continue;
     for (std::size_t j = i + 1; j < std::min(i + 3, clause.end); ++j) {
@@ -244,8 +266,8 @@ bool is_computed(const Clause& clause) {
       return true;
     if (clause.is_sign(i, '=') && i > clause.begin) {
       for (std::size_t j = clause.begin; j < i; ++j) {
-        const bool fraction = clause[j].kind == Kind::kNumber &&
-                              clause[j].content.find('/') != std::string::npos;
+        const bool fraction =
+            clause[j].kind == Kind::kNumber && clause[j].content.find('/') != std::string::npos;
         if (fraction || is_operator(clause, j)) return true;
       }
     }
@@ -265,7 +287,8 @@ bool has_reservation(const Clause& clause) {
   if (has_denial(clause)) return true;
   for (std::size_t i = clause.begin; i < clause.end; ++i) {
     if (clause[i].kind != Kind::kWord) continue;
-    if (contains(kBounds, clause[i].content) || contains(kArithmetic, clause[i].content)) return true;
+    if (contains(kBounds, clause[i].content) || contains(kArithmetic, clause[i].content))
+      return true;
   }
   return false;
 }
@@ -300,7 +323,8 @@ std::optional<Value> sole_value(const Clause& whole) {
     // Two values side by side are a product, or two answers.
     if (piece.kind != Kind::kNumber && piece.kind != Kind::kFormula) continue;
     // "2 values of $x$"
-    if (piece.kind == Kind::kFormula && piece.content.size() == 1 && is_letter(piece.content[0])) continue;
+    if (piece.kind == Kind::kFormula && piece.content.size() == 1 && is_letter(piece.content[0]))
+      continue;
     if (piece.kind == Kind::kNumber && piece.is_partial) return std::nullopt;
     if (i > clause->begin) {
       const Piece& before = (*clause)[i - 1];
@@ -319,8 +343,7 @@ std::optional<Value> sole_value(const Clause& whole) {
                           after.begin == piece.end && is_letter(after.content.front());
       if (letter) return std::nullopt;
     }
-    std::string text =
-        piece.kind == Kind::kFormula ? end_of_chain(piece.content) : piece.content;
+    std::string text = piece.kind == Kind::kFormula ? end_of_chain(piece.content) : piece.content;
     if (text.empty() || (value && value->text != text)) return std::nullopt;
     value = Value{std::move(text), i, piece.currency};
   }

@@ -30,12 +30,12 @@ struct Clause {
 struct Value {
   std::string text;
   std::size_t piece = 0;  // that it stands in
-  std::string currency;    // "dollars", ...; of a sign before the number
+  std::string currency;   // "dollars", ...; of a sign before the number
 };
 
 // The only number or formula of a clause of plain words, however often it is said: "12" of "there
-// are 12 sequences that meet the conditions", "13" of "there are 3 + 4 + 6 = 13 birds". None where the
-// clause denies, bounds, doubts or supposes anything, or has a second one.
+// are 12 sequences that meet the conditions", "13" of "there are 3 + 4 + 6 = 13 birds". None where
+// the clause denies, bounds, doubts or supposes anything, or has a second one.
 std::optional<Value> sole_value(const Clause& clause);
 
 // Whether a clause denies, doubts, asks or supposes what it says.

@@ -82,9 +82,10 @@ bool is_choice(const Clause& clause) {
   for (std::size_t i = clause.begin; i < clause.end; ++i) {
     if (clause[i].is_letter) {
       ++letters;
-    } else if (!clause.is_word(i, "option") && !clause.is_word(i, "choice") && !clause.is_word(i, "the") &&
-               !clause.is_sign(i, '(') && !clause.is_sign(i, ')') && clause[i].kind != Kind::kBold &&
-               !clause.is_sign(i, '.') && !clause.is_sign(i, '"')) {
+    } else if (!clause.is_word(i, "option") && !clause.is_word(i, "choice") &&
+               !clause.is_word(i, "the") && !clause.is_sign(i, '(') && !clause.is_sign(i, ')') &&
+               clause[i].kind != Kind::kBold && !clause.is_sign(i, '.') &&
+               !clause.is_sign(i, '"')) {
       return false;
     }
   }
@@ -105,9 +106,9 @@ std::string_view without_fillers(std::string_view rest) {
   rest = without_markup(rest);
   for (bool again = true; again;) {
     again = false;
-    for (const std::string_view filler : {"therefore", "thus", "then", "simply", "just", "clearly",
-                                          "indeed", "equal to", "given by", "also", "the", "option",
-                                          "choice", "exactly", "precisely"}) {
+    for (const std::string_view filler :
+         {"therefore", "thus", "then", "simply", "just", "clearly", "indeed", "equal to",
+          "given by", "also", "the", "option", "choice", "exactly", "precisely"}) {
       if (!starts_with_word(rest, filler)) continue;
       rest = without_markup(rest.substr(filler.size()));
       again = true;
@@ -133,8 +134,9 @@ std::string_view displayed(std::string_view rest) {
 
 // "Then 42 remain": a step on the way.
 bool is_step(const Clause& sentence) {
-  for (const std::string_view word : {"then", "first", "next", "now", "let", "let's", "we'll", "try",
-                                      "step", "second", "firstly", "secondly", "recall", "note"}) {
+  for (const std::string_view word :
+       {"then", "first", "next", "now", "let", "let's", "we'll", "try", "step", "second", "firstly",
+        "secondly", "recall", "note"}) {
     if (sentence.is_word(sentence.begin, word)) return true;
   }
   return false;
@@ -156,11 +158,37 @@ bool is_given(const Clause& clause) {
   return false;
 }
 
+// "That gives 12, which is wrong", "12 is too large", "it may also be 13".
+bool is_rejection(const Clause& sentence) {
+  for (std::size_t i = sentence.begin; i < sentence.end; ++i) {
+    for (const std::string_view word :
+         {"wrong", "incorrect", "impossible", "invalid", "contradicts", "contradict",
+          "contradiction", "contradictory", "absurd", "alternatively", "misread"}) {
+      if (sentence.is_word(i, word)) return true;
+    }
+    if (sentence.is_word(i, "also") && sentence.is_word(i + 1, "be")) return true;
+    if (!sentence.is_word(i, "too")) continue;
+    for (const std::string_view much : {"large", "small", "big", "many", "few", "high", "low",
+                                        "much", "little", "long", "short", "great"}) {
+      if (sentence.is_word(i + 1, much)) return true;
+    }
+  }
+  return false;
+}
+
+// Whether a clause names the letter of a choice outside of its part.
+bool names_others(const Clause& clause, const Clause& part) {
+  for (std::size_t i = clause.begin; i < clause.end; ++i) {
+    if (clause[i].is_letter && (i < part.begin || i >= part.end)) return true;
+  }
+  return false;
+}
+
 // "It could be 12": whether the verb before `said` is uncertain.
 bool is_uncertain(const Clause& clause, std::size_t said) {
   if (said < clause.begin + 2) return false;
-  for (const std::string_view word : {"could", "might", "may", "can", "perhaps", "possibly", "likely",
-                                      "cannot", "given"}) {
+  for (const std::string_view word :
+       {"could", "might", "may", "can", "perhaps", "possibly", "likely", "cannot", "given"}) {
     if (clause.is_word(said - 2, word)) return true;
   }
   return is_given(clause);
@@ -200,7 +228,8 @@ std::optional<Statement> announced_statement(std::string_view raw) {
   int verbs = 0;
   const std::size_t said = after_last_verb(clause, verbs);
   const bool denies = has_denial(clause);
-  if (said < clause.end && !denies) clause = without_remarks(clause.part(said, clause.end), Scope::kPredicate);
+  if (said < clause.end && !denies)
+    clause = without_remarks(clause.part(said, clause.end), Scope::kPredicate);
   if (clause.begin < clause.end && has_denial(clause.part(clause.begin, clause.begin + 1)))
     return std::nullopt;
   if (!denies) clause = only_bold(clause);
@@ -216,6 +245,7 @@ Reading read_sentence(std::string_view sentence, Statement& statement) {
   if (!sentence.empty() && sentence.back() == '?') return Reading::kRefused;
   const std::vector<Piece> pieces = pieces_of(sentence);
   const Clause whole{&pieces, 0, pieces.size()};
+  if (is_rejection(whole)) return Reading::kRefused;
   const Clause asserted = assertion(whole);
   const auto concluded = conclusion(asserted);
   if (!concluded) return Reading::kRefused;
@@ -244,8 +274,13 @@ Reading read_sentence(std::string_view sentence, Statement& statement) {
     statement.text = std::string(without_end(without_markup(text_of(sentence, part))));
     return statement.text.empty() ? Reading::kNothing : Reading::kStated;
   };
+  if (marked && is_choice(bold) && names_others(clause, bold)) return Reading::kRefused;
   if (marked) {
-    add_value(sentence, has_reservation(clause.part(said < clause.end ? said : clause.begin, clause.end)) ? clause : bold, statement);
+    add_value(sentence,
+              has_reservation(clause.part(said < clause.end ? said : clause.begin, clause.end))
+                  ? clause
+                  : bold,
+              statement);
     return take(bold);
   }
   if (said < clause.end && sure) {

@@ -19,8 +19,8 @@ std::optional<Statement> announced_statement(std::string_view rest);
 
 enum class Reading { kStated, kNothing, kRefused };
 
-// What a last sentence concludes: behind its last verb or equals sign, its only number or formula, its
-// only bold words. Refused where the sentence denies, supposes or asks.
+// What a last sentence concludes: behind its last verb or equals sign, its only number or formula,
+// its only bold words. Refused where the sentence denies, supposes or asks.
 Reading read_sentence(std::string_view sentence, Statement& statement);
 
 }  // namespace urpo::answers

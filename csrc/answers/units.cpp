@@ -15,8 +15,9 @@ std::string_view without_dressing(std::string_view text) {
   for (std::size_t before = text.size() + 1; before != text.size();) {
     before = text.size();
     text = trimmed(text);
-    for (const std::string_view mark : {"$", "\\)", "\\]", "**", "__", "\\,", "\\;", "\\:", "\\ ", "~",
-                                        "\\text{", "\\mathrm{", "\\mbox{", "\\textrm{", "\\rm", "`"}) {
+    for (const std::string_view mark :
+         {"$", "\\)", "\\]", "**", "__", "\\,", "\\;", "\\:", "\\ ", "~", "\\text{", "\\mathrm{",
+          "\\mbox{", "\\textrm{", "\\rm", "`"}) {
       if (text.substr(0, mark.size()) == mark) text.remove_prefix(mark.size());
     }
   }
@@ -30,7 +31,9 @@ std::string_view leading_word(std::string_view text) {
 }
 
 // A short word that is a unit only where nothing follows it: "in", "m", "h".
-bool may_be_a_word(std::string_view word) { return word == "in" || word == "mi" || word.size() == 1; }
+bool may_be_a_word(std::string_view word) {
+  return word == "in" || word == "mi" || word.size() == 1;
+}
 
 bool is_unit(std::string_view word, std::string_view after) {
   if (word.empty() || !find_unit(word)) return false;
@@ -43,10 +46,9 @@ bool is_unit(std::string_view word, std::string_view after) {
 // "^2", "^{2}", "\u00b2" and the same of 3.
 std::size_t power_length(std::string_view text, char& power) {
   for (const char digit : {'2', '3'}) {
-    const std::array<std::string, 4> forms = {std::string("^") + digit,
-                                              std::string("^{") + digit + "}",
-                                              digit == '2' ? "\u00b2" : "\u00b3",
-                                              std::string("}^") + digit};
+    const std::array<std::string, 4> forms = {
+        std::string("^") + digit, std::string("^{") + digit + "}",
+        digit == '2' ? "\u00b2" : "\u00b3", std::string("}^") + digit};
     for (const std::string& form : forms) {
       if (text.substr(0, form.size()) != form) continue;
       power = digit;
@@ -68,7 +70,8 @@ std::string leading_unit(std::string_view text) {
   if (starts_with(text, "\u20ac")) return "euros";
   if (starts_with(text, "\u00a3")) return "pounds";
   // "6 out of 10" is 6 of no unit.
-  if (starts_with(text, "out of ") && text.size() > 7 && is_digit(text[7])) return std::string(kOutOf);
+  if (starts_with(text, "out of ") && text.size() > 7 && is_digit(text[7]))
+    return std::string(kOutOf);
   std::string unit;
   std::string_view word = leading_word(text);
   for (const std::string_view shape : {"square", "cubic", "sq", "cu"}) {
