@@ -114,6 +114,7 @@ class Run:
         layout: dict[str, Any],
         budget: int,
         mini_batches: Sequence[list[TrainingGroup]],
+        optimizer: OptimizerConfig = OPTIMIZER,
     ) -> None:
         self.config = Config(
             model=ModelConfig(path=str(model), params_dtype="float32"),
@@ -122,7 +123,8 @@ class Run:
             weight_sync=WeightSyncConfig(bucket_mib=1),
         )
         parallel = parallelism.initialize(self.config)
-        self.policy = Policy.from_pretrained(self.config, parallel, OPTIMIZER)
+        self.lr = optimizer.lr
+        self.policy = Policy.from_pretrained(self.config, parallel, optimizer)
         self.packed = [
             pack_mini_batch(
                 groups, self.config.batching, self.policy.packing, parallel.data_parallel_rank
@@ -134,9 +136,7 @@ class Run:
 
     def epoch(self) -> list:
         return [
-            self.policy.update(
-                batches, [score.logprobs for score in scores], OPTIMIZER.lr, references
-            )
+            self.policy.update(batches, [score.logprobs for score in scores], self.lr, references)
             for batches, scores, references in zip(
                 self.packed, self.scores, self.references, strict=True
             )
