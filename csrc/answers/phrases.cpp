@@ -62,6 +62,11 @@ constexpr std::array kForeignContexts = {
 std::optional<std::string_view> after_answer_word(std::string_view text) {
   if (starts_with_word(text, "s")) text.remove_prefix(1);
   const std::size_t line = std::min({text.find('\n'), text.size(), std::size_t{100}});
+  // "Answer \( 9 \)"
+  const std::size_t next = text.find_first_not_of(' ');
+  if (next != std::string_view::npos && next > 0 &&
+      (text[next] == '$' || text.compare(next, 2, "\\(") == 0 || text.compare(next, 2, "\\[") == 0))
+    return text.substr(next);
   for (std::size_t i = 0; i < line; ++i) {
     if (text[i] == ':' || text[i] == '=') return text.substr(i + 1);
     if (text.compare(i, 3, "\uff1a") == 0) return text.substr(i + 3);
