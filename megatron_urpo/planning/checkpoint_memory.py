@@ -11,7 +11,7 @@ from megatron_urpo.planning.layout import Layout
 from megatron_urpo.planning.parameters import rank_parameters
 from megatron_urpo.training.hf_config import ModelShape
 
-_GATHERED_BYTES = 64 << 20  # PIECE_BYTES of training/gathered_state.py
+GATHERED_BYTES = 64 << 20  # PIECE_BYTES of training/gathered_state.py
 _STATE_BYTES = 12  # of a parameter: its value and two moments in float32
 _VALUE_BYTES = 4  # of the first of them
 
@@ -25,7 +25,7 @@ def gather_buffer_bytes(shape: ModelShape, layout: Layout, load: TrainingLoad, s
     if shards == 1:
         return 0
     share = -(-_VALUE_BYTES * rank_parameters(shape, layout, stage).total // shards)
-    return min(_GATHERED_BYTES, (shards + 1) * share)
+    return min(GATHERED_BYTES, (shards + 1) * share)
 
 
 def copied_components(

@@ -10,7 +10,7 @@ that the next update may change the weights at once.
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -18,27 +18,9 @@ from typing import Any
 
 from megatron.core.dist_checkpointing.strategies.async_utils import AsyncRequest
 from megatron.core.dist_checkpointing.strategies.filesystem_async import FileSystemWriterAsync
-from megatron.core.distributed import DistributedDataParallel
 from torch import Tensor
 
-from megatron_urpo.training.hf_config import ModelShape
-from megatron_urpo.training.optimizer import Optimizer
-from megatron_urpo.training.sharded_state import explained_failures, plan_sharded_save
-
-
-def save_sharded_state(
-    directory: Path,
-    chunks: Sequence[DistributedDataParallel],
-    optimizer: Optimizer,
-    shape: ModelShape,
-) -> None:
-    """Writes model and optimizer into an existing, empty directory. A collective.
-
-    Raises:
-        OSError: it could not be written, with ENOSPC when the disk is full.
-    """
-    request = plan_sharded_save(directory, chunks, optimizer, shape)
-    CheckpointWriting(directory, request, ()).finish()
+from megatron_urpo.training.sharded_state import explained_failures
 
 
 class CheckpointWriting:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from megatron_urpo.batching import packing_layout
 from megatron_urpo.config import Config, OptimizerConfig
-from megatron_urpo.training.checkpoint_writing import CheckpointWriting, save_sharded_state
+from megatron_urpo.training.checkpoint_writing import CheckpointWriting
 from megatron_urpo.training.context_parallel import ContextShard
 from megatron_urpo.training.hf_config import ModelShape, fingerprint, read_model_shape
 from megatron_urpo.training.hf_export import export_hf_directory, refuse_overwriting
@@ -200,13 +200,16 @@ class Policy:
 
     def save(self, directory: str | Path) -> None:
         """Writes model and optimizer state into an existing, empty directory."""
-        save_sharded_state(Path(directory), self._chunks, self._optimizer, self.shape)
+        self._begin_save(Path(directory), ()).finish()
 
     def begin_save(self, directory: str | Path) -> CheckpointWriting:
         """Begins `save`: the policy may change at once, its files are there after finish()."""
-        path = Path(directory)
-        request = plan_sharded_save(path, self._chunks, self._optimizer, self.shape)
-        return CheckpointWriting(path, request, [*self._parameters(), *self._optimizer.tensors()])
+        changing = [*self._parameters(), *self._optimizer.tensors()]
+        return self._begin_save(Path(directory), changing)
+
+    def _begin_save(self, directory: Path, changing: Sequence[Tensor]) -> CheckpointWriting:
+        request = plan_sharded_save(directory, self._chunks, self._optimizer, self.shape)
+        return CheckpointWriting(directory, request, changing)
 
     def load(self, directory: str | Path) -> None:
         """Loads what `save` wrote; reference weights stay those of config.model.path."""

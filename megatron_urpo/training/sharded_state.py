@@ -102,7 +102,7 @@ def load_sharded_state(
     optimizer: Optimizer,
     shape: ModelShape,
 ) -> None:
-    """Loads what `save_sharded_state` wrote, under this or another layout. A collective.
+    """Loads what was saved, under this or another layout. A collective.
 
     Raises:
         ConfigError: the checkpoint holds a model of another shape.

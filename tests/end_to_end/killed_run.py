@@ -29,7 +29,7 @@ POINTS: dict[str, tuple[Any, str]] = {
     "old log-probs": (policy.Policy, "logprobs"),
     "update": (Optimizer, "step"),
     "sync": (VLLMEngine, "reset_prefix_cache"),  # weights loaded, cache not reset
-    "before save": (policy, "save_sharded_state"),
+    "before save": (policy.Policy, "save"),
     "checksums": (checkpoint, "flush_and_checksum"),  # tensors written, no manifest
     "publish": (checkpoint, "publish"),
     "metrics": (MetricsWriter, "log"),

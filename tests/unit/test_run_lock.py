@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 
@@ -22,5 +23,6 @@ def test_a_killed_run_leaves_no_lock(tmp_path):
         "lock = lock_run_directory(pathlib.Path(sys.argv[1]))\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
+    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
+    assert killed.returncode == -signal.SIGKILL  # it had the lock by then
     lock_run_directory(tmp_path).close()
