@@ -41,8 +41,8 @@ def kendall_tau_rows(
 
 def final_answer(response: str) -> str | None:
     r"""What a response gives as its answer: the content of its last ``\boxed{...}``, or else what
-    follows the last "answer is" and the like; None without one, and when the last box is never
-    closed. Linear time; releases the GIL."""
+    it announces or states at its end (docs/answers.md); None without one, and when the last box is
+    never closed. Linear time; releases the GIL."""
 
 def judge_answer(response: str, golds: list[str]) -> tuple[str | None, int, list[str]]:
     r"""Is the final answer of a response equivalent to one of the golds? Releases the GIL.

@@ -269,12 +269,7 @@ def _show_data(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
 def _report(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     from megatron_urpo.report import render_report
 
-    try:
-        path = render_report(arguments.run_directory)
-    except (FileNotFoundError, ValueError) as error:
-        print(f"urpo report: {error}", file=sys.stderr)
-        return 2
-    print(path)
+    print(render_report(arguments.run_directory))
     return 0
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 from megatron_urpo.types import TaskKind
 
+EMBEDDED_PREFIX = "embedded:"  # of the path of a source that is generated, not read
+
 
 class ConfigError(ValueError):
     """A configuration that cannot work; the message names the key and the remedy."""
@@ -79,18 +81,23 @@ class SourceConfig:
 
     name: str  # shown in metrics
     kind: TaskKind
-    path: str  # a .jsonl, .arrow or .parquet file, or "embedded:<name>" for a generated source
+    path: str  # a .jsonl, .arrow or .parquet file, or "embedded:<name>", a generator
     weight: float = 0.0  # share among the sources of its kind; 0: the number of its tasks
     options: dict[str, int | float | str] = field(default_factory=dict)  # of an embedded source
 
     def __post_init__(self) -> None:
-        key = f"data.sources[{self.name}]"
+        key = f"source {self.name!r}:"
         _require(
             self.name != "" and "/" not in self.name,
             f"source name {self.name!r}: give a name without '/', it becomes part of metric names",
         )
-        _require(self.path != "", f"{key}.path is empty: name a file or embedded:<name>")
-        _require(self.weight >= 0, f"{key}.weight = {self.weight}: must not be negative")
+        _require(self.path != "", f"{key} path is empty: name a file or embedded:<name>")
+        _require(self.weight >= 0, f"{key} weight = {self.weight}: must not be negative")
+
+    @property
+    def is_generated(self) -> bool:
+        """Whether there is no file to read."""
+        return self.path.startswith(EMBEDDED_PREFIX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +184,11 @@ class RolloutConfig:
         )
         _require_choice("rollout.dtype", self.dtype, ("auto", "bfloat16", "float32"))
         _require_choice("rollout.quantization", self.quantization, ("none", "fp8"))
+
+    @property
+    def max_judge_prompt_tokens(self) -> int:
+        """Room of a judge prompt: the context less the judgement that follows."""
+        return self.max_model_len - self.max_judgement_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -652,6 +664,11 @@ class Config:
             f"monitoring.alarm_groups = {monitoring.alarm_groups}, and data.reasoning_ratio > 0",
         )
 
+    @property
+    def engine_dtype(self) -> str:
+        """bfloat16 or float32: of the engine's weights and cache."""
+        return self.model.params_dtype if self.rollout.dtype == "auto" else self.rollout.dtype
+
     def _check_precision(self) -> None:
         dtype = self.model.params_dtype
         _require(
@@ -659,11 +676,10 @@ class Config:
             f"model.params_dtype = {dtype!r} excludes training.fp8 = {self.training.fp8!r}: set "
             "the first to 'bfloat16' or the second to 'off'",
         )
-        engine_dtype = dtype if self.rollout.dtype == "auto" else self.rollout.dtype
         _require(
-            self.rollout.quantization == "none" or engine_dtype == "bfloat16",
+            self.rollout.quantization == "none" or self.engine_dtype == "bfloat16",
             f"rollout.quantization = {self.rollout.quantization!r} excludes an engine in "
-            f"{engine_dtype}: set rollout.dtype = 'bfloat16' or quantization = 'none'",
+            f"{self.engine_dtype}: set rollout.dtype = 'bfloat16' or quantization = 'none'",
         )
         _require(
             self.rollout.quantization == "none" or self.weight_sync.verify == "never",
@@ -693,11 +709,11 @@ class Config:
                 )
         self._check_weights()
         trained = (*self.data.sources, *self.sft.sources)
-        files = {os.path.realpath(s.path) for s in trained if ":" not in s.path}
+        files = {os.path.realpath(s.path) for s in trained if not s.is_generated}
         for section in ("evaluation", "monitoring"):
             for source in sections[section]:
                 _require(
-                    ":" in source.path or os.path.realpath(source.path) not in files,
+                    source.is_generated or os.path.realpath(source.path) not in files,
                     f"{section}.sources[{source.name}].path = {source.path!r} is trained on as "
                     "well: hold a file of its own out",
                 )

@@ -165,7 +165,7 @@ def check_sandbox(rewards: RewardsConfig) -> Finding:
     if not report.compiles:
         detail = "bubblewrap; C++ cannot be compiled, answers in it would be masked"
         return Finding("sandbox", Status.WARNING, detail, "apt-get install g++")
-    return Finding("sandbox", Status.OK, "bubblewrap; every attempt to leave it failed")
+    return Finding("sandbox", Status.OK, "bubblewrap; every attempt to leave failed")
 
 
 def check_memory() -> Finding:
@@ -208,7 +208,7 @@ def check_sources(config: Config) -> list[Finding]:
     findings = []
     sections = (config.data, config.evaluation, config.monitoring, config.sft)
     for source in (source for section in sections for source in section.sources):
-        if not source.path.startswith("embedded:") and not Path(source.path).is_file():
+        if not source.is_generated and not Path(source.path).is_file():
             remedy = "correct the path (relative to the working directory) or write the file"
             detail = f"{source.path} does not exist"
             findings.append(Finding(f"source {source.name}", Status.FAILURE, detail, remedy))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from megatron_urpo.build import load_inputs
 from megatron_urpo.config import Config, ConfigError, TrainingConfig
+from megatron_urpo.inputs import load_inputs
 from megatron_urpo.planning.hardware import Hardware, cpu, gpu
 from megatron_urpo.planning.layout import layout_of
 from megatron_urpo.planning.models import find_model
@@ -16,7 +16,6 @@ from megatron_urpo.planning.options import PlanOptions
 from megatron_urpo.planning.plan import make_plan
 from megatron_urpo.planning.report import assumptions, describe_model, describe_plan
 from megatron_urpo.planning.steps import check_world, describe_steps
-from megatron_urpo.rewards.sandbox_check import ensure_sandbox
 from megatron_urpo.training.fp8 import check_device
 from megatron_urpo.training.hf_config import read_model_shape
 from megatron_urpo.training.hf_weights import open_model_files
@@ -49,11 +48,11 @@ def dry_run(
     platform = detect(read_launch())
     choices = options.choices(config, capability_here=platform.facts.compute_capability)
     _check_kernels(config.training, None if stated else platform)
+    notes: list[str] = []
     if model_name is None:
         shape = read_model_shape(config.model.path)
         open_model_files(Path(config.model.path), shape)
-        _, mixture = load_inputs(config)
-        ensure_sandbox(config.rewards, is_needed=mixture.has_code_tests)
+        load_inputs(config, notes.append)
         checked = "model files and data were read; weights were not loaded"
     else:
         shape = find_model(model_name)
@@ -61,6 +60,7 @@ def dry_run(
     plan = make_plan(shape, config, layout_of(config, world_size), hardware, choices)
     lines = [
         checked,
+        *notes,
         *describe_steps(config, world_size),
         describe_model(model_name or config.model.path, shape),
         *describe_plan(plan),

@@ -23,6 +23,7 @@ class TorchRank:
 
     rank: int
     world_size: int
+    local_rank: int  # among the ranks of this node
     local_world_size: int  # ranks that torchrun started on this node
     store_host: str  # of the key-value store that all ranks of the job share
     store_port: int
@@ -68,6 +69,7 @@ def read_torch_rank(environment: Mapping[str, str]) -> TorchRank | None:
     return TorchRank(
         rank=int(environment["RANK"]),
         world_size=world_size,
+        local_rank=int(environment.get("LOCAL_RANK", "0")),
         local_world_size=int(environment.get("LOCAL_WORLD_SIZE", world_size)),
         store_host=environment["MASTER_ADDR"],
         store_port=int(environment["MASTER_PORT"]),

@@ -14,7 +14,7 @@ import math
 import os
 import tomllib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from importlib.resources import files
@@ -23,17 +23,21 @@ from typing import Any
 
 from megatron_urpo.charts import Series, format_value, line_chart, sparkline, stacked_chart
 from megatron_urpo.evaluation.comparison import Difference, paired_difference
-from megatron_urpo.evaluation.records import items_path, read_items
+from megatron_urpo.evaluation.records import (
+    EVALUATIONS_FILE,
+    items_path,
+    read_items,
+    read_summaries,
+)
 from megatron_urpo.metrics import METRICS_FILE, STAGES, read_metrics
 from megatron_urpo.monitoring.baseline import Baseline, read_baseline
 from megatron_urpo.progress import format_duration
 from megatron_urpo.report_referee import REFEREE_CHARTS, referee_table
 from megatron_urpo.report_samples import render_samples
 from megatron_urpo.rollout_log import RolloutLog
-from megatron_urpo.types import StepStatistics, TaskKind
+from megatron_urpo.types import RunError, StepStatistics, TaskKind
 
 REPORT_FILE = "report.html"
-EVALUATIONS_FILE = "evaluations.jsonl"
 ENVIRONMENT_FILE = "environment.json"
 CONFIG_FILE = "config.toml"
 SFT_DIRECTORY = "sft"
@@ -82,8 +86,7 @@ class RunRecord:
 def render_report(run_directory: str | Path) -> Path:
     """Writes report.html into a run directory and returns its path.
 
-    Raises FileNotFoundError when there is no such directory, ValueError (file:line) or
-    BaselineError for a damaged file in it.
+    Raises FileNotFoundError when there is no such directory, RunError for a damaged file in it.
     """
     directory = Path(run_directory)
     if not directory.is_dir():
@@ -121,18 +124,25 @@ def render_report(run_directory: str | Path) -> Path:
 def read_run(directory: Path) -> RunRecord:
     """Everything the report shows except the rollouts."""
     run = RunRecord(directory)
-    if (path := directory / CONFIG_FILE).is_file():
-        run.config = tomllib.loads(path.read_text(encoding="utf-8"))
-    if (path := directory / ENVIRONMENT_FILE).is_file():
-        run.environment = json.loads(path.read_text(encoding="utf-8"))
+    run.config = _parsed(directory / CONFIG_FILE, tomllib.loads)
+    run.environment = _parsed(directory / ENVIRONMENT_FILE, json.loads)
     if (path := directory / METRICS_FILE).is_file():
         run.steps = read_metrics(path)
     if (path := directory / SFT_DIRECTORY / METRICS_FILE).is_file():
         run.sft_steps = read_metrics(path)
-    if (path := directory / EVALUATIONS_FILE).is_file():
-        run.evaluations = _read_evaluations(path)
+    run.evaluations = list(read_summaries(directory).values())
     run.baseline = read_baseline(directory)
     return run
+
+
+def _parsed(path: Path, parse: Callable[[str], Any]) -> Any:
+    """A file of a run, parsed; None where there is none."""
+    if not path.is_file():
+        return None
+    try:
+        return parse(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # of TOML, JSON and UTF-8 alike
+        raise RunError(f"{path}: damaged ({error}): remove it to see the rest") from error
 
 
 def _paired_changes(run: RunRecord) -> dict[str, Difference]:
@@ -343,23 +353,6 @@ def _configuration(run: RunRecord) -> str:
         return shown + _note(f"{ENVIRONMENT_FILE} is missing.")
     pairs = "\n".join(f"{name}: {version}" for name, version in run.environment.items())
     return shown + f"<details><summary>Environment</summary><pre>{escape(pairs)}</pre></details>"
-
-
-def _read_evaluations(path: Path) -> list[dict[str, Any]]:
-    entries = []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    for number, line in enumerate(lines, start=1):
-        if not line.endswith("\n"):
-            break  # half written by a killed run
-        try:
-            entry = json.loads(line)
-            is_whole = isinstance(entry["values"], dict) and {"label", "step"} <= entry.keys()
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path}:{number}: not an evaluation ({error!r})") from error
-        if not is_whole:
-            raise ValueError(f"{path}:{number}: an evaluation needs label, step and values")
-        entries.append(entry)
-    return entries
 
 
 def _step_seconds(record: StepStatistics) -> float:

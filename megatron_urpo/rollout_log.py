@@ -217,8 +217,9 @@ def _task_to_record(task: Task) -> dict[str, Any]:
         case PreferenceTask():
             record["responses"] = list(task.responses)
             record["truth"] = [_number(x) for x in task.truth]
+            record["checks"] = _checks_to_record(task.checks)
         case InstructionTask():
-            record["checks"] = [{"name": c.name, "argument": c.argument} for c in task.checks]
+            record["checks"] = _checks_to_record(task.checks)
     return record
 
 
@@ -231,10 +232,18 @@ def _task_from_record(record: Mapping[str, Any]) -> Task:
             return ReasoningTask(source, key, messages, tuple(record["gold"]), tests)
         case TaskKind.PREFERENCE:
             truth = tuple(_float(x) for x in record["truth"])
-            return PreferenceTask(source, key, messages, tuple(record["responses"]), truth)
+            responses, checks = tuple(record["responses"]), _checks_from_record(record["checks"])
+            return PreferenceTask(source, key, messages, responses, truth, checks)
         case TaskKind.INSTRUCTION:
-            checks = tuple(Check(c["name"], c["argument"]) for c in record["checks"])
-            return InstructionTask(source, key, messages, checks)
+            return InstructionTask(source, key, messages, _checks_from_record(record["checks"]))
+
+
+def _checks_to_record(checks: Sequence[Check]) -> list[dict[str, str]]:
+    return [{"name": check.name, "argument": check.argument} for check in checks]
+
+
+def _checks_from_record(records: Sequence[Mapping[str, str]]) -> tuple[Check, ...]:
+    return tuple(Check(record["name"], record["argument"]) for record in records)
 
 
 def _number(value: float) -> float | str | None:

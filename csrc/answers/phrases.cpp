@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bitset>
 #include <cstddef>
 
 #include "characters.hpp"
@@ -14,10 +15,11 @@ constexpr std::size_t kMaxContext = 160;  // of a sentence before the word "answ
 constexpr std::size_t kNearby = 36;       // bytes in which a denial is about the answer
 constexpr int kMaxDoubtful = 16;          // announcements that are none, before it is given up
 
-// Announcements in other languages: the word, and the verbs and signs that may follow it.
+// An announcement in another language: the word, and the verbs and signs that may follow it.
 struct Foreign {
   std::string_view word;
-  std::array<std::string_view, 6> verbs;
+  std::array<std::string_view, 12> verbs;  // the last ones may be empty: there are fewer
+  bool is_direct = false;                  // the answer may follow at once: a letter or a formula
 };
 
 constexpr std::array kForeign = {
@@ -30,14 +32,15 @@ constexpr std::array kForeign = {
             {":", "\u2014", "-", "\u0440\u0430\u0432\u0435\u043d", "=", "\u2013"}},
     Foreign{"\u041e\u0442\u0432\u0435\u0442",
             {":", "\u2014", "-", "\u0440\u0430\u0432\u0435\u043d", "=", "\u2013"}},
-    Foreign{"\u7b54\u6848", {"\u662f", "\u4e3a", "\uff1a", ":", "\u3011", "\u5e94\u4e3a"}},
-    Foreign{"\u7b54\u6848", {"\u70ba", "\u61c9\u70ba", "=", "**:", "**\uff1a", "\u9009"}},
+    Foreign{"\u7b54\u6848",
+            {"\u662f", "\u4e3a", "\uff1a", ":", "\u3011", "\u5e94\u4e3a", "\u70ba", "\u61c9\u70ba",
+             "=", "**:", "**\uff1a", "\u9009"}},
     Foreign{"\u7b54\u3048", {"\u306f", ":", "\uff1a", "\u3000", "\u3011", "="}},
     Foreign{"\uc815\ub2f5", {"\uc740", ":", "\uff1a", "\u3011", "=", "**:"}},
     Foreign{"\ub2f5", {"\uc740", ":", "\uff1a", "\ub294", "=", "**:"}},
-    Foreign{"\u6545\u9009", {"\uff1a", ":", "\u62e9", "", "", ""}},
-    Foreign{"\u6545\u9078", {"\uff1a", ":", "\u64c7", "", "", ""}},
-    Foreign{"\u5e94\u9009", {"\uff1a", ":", "\u62e9", "", "", ""}},
+    Foreign{"\u6545\u9009", {"\uff1a", ":", "\u62e9"}, true},
+    Foreign{"\u6545\u9078", {"\uff1a", ":", "\u64c7"}, true},
+    Foreign{"\u5e94\u9009", {"\uff1a", ":", "\u62e9"}, true},
 };
 
 // Before an announcement, with no comma between: it is none then.
@@ -157,62 +160,54 @@ bool is_doubtful(std::string_view before) {
   });
 }
 
-// A first look at each byte of a long text, from the right: whether an announcement may begin
-// there.
-bool may_announce(std::string_view text, std::size_t at) {
-  static constexpr std::string_view kLeads = "aAcCrR\xd0\xe7\xe6\xe5\xec\xeb";
-  static const std::array<bool, 256> leads = [] {
-    std::array<bool, 256> table{};
-    for (const char c : kLeads) table.at(static_cast<unsigned char>(c)) = true;
-    return table;
-  }();
-  const auto byte = static_cast<unsigned char>(text[at]);
-  if (!leads[byte] || at + 1 == text.size()) return false;
-  const char next = lower(text[at + 1]);
-  switch (text[at]) {
-    case 'a':
-    case 'A':
-      return next == 'n';
-    case 'c':
-    case 'C':
-      return next == 'o';
-    default:
-      return true;
-  }
-}
-
-// Whether a word of kForeign may begin at `at`: a text may be full of the scripts of these words.
-bool may_be_foreign(std::string_view text, std::size_t at) {
-  const char c = text[at];
-  const char next = at + 1 < text.size() ? text[at + 1] : ' ';
-  if (!is_high(c)) {
-    if (lower(c) == 'r' ? lower(next) != 'e' && lower(next) != 'i' && next != '\xc3'
-                        : lower(c) != 'a' || lower(next) != 'n') {
-      return false;
+// The first two bytes of everything that announces an answer, of Latin letters in either case: a
+// first look at each place of a long text, which may be full of the scripts of these words.
+class Openings {
+ public:
+  Openings() {
+    add("an", announcing_);  // answer
+    add("co", announcing_);  // correct option
+    for (const Foreign& foreign : kForeign) {
+      add(foreign.word, announcing_);
+      add(foreign.word, foreign_);
     }
-    return at == 0 || !is_letter(text[at - 1]);
   }
-  switch (c) {
-    case '\xd0':
-      return next == '\x9e' || next == '\xbe';
-    case '\xe7':
-      return next == '\xad';
-    case '\xe6':
-      return next == '\x95';
-    case '\xe5':
-      return next == '\xba';
-    case '\xec':
-      return next == '\xa0';
-    case '\xeb':
-      return next == '\x8b';
-    default:
-      return false;
+
+  bool may_announce(std::string_view text, std::size_t at) const {
+    return at + 1 < text.size() && announcing_[key(text[at], text[at + 1])];
   }
+
+  bool may_be_foreign(std::string_view text, std::size_t at) const {
+    if (at + 1 >= text.size() || !foreign_[key(text[at], text[at + 1])]) return false;
+    return is_high(text[at]) || at == 0 || !is_letter(text[at - 1]);
+  }
+
+ private:
+  static std::size_t key(char first, char second) {
+    return static_cast<std::size_t>(static_cast<unsigned char>(first)) << 8U |
+           static_cast<unsigned char>(second);
+  }
+
+  static void add(std::string_view word, std::bitset<1U << 16U>& pairs) {
+    for (const char first : {word[0], upper(word[0])}) {
+      for (const char second : {word[1], upper(word[1])}) pairs.set(key(first, second));
+    }
+  }
+
+  static char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
+
+  std::bitset<1U << 16U> announcing_;
+  std::bitset<1U << 16U> foreign_;
+};
+
+const Openings& openings() {
+  static const Openings table;
+  return table;
 }
 
 // What follows "respuesta es" and the like at `at`.
 std::optional<std::string_view> after_foreign(std::string_view text, std::size_t at) {
-  if (!may_be_foreign(text, at)) return std::nullopt;
+  if (!openings().may_be_foreign(text, at)) return std::nullopt;
   for (const Foreign& foreign : kForeign) {
     if (!starts_with(text.substr(at), foreign.word)) continue;
     const std::string_view whole = text.substr(at + foreign.word.size());
@@ -222,18 +217,17 @@ std::optional<std::string_view> after_foreign(std::string_view text, std::size_t
     std::optional<std::string_view> found;
     std::size_t longest = 0;
     for (const std::string_view verb : foreign.verbs) {
-      if (verb.empty()) {
-        // "故选A", but not "故选项A".
-        const bool letter = !rest.empty() && (is_letter(rest.front()) || rest.front() == '(' ||
-                                              rest.front() == '$' || rest.front() == '\\');
-        if (!found && letter) found = rest;
-      } else if (verb.size() > longest && starts_with(rest, verb) &&
-                 (!is_letter(verb.back()) || starts_with_word(rest, verb))) {
+      if (verb.size() > longest && starts_with(rest, verb) &&
+          (!is_letter(verb.back()) || starts_with_word(rest, verb))) {
         longest = verb.size();
         found = rest.substr(longest);
       }
     }
     if (found) return found;
+    // "故选A", but not "故选项A".
+    const bool begins = !rest.empty() && (is_letter(rest.front()) || rest.front() == '(' ||
+                                          rest.front() == '$' || rest.front() == '\\');
+    if (foreign.is_direct && begins) return rest;
   }
   return std::nullopt;
 }
@@ -257,7 +251,7 @@ std::optional<std::string_view> after_announcement(std::string_view text) {
   const std::size_t from = hashes == std::string_view::npos ? 0 : hashes;
   int doubtful = 0;
   for (std::size_t at = text.size(); at-- > from && doubtful < kMaxDoubtful;) {
-    if (!may_announce(text, at)) continue;
+    if (!openings().may_announce(text, at)) continue;
     const std::size_t length = announcement_at(text, at);
     std::optional<std::string_view> rest;
     if (length == 0) {

@@ -43,24 +43,24 @@ def read_options(options_class: type[Options], source: SourceConfig) -> Options:
 
     Raises ConfigError naming the source, the option and the remedy.
     """
-    where = f"data.sources[{source.name}]"
+    where = f"source {source.name!r}"
     fields = {field.name: field for field in dataclasses.fields(options_class)}
     values: dict[str, int | float | str] = {}
     for name, value in source.options.items():
         if name not in fields:
             raise ConfigError(
-                f"{where}.options.{name}: {source.path} knows only {', '.join(sorted(fields))}"
+                f"{where}: options.{name}: {source.path} knows only {', '.join(sorted(fields))}"
             )
         expected = type(fields[name].default)
         if expected is float and type(value) is int:
             value = float(value)
         if type(value) is not expected:
-            raise ConfigError(f"{where}.options.{name} = {value!r}: give a {expected.__name__}")
+            raise ConfigError(f"{where}: options.{name} = {value!r}: give a {expected.__name__}")
         values[name] = value
     try:
         return options_class(**values)  # type: ignore[arg-type]
     except OptionError as error:
-        raise ConfigError(f"{where}.{error}") from error
+        raise ConfigError(f"{where}: {error}") from error
 
 
 def draw_items(
@@ -88,7 +88,7 @@ def draw_items(
             fruitless += 1
             if fruitless > _MAX_FRUITLESS_DRAWS:
                 raise ConfigError(
-                    f"data.sources[{source.name}].options.items = {options.items}: {source.path} "
+                    f"source {source.name!r}: options.items = {options.items}: {source.path} "
                     f"has only about {len(items)} distinct {split} items with these options; ask "
                     "for fewer or widen its ranges"
                 )

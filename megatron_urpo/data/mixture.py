@@ -56,11 +56,6 @@ class Mixture:
             kind: _Apportionment() for kind in TaskKind
         }
 
-    @property
-    def has_code_tests(self) -> bool:
-        """Whether programs will have to be run."""
-        return any(stream.source.has_code_tests for stream in self._streams[TaskKind.REASONING])
-
     def next_batch(self, step: int) -> list[Task]:
         """The tasks of a step (counted from 0), grouped by kind; data.prompts_per_step of them."""
         ratio = self._config.ratio(self._config.phase(step))

@@ -103,7 +103,7 @@ def _show_self_judgement(
         f"judge prompt of {task.kind}, source {task.source!r}, item {task.key!r}, step {step + 1}, "
         "answers not yet written"
     )
-    room = rollout.max_model_len - rollout.max_judgement_tokens
+    room = rollout.max_judge_prompt_tokens
     try:
         ids, shortened = encoder.encode_judge(task.messages, answers, range(len(answers)), room)
     except PromptTooLongError as error:  # a run leaves the group out

@@ -6,15 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from megatron_urpo.config import ConfigError, SourceConfig
+from megatron_urpo.config import EMBEDDED_PREFIX, ConfigError, SourceConfig
 from megatron_urpo.data.jsonl import read_tasks
 from megatron_urpo.data.reasoning import REASONING_FAMILIES, reasoning_problems
 from megatron_urpo.data.splits import SPLITS
 from megatron_urpo.data.tables import TABLE_SUFFIXES, TableTasks, read_table
 from megatron_urpo.data.writing import writing_instructions, writing_preferences
 from megatron_urpo.types import ReasoningTask, Task, TaskKind
-
-EMBEDDED_PREFIX = "embedded:"
 
 Generator = Callable[[SourceConfig, str, int], Sequence[Task]]
 
@@ -60,11 +58,11 @@ def load_source(config: SourceConfig, split: str, seed: int, *, answered: bool =
     """
     if split not in SPLITS:
         raise ValueError(f"split = {split!r}: choose one of {', '.join(map(repr, SPLITS))}")
-    where = f"data.sources[{config.name}]"
-    if not config.path.startswith(EMBEDDED_PREFIX):
+    where = f"source {config.name!r}"
+    if not config.is_generated:
         if config.options:
             raise ConfigError(
-                f"{where}.options: {', '.join(config.options)} are for embedded sources; a file "
+                f"{where}: options {', '.join(config.options)} are for embedded sources; a file "
                 "takes none"
             )
         if Path(config.path).suffix in TABLE_SUFFIXES:
@@ -75,12 +73,12 @@ def load_source(config: SourceConfig, split: str, seed: int, *, answered: bool =
     name = config.path.removeprefix(EMBEDDED_PREFIX)
     if name not in EMBEDDED:
         raise ConfigError(
-            f"{where}.path = {config.path!r}: choose one of "
+            f"{where}: path = {config.path!r}: choose one of "
             f"{', '.join(EMBEDDED_PREFIX + known for known in EMBEDDED)}"
         )
     kind, generate = EMBEDDED[name]
     if config.kind != kind:
-        raise ConfigError(f"{where}.kind = {str(config.kind)!r}: {config.path} is of kind '{kind}'")
+        raise ConfigError(f"{where}: kind = '{config.kind}': {config.path} is of kind '{kind}'")
     return Source(config, tuple(generate(config, split, seed)))
 
 

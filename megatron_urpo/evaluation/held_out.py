@@ -27,6 +27,7 @@ from megatron_urpo.types import (
     Group,
     InstructionTask,
     PreferenceTask,
+    Prompt,
     Rollout,
     Task,
     VerifierStatus,
@@ -38,30 +39,25 @@ class HeldOut:
 
     def __init__(
         self,
-        tasks: Sequence[Task],
+        prompts: Sequence[Prompt],
         engine: RolloutEngine,
         encoder: PromptEncoder,
         scorer: RewardScorer,
         config: Config,
     ) -> None:
-        """Raises ConfigError when a task's prompt is too long: every model gets the same items."""
+        """prompts: of held_out_prompts."""
+        self._prompts = prompts
         self._engine = engine
         self._encoder = encoder
         self._scorer = scorer
         self._config = config
-        self._prompts, skipped = build_prompts(tasks, encoder, config, seed=config.run.seed, step=0)
-        if skipped:
-            raise ConfigError(
-                f"{len(skipped)} held-out prompts exceed data.max_prompt_tokens = "
-                f"{config.data.max_prompt_tokens}, the first is {skipped[0].source}/"
-                f"{skipped[0].key}: raise the limit or remove them"
-            )
 
     def evaluate(self, label: str, step: int, tick: Callable[[], None] | None = None) -> Evaluation:
         """Answers and judges every task once. All ranks call it together and get the same result.
 
         Values: reasoning/accuracy (of the items whose verifier came to a result; the share of the
-        others is reasoning/verifier_failed_share), reasoning/boxed_rate; preference/tau (an
+        others is reasoning/verifier_failed_share), reasoning/answered_rate (a final answer was
+        found); preference/tau (an
         unparseable judgement counts as 0, the tau of a referee that says nothing),
         preference/pairwise_accuracy (share of pairs of different quality put in the right order;
         equal scores count half), preference/parse_rate; instruction/check_score (hidden
@@ -80,17 +76,35 @@ class HeldOut:
             share,
             self._encoder,
             config,
-            config.run.seed,
+            replica.seed(config.run.seed),
             temperature=config.evaluation.temperature,
         ):
             if tick is not None:
                 tick()
             if isinstance(rollout.prompt.task, InstructionTask):
                 items.append((rollout.prompt.index, _measure_instruction(rollout)))
-            else:
+            elif replica.is_lead:
                 self._scorer.submit(rollout)
         items += [(group.prompt.index, _measure(group)) for group in self._scorer.drain()]
         return _summarise(gather_indexed(items, replica), label, step, self._engine.policy_version)
+
+
+def held_out_prompts(
+    tasks: Sequence[Task], encoder: PromptEncoder, config: Config
+) -> tuple[Prompt, ...]:
+    """The prompts of held-out tasks, all of them: every model gets the same items.
+
+    Raises:
+        ConfigError: a prompt is too long.
+    """
+    prompts, skipped = build_prompts(tasks, encoder, config, seed=config.run.seed, step=0)
+    if skipped:
+        raise ConfigError(
+            f"{len(skipped)} held-out prompts exceed data.max_prompt_tokens = "
+            f"{config.data.max_prompt_tokens}, the first is {skipped[0].source}/"
+            f"{skipped[0].key}: raise the limit or remove them"
+        )
+    return tuple(prompts)
 
 
 def _summarise(
@@ -125,7 +139,7 @@ def _measure(group: Group) -> EvaluationItem:
         values["reasoning/verifier_failed_share"] = float(failed)
         if not failed:
             values["reasoning/accuracy"] = float(group.statuses[0] is VerifierStatus.CORRECT)
-        values["reasoning/boxed_rate"] = float(group.parsed[0])
+        values["reasoning/answered_rate"] = float(group.parsed[0])
     return EvaluationItem(task.source, task.key, values, response.text)
 
 

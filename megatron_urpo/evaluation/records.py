@@ -13,9 +13,14 @@ from megatron_urpo.config import ConfigError
 from megatron_urpo.disk import naming
 from megatron_urpo.evaluation.comparison import paired_difference
 from megatron_urpo.evaluation.items import Evaluation, EvaluationItem
+from megatron_urpo.types import RunError
 
 EVALUATIONS_FILE = "evaluations.jsonl"
 ITEMS_DIRECTORY = "evaluations"
+
+
+class DamagedEvaluationsError(RunError):
+    """evaluations.jsonl holds something else; the message has the line and the remedy."""
 
 
 def record_evaluation(directory: Path, evaluation: Evaluation) -> None:
@@ -57,18 +62,53 @@ def items_path(directory: Path, label: str) -> Path:
 
 
 def read_items(directory: Path, label: str) -> list[EvaluationItem]:
-    """The items that `record_evaluation` wrote."""
-    lines = items_path(directory, label).read_text(encoding="utf-8").splitlines()
-    return [EvaluationItem(**json.loads(line)) for line in lines]
+    """The items that `record_evaluation` wrote.
+
+    Raises:
+        DamagedEvaluationsError: a line is no item.
+    """
+    path = items_path(directory, label)
+    items = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            items.append(EvaluationItem(**json.loads(line)))
+        except (ValueError, TypeError) as error:
+            raise DamagedEvaluationsError(
+                f"{path}:{number}: not an item of an evaluation ({error}): remove the file; "
+                f"`urpo eval --label {label!r}` measures again"
+            ) from error
+    return items
 
 
 def read_summaries(directory: Path) -> dict[str, dict[str, Any]]:
-    """The evaluations by label, in the order in which the labels first appeared."""
+    """The evaluations by label, in the order in which the labels first appeared.
+
+    Raises:
+        DamagedEvaluationsError: a line is no evaluation.
+    """
     path = directory / EVALUATIONS_FILE
     if not path.is_file():
         return {}
-    summaries = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
+    lines = path.read_text(encoding="utf-8").splitlines()
+    summaries = [_read_summary(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
     return {summary["label"]: summary for summary in summaries}
+
+
+def _read_summary(line: str, place: str) -> dict[str, Any]:
+    remedy = "remove the line; `urpo eval` measures again"
+    try:
+        summary = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise DamagedEvaluationsError(f"{place}: not an evaluation ({error}): {remedy}") from error
+    if not (
+        isinstance(summary, dict)
+        and {"label", "step"} <= summary.keys()
+        and isinstance(summary.get("values"), dict)
+    ):
+        raise DamagedEvaluationsError(
+            f"{place}: an evaluation has a label, a step and values: {remedy}"
+        )
+    return summary
 
 
 def print_evaluations(directory: Path) -> None:

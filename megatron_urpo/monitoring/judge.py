@@ -71,7 +71,7 @@ def judge_prompts(
         ConfigError: a group does not fit the context, however its responses are shortened.
     """
     orders = config.monitoring.orders
-    limit = config.rollout.max_model_len - config.rollout.max_judgement_tokens
+    limit = config.rollout.max_judge_prompt_tokens
     prompts: list[Prompt] = []
     for group in groups:
         task = group.task

@@ -77,15 +77,15 @@ class RefereeMonitor:
             BaselineError: the file is damaged, or of other groups.
         """
         self._is_main = ranks.rank == 0
-        saved = read_baseline(self._directory) if ranks.rank == 0 else None
-        self._baseline = ranks.gather_objects(saved)[0]
+        saved: list[Baseline | None] = []
+        ranks.on_main(lambda: saved.append(read_baseline(self._directory)))
+        self._baseline = ranks.gather_objects(saved)[0][0]
         if self._baseline is not None and self._baseline.step < step:
             self._baseline.check(self._directory, self._held_out, self._orders)
         else:
             judged = judge(self._held_out, self._engine, self._encoder, self._config, step)
-            self._baseline = Baseline.of(step, referee_metrics(judged), judged)
-            if ranks.rank == 0:
-                write_baseline(self._directory, self._baseline)
+            made = self._baseline = Baseline.of(step, referee_metrics(judged), judged)
+            ranks.on_main(lambda: write_baseline(self._directory, made))
 
     def measure(self, groups: Sequence[Group], step: int) -> dict[str, float]:
         """Metrics of the referee that the engine holds now; prints its alarms. All ranks together.

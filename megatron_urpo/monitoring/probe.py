@@ -133,7 +133,7 @@ def player_measures(groups: Sequence[Group]) -> list[Measure]:
             values["pass@1"].append(pass_at_k(len(decided), right, 1))
             values["pass@G"].append(pass_at_k(len(decided), right, len(decided)))
             values["mixed groups"].append(float(0 < right < len(decided)))
-        values["answers in a box"].append(float(group.parsed.mean()))
+        values["answers found"].append(float(group.parsed.mean()))
         cut = [r.finish_reason is FinishReason.LENGTH for r in group.rollout.responses]
         values["answers cut off"].append(float(np.mean(cut)))
     return [

@@ -66,9 +66,10 @@ PLAYER = (
         "rollout.group_size or rollout.temperature",
     ),
     Rule(
-        "answers in a box",
+        "answers found",
         limit=0.5,
-        advice="answers are not given in \\boxed{}, and so not read: ask for it in the prompt, "
+        advice="too many responses have no final answer that is found (docs/answers.md): ask for "
+        "\\boxed{} in the prompt, "
         f"take another template (model.chat_template), or {WARM_START}",
     ),
     Rule(

@@ -93,8 +93,7 @@ def engine_memory(
         budget: bytes of a GPU that are the engine's; None: the CPU, where the cache has its own.
     """
     rollout = config.rollout
-    dtype = config.model.params_dtype if rollout.dtype == "auto" else rollout.dtype
-    element = 2 if dtype == "bfloat16" else _FLOAT32
+    element = 2 if config.engine_dtype == "bfloat16" else _FLOAT32
     weights = engine_weight_bytes(shape, tensor_parallel_size, element, rollout.quantization)
     on_cpu = budget is None
     working = _working_bytes(shape, rollout.max_num_seqs, tensor_parallel_size, element, on_cpu)

@@ -78,7 +78,7 @@ def whole_prompts(config: Config, phase: int) -> dict[TaskKind, int]:
 
 def judge_prompt_tokens(config: Config, lengths: Lengths) -> float:
     """Tokens of a prompt that shows the referee all G answers; shortened to fit the context."""
-    fitting = config.rollout.max_model_len - config.rollout.max_judgement_tokens
+    fitting = config.rollout.max_judge_prompt_tokens
     return min(whole_judge_prompt_tokens(config, lengths), fitting)
 
 

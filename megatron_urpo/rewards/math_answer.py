@@ -72,8 +72,8 @@ def verify(
 
     Args:
         response: a model's text. Its final answer is the content of the last \boxed{...}; without a
-            box, what follows the last "#### ", "the answer is" and the like. Without one, and when
-            the last box is never closed, the outcome is `wrong`.
+            box, what it announces or states at its end (docs/answers.md). Without one, and when the
+            last box is never closed, the outcome is `wrong`.
         gold: the accepted answer or answers, with or without \boxed{}; one match suffices.
         pool: workers of `WORKER_TARGET`; by default one of this module's own, made when first
             needed.

@@ -53,34 +53,38 @@ class SandboxReport:
     compiles: bool  # C++ can be compiled
 
 
-def ensure_sandbox(config: RewardsConfig, *, is_needed: bool) -> None:
-    """See to it that programs can be run, or refuse to start. Prints how they are run.
+def ensure_sandbox(config: RewardsConfig, *, is_needed: bool) -> list[str]:
+    """See to it that programs can be run, or refuse to start.
 
     Args:
         is_needed: whether any task asks for a program; nothing is done where none does.
+
+    Returns:
+        how they are run, for the log.
 
     Raises:
         SandboxUnavailableError: there is no sandbox, or it does not hold.
     """
     if not is_needed:
-        return
+        return []
     report = examine_sandbox(config)
     if report.problem:
         raise SandboxUnavailableError(f"{report.problem}. {remedy(report.problem)}")
     if config.sandbox == NONE:
-        print(
+        notes = [
             "rewards.sandbox = 'none': programs that the model writes run WITHOUT PROTECTION, with "
             "all the rights of this run"
-        )
+        ]
     elif report.holes:
         raise SandboxUnavailableError(
             f"the sandbox does not hold: a program {'; '.join(report.holes)}. "
             f"{remedy(report.problem)}"
         )
     else:
-        print("programs that the model writes run in bubblewrap; every attempt to leave it failed")
+        notes = ["programs that the model writes run in bubblewrap; every attempt to leave failed"]
     if not report.compiles:
-        print("g++ is not to be had: answers in C++ cannot be judged, their groups are masked")
+        notes.append("g++ is not to be had: answers in C++ cannot be judged and are masked")
+    return notes
 
 
 def remedy(problem: str) -> str:

@@ -292,7 +292,7 @@ def _build(config: Config) -> LLM:
             model=config.model.path,
             skip_tokenizer_init=True,
             generation_config="vllm",  # nothing but our own sampling parameters
-            dtype=config.model.params_dtype if rollout.dtype == "auto" else rollout.dtype,
+            dtype=config.engine_dtype,
             quantization=_QUANTIZATION[rollout.quantization],
             seed=config.run.seed,
             max_model_len=rollout.max_model_len,

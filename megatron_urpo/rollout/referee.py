@@ -85,7 +85,7 @@ class GenerativeReferee:
             prompt.task.messages,
             answers,
             order,
-            config.max_model_len - config.max_judgement_tokens,
+            config.max_judge_prompt_tokens,
         )
         first = attempt == 0
         generation = GenerationRequest(

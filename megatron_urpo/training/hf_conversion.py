@@ -16,7 +16,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
 from megatron.core import dist_checkpointing
 from torch import Tensor
 
@@ -86,10 +85,12 @@ def convert_hf_to_megatron(
     try:
         _make_target(source, target, parallel)
         _write_megatron(files, shape, target / POLICY_DIRECTORY, config, parallel)
-        if parallel.is_main:
+
+        def write_companions() -> None:
             copy_companions(source, target)
             write_hf_config(source, target, params_dtype)
-        parallel.barrier()
+
+        parallel.on_main(write_companions)
     finally:
         parallelism.shutdown()
 
@@ -175,12 +176,13 @@ def _make_target(source: Path, target: Path, parallel: Parallel) -> None:
     """The main rank makes the directories; every rank learns of it, or of why not."""
     refuse_overwriting(source, target)
     policy = target / POLICY_DIRECTORY
-    occupied = parallel.is_main and policy.exists()
-    if any(parallel.gather_objects(occupied)):
-        raise ConfigError(f"{policy} exists already: remove it, or choose another target")
-    if parallel.is_main:
+
+    def make() -> None:
+        if policy.exists():
+            raise ConfigError(f"{policy} exists already: remove it, or choose another target")
         policy.mkdir(parents=True)
-    dist.barrier()
+
+    parallel.on_main(make)
 
 
 def _common_dtype(files: SafetensorsDirectory, shape: ModelShape) -> str:

@@ -5,8 +5,6 @@ the few `torch.cuda` functions of its path get CPU answers, and the modules that
 a literal device="cuda" see a stand-in for the name `torch` in which "cuda" means "cpu". Nothing is
 patched that works without a GPU: `torch.tensor` and its siblings stay as they are, because other
 libraries in the process (transformers, vLLM) depend on them.
-
-The launcher's environment (torchrun's RANK and so on) is read here and nowhere else in training.
 """
 
 from __future__ import annotations
@@ -24,6 +22,7 @@ import torch
 
 from megatron_urpo.config import ConfigError
 from megatron_urpo.environment import installed_version, release
+from megatron_urpo.launch_environment import read_torch_rank
 from megatron_urpo.training.device import DeviceFacts
 
 # Modules of megatron-core 0.16 that name the device as a string.
@@ -97,15 +96,10 @@ class Platform:
 
 def read_launch() -> Launch:
     """Rank and world size as torchrun passes them; one process alone when it did not start us."""
-    environment = os.environ
-    if "RANK" not in environment or "WORLD_SIZE" not in environment:
+    started = read_torch_rank(os.environ)
+    if started is None:
         return Launch(rank=0, world_size=1, local_rank=0, from_launcher=False)
-    return Launch(
-        rank=int(environment["RANK"]),
-        world_size=int(environment["WORLD_SIZE"]),
-        local_rank=int(environment.get("LOCAL_RANK", "0")),
-        from_launcher=True,
-    )
+    return Launch(started.rank, started.world_size, started.local_rank, from_launcher=True)
 
 
 def detect(launch: Launch) -> Platform:

@@ -246,6 +246,9 @@ def test_dry_run_refuses_what_cannot_fit():
     assert "<- peak" in refused.stdout
 
 
+ABSENT = '[{ name = "x", kind = "preference", path = "nowhere.jsonl" }]'
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -256,6 +259,8 @@ def test_dry_run_refuses_what_cannot_fit():
         (["--gpu-memory", "80GB", "--training.transformer_impl", "local"], "runs on the CPU"),
         (["--model.path", "nowhere"], "'nowhere' is not a directory"),
         (["--gpus", 3, "--nodes", 2], "do not divide into --nodes 2"),
+        (["--evaluation.every", 1, "--evaluation.sources", ABSENT], "nowhere.jsonl"),
+        (["--monitoring.every", 1, "--monitoring.sources", ABSENT], "nowhere.jsonl"),
     ],
 )
 def test_dry_run_refuses_what_a_start_would(arguments, message, warm_model, capsys):

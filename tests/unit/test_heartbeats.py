@@ -23,7 +23,7 @@ def port():
 
 
 def heartbeats(port, rank, restart=0):
-    return Heartbeats(TorchRank(rank, 2, 2, "127.0.0.1", port, restart), INTERVAL, TIMEOUT)
+    return Heartbeats(TorchRank(rank, 2, rank, 2, "127.0.0.1", port, restart), INTERVAL, TIMEOUT)
 
 
 def sign(beat, stage="rollout"):

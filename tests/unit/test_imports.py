@@ -48,6 +48,7 @@ LAYERS = (
     {"monitoring"},
     {"report_referee", "supervised", "trainer"},
     {"report"},
+    {"inputs"},
     {"build"},
     {"dry_run"},
     {"cli"},

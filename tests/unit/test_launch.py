@@ -22,7 +22,7 @@ def this_file(monkeypatch):
 
 
 def torchrun(nodes=1, ranks=1):
-    return TorchRank(0, nodes * ranks, ranks, "n0", 29500, restart=0)
+    return TorchRank(0, nodes * ranks, 0, ranks, "n0", 29500, restart=0)
 
 
 def slurm(nodes=1, tasks=None, step_nodes=None):

@@ -47,7 +47,7 @@ STEP = BATCH | {
 
 def test_rank_of_torchrun():
     rank = read_torch_rank(TORCHRUN)
-    assert rank == TorchRank(5, 8, 4, "n0", 10007, restart=2)
+    assert rank == TorchRank(5, 8, 1, 4, "n0", 10007, restart=2)
     assert rank.nodes == 2
     assert read_torch_rank({"MASTER_ADDR": "n0"}) is None
 

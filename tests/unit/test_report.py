@@ -11,10 +11,14 @@ from megatron_urpo.code_tests import CodeFailure, CodeResult, StdioCase, StdioTe
 from megatron_urpo.config import Config, MetricsConfig
 from megatron_urpo.environment import save_environment
 from megatron_urpo.evaluation.items import Evaluation, EvaluationItem
-from megatron_urpo.evaluation.records import record_evaluation
+from megatron_urpo.evaluation.records import (
+    EVALUATIONS_FILE,
+    DamagedEvaluationsError,
+    record_evaluation,
+)
 from megatron_urpo.load_config import save_config
 from megatron_urpo.metrics import MetricsWriter
-from megatron_urpo.report import EVALUATIONS_FILE, evaluation_table, render_report
+from megatron_urpo.report import evaluation_table, render_report
 from megatron_urpo.rollout_log import RolloutLog
 from megatron_urpo.types import (
     ChatMessage,
@@ -28,6 +32,7 @@ from megatron_urpo.types import (
     ReasoningTask,
     Response,
     Rollout,
+    RunError,
     StepStatistics,
     VerifierStatus,
 )
@@ -271,14 +276,15 @@ def test_damaged_evaluation_names_the_line(tmp_path, line):
     (tmp_path / EVALUATIONS_FILE).write_text(
         '{"label": "a", "step": 0, "values": {}}\n' + line + "\n"
     )
-    with pytest.raises(ValueError, match=rf"{EVALUATIONS_FILE}:2: "):
+    with pytest.raises(DamagedEvaluationsError, match=rf"{EVALUATIONS_FILE}:2: "):
         render_report(tmp_path)
 
 
-def test_half_written_evaluation_is_left_out(tmp_path):
-    whole = '{"label": "whole", "step": 0, "values": {"preference/tau": 0.5}}\n'
-    (tmp_path / EVALUATIONS_FILE).write_text(whole + whole[:20])
-    assert "whole" in render(tmp_path).text
+@pytest.mark.parametrize("name", ["config.toml", "environment.json"])
+def test_a_damaged_file_is_named(tmp_path, name):
+    (tmp_path / name).write_text("{")
+    with pytest.raises(RunError, match=f"{name}: damaged"):
+        render_report(tmp_path)
 
 
 def test_warm_start_has_its_own_curves(tmp_path):

@@ -52,6 +52,7 @@ TESTS = st.one_of(
 CODE_RESULTS = st.builds(
     CodeResult, st.integers(0), st.integers(1), st.none() | st.sampled_from(CodeFailure)
 )
+CHECKS = st.lists(st.builds(Check, TEXT, TEXT), max_size=2).map(tuple)
 TASKS = st.one_of(
     st.builds(ReasoningTask, TEXT, TEXT, MESSAGES, st.lists(TEXT, min_size=1).map(tuple)),
     st.builds(ReasoningTask, TEXT, TEXT, MESSAGES, tests=TESTS),
@@ -62,10 +63,9 @@ TASKS = st.one_of(
         MESSAGES,
         st.lists(TEXT, max_size=3).map(tuple),
         st.lists(REAL, max_size=3).map(tuple),
+        CHECKS,
     ),
-    st.builds(
-        InstructionTask, TEXT, TEXT, MESSAGES, st.lists(st.builds(Check, TEXT, TEXT)).map(tuple)
-    ),
+    st.builds(InstructionTask, TEXT, TEXT, MESSAGES, CHECKS),
 )
 RESPONSES = st.builds(
     Response,

@@ -84,7 +84,7 @@ def test_the_same_seed_gives_the_same_items(name):
 def test_impossible_sources_are_refused(config, problem):
     with pytest.raises(ConfigError) as raised:
         load_source(config, "train", 1)
-    assert f"data.sources[{config.name}]" in str(raised.value)
+    assert f"source {config.name!r}" in str(raised.value)
     assert problem in str(raised.value)
 
 

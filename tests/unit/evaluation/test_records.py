@@ -3,6 +3,7 @@ import pytest
 from megatron_urpo.config import ConfigError
 from megatron_urpo.evaluation.items import Evaluation, EvaluationItem
 from megatron_urpo.evaluation.records import (
+    DamagedEvaluationsError,
     print_evaluations,
     read_items,
     read_summaries,
@@ -23,6 +24,14 @@ def test_items_read_back(tmp_path):
     record_evaluation(tmp_path, evaluation("after SFT", 0.5))
     assert tuple(read_items(tmp_path, "after SFT")) == ITEMS
     assert (tmp_path / "evaluations" / "after-sft.jsonl").is_file()
+
+
+def test_a_damaged_item_names_the_line(tmp_path):
+    record_evaluation(tmp_path, evaluation("SFT", 0.5))
+    path = tmp_path / "evaluations" / "sft.jsonl"
+    path.write_text(path.read_text()[:-9])
+    with pytest.raises(DamagedEvaluationsError, match=r"sft\.jsonl:2: .* --label 'SFT'"):
+        read_items(tmp_path, "SFT")
 
 
 def test_the_latest_evaluation_of_a_label_counts(tmp_path, capsys):

@@ -25,6 +25,9 @@ class OneRank:
     def barrier(self):
         pass
 
+    def on_main(self, action):
+        action()
+
     def gather_objects(self, value):
         return [value]
 

@@ -35,7 +35,7 @@ def test_player_by_hand():
     assert rows["pass@1"].value == pytest.approx((0.25 + 0 + 1 + 0.5) / 4)
     assert rows["pass@4"].value == pytest.approx(3 / 4)
     assert rows["mixed groups"].value == pytest.approx(2 / 4)
-    assert rows["answers in a box"].value == pytest.approx(3 / 4)
+    assert rows["answers found"].value == pytest.approx(3 / 4)
     assert rows["answers cut off"].value == pytest.approx(1 / 4)
     assert rows["pass@1"].groups == 4
 
@@ -44,7 +44,7 @@ def test_a_player_that_solves_nothing_is_not_ready():
     measures = player_measures([reasoning([0.0] * 4, parsed=False) for _ in range(20)])
     rows = by_name(measures)
     assert rows["pass@4"].outcome is Outcome.BAD
-    assert rows["answers in a box"].outcome is Outcome.BAD
+    assert rows["answers found"].outcome is Outcome.BAD
     assert not has_seed(measures)
     table = format_table("some/model", measures)
     assert "some/model, as it is" in table

@@ -20,21 +20,20 @@ from megatron_urpo.rewards.sandbox_check import (
 )
 
 
-def test_every_attempt_fails(bubblewrap, capsys):
+def test_every_attempt_fails(bubblewrap):
     assert examine_sandbox(RewardsConfig()) == SandboxReport("", (), True)
-    ensure_sandbox(RewardsConfig(), is_needed=True)
-    assert "run in bubblewrap; every attempt to leave it failed" in capsys.readouterr().out
+    (note,) = ensure_sandbox(RewardsConfig(), is_needed=True)
+    assert "run in bubblewrap; every attempt to leave failed" in note
 
 
-def test_running_without_protection_is_said(capsys):
-    ensure_sandbox(RewardsConfig(sandbox="none"), is_needed=True)
-    assert "WITHOUT PROTECTION" in capsys.readouterr().out
+def test_running_without_protection_is_said():
+    (note,) = ensure_sandbox(RewardsConfig(sandbox="none"), is_needed=True)
+    assert "WITHOUT PROTECTION" in note
 
 
-def test_without_tests_nothing_is_asked_for(monkeypatch, capsys):
+def test_without_tests_nothing_is_asked_for(monkeypatch):
     monkeypatch.setenv("PATH", "")
-    ensure_sandbox(RewardsConfig(), is_needed=False)
-    assert capsys.readouterr().out == ""
+    assert ensure_sandbox(RewardsConfig(), is_needed=False) == []
 
 
 def test_a_machine_without_bubblewrap_is_refused(monkeypatch):
