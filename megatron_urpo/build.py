@@ -52,6 +52,7 @@ class _Inference:
 def _open_engine(config: Config, encoder: PromptEncoder) -> Iterator[_Inference]:
     open_model_files(Path(config.model.path), read_model_shape(config.model.path))
     launch = read_launch()
+    config = _without_training_layout(config)
     if launch.from_launcher:
         check_world(config, launch.world_size)
         # The engines of several ranks find each other in the trainer's process groups.
@@ -65,6 +66,18 @@ def _open_engine(config: Config, encoder: PromptEncoder) -> Iterator[_Inference]
     finally:
         if launch.from_launcher:
             parallelism.shutdown()
+
+
+def _without_training_layout(config: Config) -> Config:
+    """For what needs engines alone: any number of ranks that divides into them will do."""
+    layout = {
+        "tensor_model_parallel_size": 1,
+        "sequence_parallel": False,
+        "pipeline_model_parallel_size": 1,
+        "virtual_pipeline_model_parallel_size": 1,
+        "context_parallel_size": 1,
+    }
+    return replace(config, training=replace(config.training, **layout))
 
 
 @contextmanager

@@ -232,7 +232,7 @@ class Trainer:
         with self.timers("rewards"):
             finished = self.scorer.drain()
         with self.timers("rollout"):
-            groups = gather(finished, prompts, self.replica)
+            groups = gather(finished, prompts, self.replica, self.parallel.host_group)
         check_versions((group.rollout for group in groups), self.state.policy_version)
         self.state.expected_tokens |= mean_response_tokens(groups)
         # The ranks of one engine count the same.

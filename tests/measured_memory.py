@@ -27,7 +27,7 @@ from megatron_urpo.config import (
     WeightSyncConfig,
 )
 from megatron_urpo.planning.activations import TrainingLoad, saved_activations
-from megatron_urpo.planning.checkpoint_memory import copied_components
+from megatron_urpo.planning.checkpoint_memory import copied_components, loaded_components
 from megatron_urpo.planning.layout import layout_of
 from megatron_urpo.planning.memory import (
     logprobs_components,
@@ -102,7 +102,9 @@ class Case:
 def _measure_saves(
     policy: Policy, place: tuple[Any, ...], directory: Path
 ) -> dict[str, tuple[float, float]]:
-    """Copies of a save that is waited for, and of one in the background; of one rank alone."""
+    """Copies of a save that is waited for, and of one in the background, and what is read to
+    resume; of one rank alone."""
+    shape, layout, _, stage = place
     values = {}
     for name, begin, background in (
         ("checkpoint", policy.save, False),
@@ -115,6 +117,8 @@ def _measure_saves(
             saved.result.finish()
         copies = copied_components(*place, background=background)
         values[name] = (saved.peak, sum(copies.values()))
+    resumed = measure(partial(policy.load, directory / "checkpoint"))
+    values["resume"] = (resumed.peak, sum(loaded_components(shape, layout, stage).values()))
     return values
 
 

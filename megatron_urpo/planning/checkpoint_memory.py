@@ -1,10 +1,14 @@
-"""Memory of saving: what is gathered and copied before the files are written.
+"""Memory of saving and resuming: what is gathered and copied before the files are written, and what
+is read before every rank takes its share of it.
 
 Of the ranks that hold the same parameters the first alone writes (training/sharded_state.py). What
 it writes lies in the host's memory, which on the CPU is the memory that is planned.
 """
 
 from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
 
 from megatron_urpo.planning.activations import TrainingLoad
 from megatron_urpo.planning.layout import Layout
@@ -57,6 +61,12 @@ def copied_components(
     return {"copy of weights": load.element_bytes * total, "copy of optimizer": state}
 
 
+def loaded_components(shape: ModelShape, layout: Layout, stage: int) -> dict[str, int]:
+    """Host memory of any rank that resumes: the optimizer's state of all its parameters, however
+    many ranks share it afterwards."""
+    return {"loaded optimizer": _STATE_BYTES * rank_parameters(shape, layout, stage).total}
+
+
 def background_copies(
     shape: ModelShape, layout: Layout, load: TrainingLoad, *, background: bool
 ) -> dict[str, int]:
@@ -75,15 +85,35 @@ def background_copies(
 def host_bytes_of_node(
     shape: ModelShape, layout: Layout, load: TrainingLoad, ranks_per_node: int, *, background: bool
 ) -> int:
-    """What a save takes of the host's memory on the node where that is most.
+    """What a save takes of the host's memory on the node where that is most."""
+
+    def copied(stage: int) -> int:
+        copies = copied_components(shape, layout, load, stage, background=background)
+        return sum(copies.values())
+
+    return _most_of_a_node(layout, ranks_per_node, layout.tensor_model_parallel_size, copied)
+
+
+def resuming_bytes_of_node(shape: ModelShape, layout: Layout, ranks_per_node: int) -> int:
+    """What resuming takes of the host's memory on the node where that is most."""
+
+    def loaded(stage: int) -> int:
+        return sum(loaded_components(shape, layout, stage).values())
+
+    every = layout.world_size // layout.pipeline_model_parallel_size
+    return _most_of_a_node(layout, ranks_per_node, every, loaded)
+
+
+def _most_of_a_node(
+    layout: Layout, ranks_per_node: int, ranks: int, bytes_of: Callable[[int], int]
+) -> int:
+    """Bytes of the node where the first `ranks` of every pipeline stage hold most.
 
     Ranks are counted as Megatron does: tensor, context, data, pipeline, the first the fastest.
     """
-    nodes: dict[int, int] = {}
+    nodes: dict[int, int] = defaultdict(int)
     per_stage = layout.world_size // layout.pipeline_model_parallel_size
     for stage in range(layout.pipeline_model_parallel_size):
-        copies = copied_components(shape, layout, load, stage, background=background)
-        for tensor_rank in range(layout.tensor_model_parallel_size):
-            node = (stage * per_stage + tensor_rank) // ranks_per_node
-            nodes[node] = nodes.get(node, 0) + sum(copies.values())
+        for rank in range(ranks):
+            nodes[(stage * per_stage + rank) // ranks_per_node] += bytes_of(stage)
     return max(nodes.values())

@@ -14,7 +14,11 @@ from megatron_urpo.planning.activations import (
     saved_activations,
     tokens_of_rank,
 )
-from megatron_urpo.planning.checkpoint_memory import copied_components, gather_buffer_bytes
+from megatron_urpo.planning.checkpoint_memory import (
+    copied_components,
+    gather_buffer_bytes,
+    loaded_components,
+)
 from megatron_urpo.planning.layout import Layout
 from megatron_urpo.planning.parameters import RankParameters, rank_parameters
 from megatron_urpo.planning.sync_buffers import sync_buffer_bytes
@@ -140,6 +144,14 @@ def checkpoint_components(
     return components
 
 
+def resume_components(
+    shape: ModelShape, layout: Layout, load: TrainingLoad, stage: int
+) -> Components:
+    """Loading a checkpoint. On a GPU what is loaded is in the host's memory first."""
+    components = static_components(shape, layout, load, stage)
+    return components | (loaded_components(shape, layout, stage) if load.is_local else {})
+
+
 def training_phases(
     shape: ModelShape,
     layout: Layout,
@@ -173,4 +185,8 @@ def training_phases(
         for stage in stages
     ]
     phases["checkpoint"] = worst(saves)
+    if load.is_local:
+        phases["resume"] = worst(
+            [resume_components(shape, layout, load, stage) for stage in stages]
+        )
     return phases

@@ -7,7 +7,11 @@ from dataclasses import dataclass, replace
 
 from megatron_urpo.config import Config, ConfigError
 from megatron_urpo.planning.activations import TrainingLoad
-from megatron_urpo.planning.checkpoint_memory import background_copies, host_bytes_of_node
+from megatron_urpo.planning.checkpoint_memory import (
+    background_copies,
+    host_bytes_of_node,
+    resuming_bytes_of_node,
+)
 from megatron_urpo.planning.durations import Durations, estimate_durations
 from megatron_urpo.planning.engine import EngineMemory, engine_memory
 from megatron_urpo.planning.hardware import Hardware, format_size
@@ -15,13 +19,13 @@ from megatron_urpo.planning.layout import Layout, layout_problems
 from megatron_urpo.planning.memory import Components, static_components, training_phases
 from megatron_urpo.planning.packing import Packing, plan_packing
 from megatron_urpo.planning.precision import check_capability, fp8_problem, fp8_remarks
-from megatron_urpo.planning.remarks import judge_remarks, watchdog_remarks
+from megatron_urpo.planning.remarks import judge_remarks, recompute_remarks, watchdog_remarks
 from megatron_urpo.planning.steps import phases_of
 from megatron_urpo.planning.tokens import Lengths, StepTokens, step_tokens
 from megatron_urpo.training.hf_config import ModelShape
 
 # Phases of training in which it is not asleep either.
-_ENGINE_AWAKE = ("weight sync", "checkpoint")
+_ENGINE_AWAKE = ("weight sync", "checkpoint", "resume")
 _SHARE_STEP = 0.05  # of rollout.gpu_memory_utilization when it is chosen here
 
 
@@ -43,6 +47,7 @@ class Plan:
     load: TrainingLoad
     hardware: Hardware
     save_host_bytes: int  # of the node where a save copies most into the host's memory
+    resume_host_bytes: int  # of the node where resuming reads most into it
     phases: dict[str, Components]
     engine: EngineMemory
     engine_share: float  # rollout.gpu_memory_utilization; 0 on the CPU
@@ -149,6 +154,7 @@ def make_plan(
         save_host_bytes=host_bytes_of_node(
             shape, layout, load, hardware.ranks_per_node, background=background
         ),
+        resume_host_bytes=resuming_bytes_of_node(shape, layout, hardware.ranks_per_node),
         phases=phases,
         engine=engine,
         engine_share=share,
@@ -159,6 +165,7 @@ def make_plan(
         excess=lacking[0][0] if lacking else 0,
         remarks=(
             *judge_remarks(config),
+            *recompute_remarks(config),
             *fp8_remarks(config, hardware, choices.compute_capability),
             *watchdog_remarks(config, durations),
         ),

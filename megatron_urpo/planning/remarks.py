@@ -31,6 +31,16 @@ def judge_remarks(config: Config) -> list[str]:
     ]
 
 
+def recompute_remarks(config: Config) -> list[str]:
+    """What `selective` recomputes, neither attention kernel keeps."""
+    if config.training.recompute_granularity != "selective":
+        return []
+    return [
+        "training.recompute_granularity = 'selective' computes attention again in every backward "
+        "pass and saves no memory: its scores are never kept; use 'none', or 'full'"
+    ]
+
+
 def watchdog_remarks(config: Config, durations: Durations) -> list[str]:
     """Stages that the watchdog would end if they take as long as is estimated."""
     limit = config.run.stage_timeout_minutes

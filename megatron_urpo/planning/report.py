@@ -38,7 +38,7 @@ def describe_plan(plan: Plan) -> list[str]:
     if not hardware.is_cpu:
         lines.append(
             f"a save takes {format_size(plan.save_host_bytes)} of host memory on the node that "
-            "writes most"
+            f"writes most, resuming {format_size(plan.resume_host_bytes)} where most is read"
         )
     lines += [*_engine_lines(plan), *_token_lines(plan), *_duration_lines(plan)]
     return [*lines, *plan.remarks]

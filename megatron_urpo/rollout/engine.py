@@ -248,7 +248,7 @@ class VLLMEngine:
 
     def sleep(self) -> None:
         if not self._on_cpu:
-            self._llm.sleep(level=1)
+            self._llm.sleep(level=2)  # every sync brings all weights: none are kept for it
 
     def wake_up(self) -> None:
         if not self._on_cpu:

@@ -43,6 +43,8 @@ class Parallel:
     context_parallel_rank: int
     context_parallel_size: int
     row_multiple: int = 1  # of the tokens a rank multiplies at a time: what FP8 asks for
+    # All ranks, on the host: objects shall take no memory of a GPU. None: the default group is.
+    host_group: dist.ProcessGroup | None = None
 
     @property
     def device(self) -> torch.device:
@@ -80,7 +82,7 @@ class Parallel:
         values: list[Any] = [value]
         if self.world_size > 1:
             values = [None] * self.world_size
-            dist.all_gather_object(values, value)
+            dist.all_gather_object(values, value, group=self.host_group)
         return values
 
     def on_main(self, action: Callable[[], None]) -> None:
@@ -151,6 +153,7 @@ def initialize(config: Config, platform: Platform | None = None) -> Parallel:
         context_parallel_rank=parallel_state.get_context_parallel_rank(),
         context_parallel_size=training.context_parallel_size,
         row_multiple=row_multiple(training),
+        host_group=_host_group(platform, config.run.distributed_timeout_minutes),
     )
 
 
@@ -169,6 +172,12 @@ def _join_world(platform: Platform, launch: Launch, timeout_minutes: float) -> N
     # Port 0: the system picks a free one, so that runs on one machine never collide.
     store = dist.TCPStore("127.0.0.1", 0, world_size=1, is_master=True, timeout=timeout)
     dist.init_process_group(platform.backend, store=store, rank=0, world_size=1, timeout=timeout)
+
+
+def _host_group(platform: Platform, timeout_minutes: float) -> dist.ProcessGroup | None:
+    if platform.backend == "gloo":
+        return None
+    return dist.new_group(backend="gloo", timeout=timedelta(minutes=timeout_minutes))
 
 
 def _check_layout(training: TrainingConfig, world_size: int) -> None:

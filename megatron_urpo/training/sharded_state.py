@@ -23,6 +23,7 @@ from typing import Any
 
 import torch
 from megatron.core import dist_checkpointing
+from megatron.core.dist_checkpointing.mapping import ShardedObject
 from megatron.core.dist_checkpointing.strategies import filesystem_async
 from megatron.core.dist_checkpointing.strategies.async_utils import AsyncRequest
 from megatron.core.distributed import DistributedDataParallel
@@ -115,9 +116,11 @@ def load_sharded_state(
         wanted = distributed.sharded_state_dict(
             model_state, is_loading=True, metadata=checkpoint_metadata()
         )
+    absent = _take_absent_extra_state(directory, model_state)
     state = dist_checkpointing.load({**model_state, "optimizer": wanted}, str(directory))
     for number, chunk in enumerate(chunks):
-        chunk.module.load_state_dict(state[f"model{number}"])
+        name = f"model{number}"
+        chunk.module.load_state_dict(state[name] | dict.fromkeys(absent[name]))
     optimizer_state: dict[str, Any] = state["optimizer"]
     parameter_state = optimizer_state.pop("param_state")
     distributed.load_state_dict(optimizer_state)
@@ -132,6 +135,31 @@ def sharded_model_state(chunks: Sequence[Any]) -> dict[str, Any]:
         f"model{number}": chunk.sharded_state_dict(metadata=checkpoint_metadata())
         for number, chunk in enumerate(chunks)
     }
+
+
+def _take_absent_extra_state(
+    directory: Path, model_state: dict[str, dict[str, Any]]
+) -> dict[str, list[str]]:
+    """Removes the modules' extra state that a checkpoint lacks; returns its names, by chunk.
+
+    Transformer Engine's attention has some where the local one, of the CPU and of converted
+    checkpoints, has none. Without it FP8 begins with no history of scales, as at a start.
+    """
+    saved = dist_checkpointing.load_sharded_metadata(str(directory))
+    absent = {
+        chunk: [
+            name
+            for name, value in state.items()
+            if isinstance(value, ShardedObject)
+            and name.endswith("_extra_state")
+            and value.unique_key not in saved
+        ]
+        for chunk, state in model_state.items()
+    }
+    for chunk, names in absent.items():
+        for name in names:
+            del model_state[chunk][name]
+    return absent
 
 
 def checkpoint_metadata() -> dict[str, Any]:

@@ -22,6 +22,7 @@ import torch.distributed as dist
 from megatron.core import parallel_state
 from torch import Tensor
 
+from megatron_urpo.training.fp8_parameters import plain
 from megatron_urpo.training.hf_config import ModelShape
 from megatron_urpo.training.hf_weights import (
     Layout,
@@ -53,7 +54,10 @@ def stream_hf_weights(
         names = [name for entry in bucket for name in hf_names_of(entry.rule, entry.layer)]
         tensors: list[Tensor] | None = None
         if bucket[0].stage == parallel.pipeline_parallel_rank:
-            mine = [parameter_of(entry.rule, entry.layer, parameters).detach() for entry in bucket]
+            mine = [
+                plain(parameter_of(entry.rule, entry.layer, parameters).detach())
+                for entry in bucket
+            ]
             tensors = _gather(bucket, mine, shape, parallel)
         if parallel.pipeline_parallel_size > 1:
             tensors = _broadcast(bucket, tensors, shape, dtype, parallel)

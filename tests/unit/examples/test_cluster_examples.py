@@ -129,8 +129,9 @@ def test_launch_file_is_python_and_what_slurm_reads(name, launch_file):
     assert launch_file.stat().st_mode & 0o111
     for line in re.findall(r"^#     sbatch (\S+)", text, re.MULTILINE):
         assert line == f"examples/{launch_file.name}"
-    # Signals to the batch script alone, a requeue, and a log that the requeued job does not erase.
-    for option in ("--signal=B:USR1@900", "--requeue", "--open-mode=append"):
+    # Signals to the batch script alone, a requeue, a log that the requeued job does not erase, and
+    # all memory of a node, of which a site's default may be a share.
+    for option in ("--signal=B:USR1@900", "--requeue", "--open-mode=append", "--mem=0"):
         assert f"#SBATCH {option}\n" in text
 
 

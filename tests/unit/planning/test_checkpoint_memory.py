@@ -1,4 +1,4 @@
-"""Arithmetic by hand; test_measured_memory.py measures the saves of one rank on the CPU."""
+"""Arithmetic by hand; test_measured_memory.py measures one rank on the CPU."""
 
 import dataclasses
 
@@ -11,11 +11,13 @@ from megatron_urpo.planning.checkpoint_memory import (
     copied_components,
     gather_buffer_bytes,
     host_bytes_of_node,
+    resuming_bytes_of_node,
 )
 from megatron_urpo.planning.hardware import cpu, gpu
 from megatron_urpo.planning.layout import Layout
 from megatron_urpo.planning.memory import checkpoint_components, static_components
 from megatron_urpo.planning.models import MODELS
+from megatron_urpo.planning.parameters import rank_parameters
 from megatron_urpo.planning.plan import make_plan
 from megatron_urpo.planning.report import describe_plan
 from megatron_urpo.training import gathered_state
@@ -99,7 +101,18 @@ def test_the_engine_is_awake_while_a_gpu_is_saved():
     assert "copy of weights" not in phase
     host = 4 * sum(copied_components(QWEN, layout, plan.load, 0, background=False).values())
     line = f"a save takes {host / GIB:.1f} GiB of host memory on the node that writes most"
+    read = 8 * 12 * rank_parameters(QWEN, layout, 0).total
+    line += f", resuming {read / GIB:.1f} GiB where most is read"
     assert line in describe_plan(plan)
+
+
+def test_every_rank_that_resumes_reads_the_state_of_its_parameters():
+    """16 ranks, two stages of TP4 and DP2, 8 ranks a stage."""
+    layout = Layout(world_size=16, tensor_model_parallel_size=4, pipeline_model_parallel_size=2)
+    last = 12 * rank_parameters(QWEN, layout, 1).total
+    assert resuming_bytes_of_node(QWEN, layout, 8) == 8 * last
+    first = 12 * rank_parameters(QWEN, layout, 0).total
+    assert resuming_bytes_of_node(QWEN, layout, 16) == 8 * (first + last)
 
 
 def test_on_the_cpu_a_save_in_the_background_is_there_in_every_phase():

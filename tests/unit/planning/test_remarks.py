@@ -7,7 +7,7 @@ from megatron_urpo.planning.hardware import gpu
 from megatron_urpo.planning.layout import Layout
 from megatron_urpo.planning.models import MODELS
 from megatron_urpo.planning.plan import make_plan
-from megatron_urpo.planning.remarks import judge_remarks, watchdog_remarks
+from megatron_urpo.planning.remarks import judge_remarks, recompute_remarks, watchdog_remarks
 from megatron_urpo.planning.report import describe_plan
 
 HOUR = Config(run=RunConfig(stage_timeout_minutes=60))
@@ -30,6 +30,13 @@ def test_stages_beyond_the_watchdogs_limit():
     lines = watchdog_remarks(HOUR, seconds(logprobs=1800, training=5400, weight_sync=3601))
     assert [line.split()[2] for line in lines] == ["training", "weight_sync"]
     assert "set it to 240," in lines[0]
+
+
+def test_selective_recomputing_is_said_to_save_nothing():
+    assert recompute_remarks(HOUR) == []
+    selective = dataclasses.replace(HOUR.training, recompute_granularity="selective")
+    (line,) = recompute_remarks(dataclasses.replace(HOUR, training=selective))
+    assert "saves no memory" in line
 
 
 def test_a_run_that_cannot_fit_is_not_warned_of_its_time():

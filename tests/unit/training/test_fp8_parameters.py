@@ -4,6 +4,7 @@ from types import MethodType
 
 import torch
 
+from megatron_urpo.training import fp8_parameters
 from megatron_urpo.training.fp8_parameters import plain
 from megatron_urpo.training.hf_config import read_model_shape
 from megatron_urpo.training.hf_weights import load_hf_weights
@@ -36,6 +37,16 @@ def test_the_optimizer_starts_from_the_loaded_weights(make_policy, model_directo
     assert not hasattr(
         policy._chunks[0].module.module.output_layer.weight, "_high_precision_init_val"
     )
+
+
+def test_weights_leave_as_what_the_next_forward_multiplies_with(make_policy, monkeypatch):
+    """Exports and the engine get them dequantized: FP8 tensors cannot be reshaped or gathered."""
+    policy = make_policy()
+    before = {name: tensor.clone() for name, tensor in policy.hf_weights()}
+    monkeypatch.setattr(fp8_parameters, "is_float8tensor", lambda tensor: tensor.ndim == 2)
+    monkeypatch.setattr(fp8_parameters, "dequantize_fp8_tensor", lambda tensor: tensor + 1)
+    for name, tensor in policy.hf_weights():
+        assert torch.equal(tensor, before[name] + (tensor.ndim == 2)), name
 
 
 def test_an_ordinary_weight_is_taken_as_it_is():

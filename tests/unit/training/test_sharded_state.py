@@ -50,6 +50,33 @@ def test_a_checkpoint_before_the_first_update_is_complete(make_policy, micro_bat
     assert resumed.update(micro_batches, old, 1e-2) == expected
 
 
+def test_layers_that_keep_more_state_load_what_others_saved(
+    make_policy, micro_batches, tmp_path, monkeypatch
+):
+    """As Transformer Engine's attention, which keeps FP8 scales, loads what the local one saved."""
+    policy = make_policy()
+    policy.save(tmp_path)
+    weights = {name: tensor.clone() for name, tensor in policy.hf_weights()}
+    attention = type(
+        policy._chunks[0].module.module.decoder.layers[0].self_attention.core_attention
+    )
+    taken = []
+    monkeypatch.setattr(attention, "get_extra_state", lambda self: torch.ones(3), raising=False)
+    monkeypatch.setattr(
+        attention, "set_extra_state", lambda self, state: taken.append(state), raising=False
+    )
+    policy.update(micro_batches, [s.logprobs for s in policy.logprobs(micro_batches)], 1e-2)
+    policy.load(tmp_path)
+    for name, tensor in policy.hf_weights():
+        assert torch.equal(tensor, weights[name]), name
+    (tmp_path / "again").mkdir()
+    policy.save(tmp_path / "again")
+    policy.load(tmp_path / "again")
+    layers = len(taken) // 2
+    assert taken[:layers] == [None] * layers
+    assert all(torch.equal(state, torch.ones(3)) for state in taken[layers:])
+
+
 def test_checkpoint_of_another_model(make_policy, tmp_path):
     make_policy("llama_tied").save(tmp_path)
     with pytest.raises(ConfigError, match="another model: it differs in tie_word_embeddings"):
