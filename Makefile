@@ -25,7 +25,8 @@ quickstart: install
 	@examples/quickstart.sh
 
 test: model
-	@$(PYTHON) -m pytest tests/unit tests/distributed tests/end_to_end
+	@$(PYTHON) -m pytest -n 2 --dist loadfile tests/unit
+	@$(PYTHON) -m pytest tests/distributed tests/end_to_end
 
 slow-test: model
 	@$(PYTHON) -m pytest -m slow tests
@@ -43,6 +44,7 @@ fuzz:
 lint: install
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
+	@.venv/bin/clang-format --dry-run -Werror csrc/*.cpp csrc/*.hpp csrc/*/*.cpp csrc/*/*.hpp tests/fuzz/*.cpp
 	@$(PYTHON) -m mypy
 
 clean:

@@ -33,8 +33,8 @@ std::string to_utf8(const py::str& text) {
 }
 
 py::str from_utf8(std::string_view text) {
-  PyObject* decoded = PyUnicode_DecodeUTF8(text.data(), static_cast<py::ssize_t>(text.size()),
-                                           "surrogatepass");
+  PyObject* decoded =
+      PyUnicode_DecodeUTF8(text.data(), static_cast<py::ssize_t>(text.size()), "surrogatepass");
   if (decoded == nullptr) throw py::error_already_set();
   return py::reinterpret_steal<py::str>(decoded);
 }
@@ -130,13 +130,14 @@ py::tuple judge_answer(const py::str& response, const std::vector<py::str>& gold
   return to_tuple(judgement);
 }
 
-py::list judge_answers(const std::vector<py::str>& responses, const std::vector<std::vector<py::str>>& golds,
-                       std::int64_t threads) {
+py::list judge_answers(const std::vector<py::str>& responses,
+                       const std::vector<std::vector<py::str>>& golds, std::int64_t threads) {
   if (responses.size() != golds.size()) {
     throw std::invalid_argument(std::to_string(responses.size()) + " responses, golds of " +
                                 std::to_string(golds.size()));
   }
-  if (threads < 1) throw std::invalid_argument("threads = " + std::to_string(threads) + ": must be at least 1");
+  if (threads < 1)
+    throw std::invalid_argument("threads = " + std::to_string(threads) + ": must be at least 1");
   const std::vector<std::string> texts = to_utf8_all(responses);
   std::vector<std::vector<std::string>> accepted;
   accepted.reserve(golds.size());
@@ -169,6 +170,7 @@ PYBIND11_MODULE(_core, m) {
         py::arg("max_lanes") = 8);
   m.def("final_answer", &final_answer, py::arg("response"));
   m.def("judge_answer", &judge_answer, py::arg("response"), py::arg("golds"));
-  m.def("judge_answers", &judge_answers, py::arg("responses"), py::arg("golds"), py::arg("threads") = 1);
+  m.def("judge_answers", &judge_answers, py::arg("responses"), py::arg("golds"),
+        py::arg("threads") = 1);
   m.def("parse_scores", &parse_scores, py::arg("text"), py::arg("count"));
 }

@@ -1,12 +1,12 @@
 #include "kendall.hpp"
 
-#include "kendall_rows.hpp"
-
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include "kendall_rows.hpp"
 
 namespace urpo {
 namespace {
@@ -49,8 +49,7 @@ std::int64_t sort_counting_inversions(std::vector<double>& truth, std::vector<do
         }
       }
       std::copy(truth.begin() + left, truth.begin() + middle, spare.begin() + out);
-      std::copy(truth.begin() + right, truth.begin() + end,
-                spare.begin() + out + (middle - left));
+      std::copy(truth.begin() + right, truth.begin() + end, spare.begin() + out + (middle - left));
     }
     truth.swap(spare);
   }
@@ -81,16 +80,14 @@ std::int64_t balance_by_sorting(const double* scores, const double* truth, std::
   });
   const std::int64_t tied_score =
       tied_pairs(items, [](const Item& a, const Item& b) { return a.score == b.score; });
-  const std::int64_t tied_both = tied_pairs(items, [](const Item& a, const Item& b) {
-    return a.score == b.score && a.truth == b.truth;
-  });
+  const std::int64_t tied_both = tied_pairs(
+      items, [](const Item& a, const Item& b) { return a.score == b.score && a.truth == b.truth; });
 
   std::vector<double> ordered(n), spare(n);
   std::transform(items.begin(), items.end(), ordered.begin(),
                  [](const Item& item) { return item.truth; });
   const std::int64_t discordant = sort_counting_inversions(ordered, spare);
-  const std::int64_t tied_truth =
-      tied_pairs(ordered, [](double a, double b) { return a == b; });
+  const std::int64_t tied_truth = tied_pairs(ordered, [](double a, double b) { return a == b; });
   return pairs(n) - tied_score - tied_truth + tied_both - 2 * discordant;
 }
 
@@ -103,9 +100,8 @@ std::int64_t balance_by_sorting(const double* scores, const double* truth, std::
 void check_numbers(const double* scores, const double* truth, std::int64_t n, std::size_t group) {
   for (std::int64_t i = 0; i < n; ++i) {
     if (std::isnan(scores[i]) || std::isnan(truth[i])) {
-      throw std::invalid_argument("group " + std::to_string(group) + ", item " +
-                                  std::to_string(i) + ": " +
-                                  (std::isnan(scores[i]) ? "score" : "truth") + " is NaN");
+      throw std::invalid_argument("group " + std::to_string(group) + ", item " + std::to_string(i) +
+                                  ": " + (std::isnan(scores[i]) ? "score" : "truth") + " is NaN");
     }
   }
 }

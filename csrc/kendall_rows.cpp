@@ -16,8 +16,8 @@ struct Vectors {
   typedef std::int64_t Mask __attribute__((vector_size(Lanes * sizeof(double))));  // 0 or -1 a lane
 };
 
-// kendall_rows for vectors of `Lanes` values. Length is n where the compiler is to unroll the pairs,
-// 0 for any n.
+// kendall_rows for vectors of `Lanes` values. Length is n where the compiler is to unroll the
+// pairs, 0 for any n.
 template <int Lanes, int Length>
 [[gnu::always_inline]] inline std::size_t rows_of(const double* scores, const double* truth,
                                                   std::int64_t any_length, std::size_t groups,
@@ -62,14 +62,22 @@ template <int Lanes>
                                                std::int64_t n, std::size_t groups, double* tau,
                                                bool& may_have_nan) {
   switch (n) {
-    case 2: return rows_of<Lanes, 2>(scores, truth, n, groups, tau, may_have_nan);
-    case 3: return rows_of<Lanes, 3>(scores, truth, n, groups, tau, may_have_nan);
-    case 4: return rows_of<Lanes, 4>(scores, truth, n, groups, tau, may_have_nan);
-    case 5: return rows_of<Lanes, 5>(scores, truth, n, groups, tau, may_have_nan);
-    case 6: return rows_of<Lanes, 6>(scores, truth, n, groups, tau, may_have_nan);
-    case 7: return rows_of<Lanes, 7>(scores, truth, n, groups, tau, may_have_nan);
-    case 8: return rows_of<Lanes, 8>(scores, truth, n, groups, tau, may_have_nan);
-    default: return rows_of<Lanes, 0>(scores, truth, n, groups, tau, may_have_nan);
+    case 2:
+      return rows_of<Lanes, 2>(scores, truth, n, groups, tau, may_have_nan);
+    case 3:
+      return rows_of<Lanes, 3>(scores, truth, n, groups, tau, may_have_nan);
+    case 4:
+      return rows_of<Lanes, 4>(scores, truth, n, groups, tau, may_have_nan);
+    case 5:
+      return rows_of<Lanes, 5>(scores, truth, n, groups, tau, may_have_nan);
+    case 6:
+      return rows_of<Lanes, 6>(scores, truth, n, groups, tau, may_have_nan);
+    case 7:
+      return rows_of<Lanes, 7>(scores, truth, n, groups, tau, may_have_nan);
+    case 8:
+      return rows_of<Lanes, 8>(scores, truth, n, groups, tau, may_have_nan);
+    default:
+      return rows_of<Lanes, 0>(scores, truth, n, groups, tau, may_have_nan);
   }
 }
 

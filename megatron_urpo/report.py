@@ -48,7 +48,7 @@ CHARTS: tuple[tuple[str, *tuple[str, ...]], ...] = (
     ("Self-reward of instructions", "rewards/instruction/mean"),
     ("Kendall's tau of the referee", "rewards/*/tau"),
     ("Share of responses that parse", "rewards/*/parsed_share"),
-    ("Reward spread within a group", "rewards/*/spread"),
+    ("Standard deviation of rewards within a group", "rewards/*/std"),
     ("Response length, tokens", "rollout/*/length_mean"),
     ("Share of responses cut off", "rollout/*/truncated_share"),
     ("Entropy, nats", "training/*/entropy"),

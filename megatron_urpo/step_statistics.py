@@ -152,7 +152,7 @@ def _reward_metrics(kind: TaskKind, groups: Sequence[Group]) -> dict[str, float]
         return {}
     metrics = {
         f"rewards/{kind}/mean": float(np.mean([group.rewards.mean() for group in rewarded])),
-        f"rewards/{kind}/spread": float(np.mean([group.rewards.std() for group in rewarded])),
+        f"rewards/{kind}/std": float(np.mean([group.rewards.std() for group in rewarded])),
     }
     by_source: dict[str, list[float]] = defaultdict(list)
     for group in rewarded:

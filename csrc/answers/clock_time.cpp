@@ -11,7 +11,7 @@ namespace {
 enum class Half { kNotSaid, kMorning, kAfternoon };
 
 struct ClockTime {
-  int hour = 0;  // as written
+  int hour = 0;     // as written
   int seconds = 0;  // within the hour
   Half half = Half::kNotSaid;
 
@@ -67,8 +67,8 @@ std::optional<Verdict> compare_clock_times(std::string_view normalized_answer,
   if (!answer || !gold) return std::nullopt;
   const bool both = answer->half != Half::kNotSaid && gold->half != Half::kNotSaid;
   if (answer->half == Half::kNotSaid && gold->half == Half::kNotSaid) return std::nullopt;
-  const bool same_hour = answer->hour_of_day() == gold->hour_of_day() ||
-                         (!both && answer->hour == gold->hour);
+  const bool same_hour =
+      answer->hour_of_day() == gold->hour_of_day() || (!both && answer->hour == gold->hour);
   return same_hour && answer->seconds == gold->seconds ? Verdict::kYes : Verdict::kNo;
 }
 

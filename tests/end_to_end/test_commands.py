@@ -22,6 +22,7 @@ from megatron_urpo.metrics import read_metrics
 from megatron_urpo.rollout_log import RolloutLog
 from megatron_urpo.types import TaskKind
 from tests.end_to_end.conftest import REPOSITORY, TINY_CONFIG, run_urpo
+from tests.metrics_page import is_explained
 
 
 def test_run_directory_holds_what_other_tools_read(complete_run, warm_model):
@@ -217,6 +218,13 @@ def test_a_cache_too_small_for_the_engine_is_one_clear_line(warm_model, tmp_path
         result.stderr
     )
     assert "Traceback" not in result.stderr
+
+
+def test_every_metric_of_a_run_is_explained(complete_run, warm_model):
+    files = complete_run / "metrics.jsonl", warm_model.parent / "metrics.jsonl"
+    names = {name for file in files for record in read_metrics(file) for name in record.values}
+    assert {"sft/all/loss", "training/all/loss", "rewards/instruction/std"} <= names
+    assert [name for name in sorted(names) if not is_explained(name)] == []
 
 
 def test_dry_run_prints_the_config_and_the_plan(warm_model, tmp_path):

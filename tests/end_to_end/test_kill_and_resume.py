@@ -59,7 +59,7 @@ def test_the_run_has_something_to_repeat(complete_run):
     assert len(records) == 4
     assert sum(record["training/all/updates"] for record in records) >= 8
     for role in ("reasoning", "preference", "instruction"):
-        assert any(record.get(f"rewards/{role}/spread", 0) > 0 for record in records), role
+        assert any(record.get(f"rewards/{role}/std", 0) > 0 for record in records), role
         assert any(f"training/{role}/entropy" in record for record in records), role
 
 

@@ -3,12 +3,16 @@
 import builtins
 import json
 import math
+import re
+from pathlib import Path
 
 import pytest
 
+import megatron_urpo
 from megatron_urpo.config import ConfigError, MetricsConfig
 from megatron_urpo.metrics import METRICS_FILE, MetricsWriter, Timers, read_metrics
 from megatron_urpo.types import StepStatistics
+from tests.metrics_page import explained_names, is_explained
 
 
 def log_steps(directory, steps, config=None, **arguments):
@@ -129,3 +133,17 @@ def test_timers_tell_the_innermost_stage_and_every_change():
             raise KeyError
         assert timers.stage == "run"
     assert (timers.stage, timers.changes) == (None, 8)
+
+
+def test_what_is_explained_is_measured():
+    sources = "\n".join(
+        path.read_text(encoding="utf-8")
+        for path in Path(megatron_urpo.__file__).parent.rglob("*.py")
+    )
+    names = explained_names()
+    assert len(names) > 60
+    for name in names:
+        last = name.rpartition("/")[2].strip("*_")
+        assert last == "" or re.search(rf'[/"]{last}', sources), name
+    assert is_explained("training/reasoning/entropy")
+    assert not is_explained("training/reasoning/entropies")
