@@ -104,7 +104,6 @@ def _measure_saves(
 ) -> dict[str, tuple[float, float]]:
     """Copies of a save that is waited for, and of one in the background, and what is read to
     resume; of one rank alone."""
-    shape, layout, _, stage = place
     values = {}
     for name, begin, background in (
         ("checkpoint", policy.save, False),
@@ -118,7 +117,7 @@ def _measure_saves(
         copies = copied_components(*place, background=background)
         values[name] = (saved.peak, sum(copies.values()))
     resumed = measure(partial(policy.load, directory / "checkpoint"))
-    values["resume"] = (resumed.peak, sum(loaded_components(shape, layout, stage).values()))
+    values["resume"] = (resumed.peak, sum(loaded_components(*place).values()))
     return values
 
 

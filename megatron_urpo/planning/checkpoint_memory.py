@@ -46,9 +46,7 @@ def copied_components(
         background: checkpoint.async_save.
     """
     total = rank_parameters(shape, layout, stage).total
-    ffn = shape.ffn_hidden_size // layout.tensor_model_parallel_size
-    layers = shape.num_layers // layout.pipeline_model_parallel_size
-    halves = 2 * layers * shape.hidden_size * ffn
+    halves = _halves(shape, layout)
     is_gathered = layout.optimizer_shards > 1 or not load.is_local
     if is_gathered:
         state = _STATE_BYTES * (total + halves)
@@ -61,10 +59,30 @@ def copied_components(
     return {"copy of weights": load.element_bytes * total, "copy of optimizer": state}
 
 
-def loaded_components(shape: ModelShape, layout: Layout, stage: int) -> dict[str, int]:
+def loaded_components(
+    shape: ModelShape, layout: Layout, load: TrainingLoad, stage: int
+) -> dict[str, int]:
     """Host memory of any rank that resumes: the optimizer's state of all its parameters, however
-    many ranks share it afterwards."""
-    return {"loaded optimizer": _STATE_BYTES * rank_parameters(shape, layout, stage).total}
+    many ranks share it afterwards.
+
+    Besides, a tensor is in memory twice while it is read; when all are, the halves of gate and up
+    projections are joined, weights and state alike.
+    """
+    parameters = rank_parameters(shape, layout, stage)
+    matrix = shape.hidden_size * shape.ffn_hidden_size // layout.tensor_model_parallel_size
+    read = 2 * _VALUE_BYTES * max(parameters.embedding, parameters.output, matrix)
+    joined = (_STATE_BYTES + load.element_bytes) * _halves(shape, layout)
+    return {
+        "loaded optimizer": _STATE_BYTES * parameters.total,
+        "read or joined": max(read, joined),
+    }
+
+
+def _halves(shape: ModelShape, layout: Layout) -> int:
+    """Parameters of a rank's gate and up projections, which a checkpoint has apart."""
+    ffn = shape.ffn_hidden_size // layout.tensor_model_parallel_size
+    layers = shape.num_layers // layout.pipeline_model_parallel_size
+    return 2 * layers * shape.hidden_size * ffn
 
 
 def background_copies(
@@ -94,11 +112,13 @@ def host_bytes_of_node(
     return _most_of_a_node(layout, ranks_per_node, layout.tensor_model_parallel_size, copied)
 
 
-def resuming_bytes_of_node(shape: ModelShape, layout: Layout, ranks_per_node: int) -> int:
+def resuming_bytes_of_node(
+    shape: ModelShape, layout: Layout, load: TrainingLoad, ranks_per_node: int
+) -> int:
     """What resuming takes of the host's memory on the node where that is most."""
 
     def loaded(stage: int) -> int:
-        return sum(loaded_components(shape, layout, stage).values())
+        return sum(loaded_components(shape, layout, load, stage).values())
 
     every = layout.world_size // layout.pipeline_model_parallel_size
     return _most_of_a_node(layout, ranks_per_node, every, loaded)

@@ -149,7 +149,7 @@ def resume_components(
 ) -> Components:
     """Loading a checkpoint. On a GPU what is loaded is in the host's memory first."""
     components = static_components(shape, layout, load, stage)
-    return components | (loaded_components(shape, layout, stage) if load.is_local else {})
+    return components | (loaded_components(shape, layout, load, stage) if load.is_local else {})
 
 
 def training_phases(

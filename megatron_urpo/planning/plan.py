@@ -154,7 +154,7 @@ def make_plan(
         save_host_bytes=host_bytes_of_node(
             shape, layout, load, hardware.ranks_per_node, background=background
         ),
-        resume_host_bytes=resuming_bytes_of_node(shape, layout, hardware.ranks_per_node),
+        resume_host_bytes=resuming_bytes_of_node(shape, layout, load, hardware.ranks_per_node),
         phases=phases,
         engine=engine,
         engine_share=share,
@@ -204,7 +204,8 @@ def _largest_share(
 ) -> float:
     """The most an engine can have of the GPU besides what the trainer holds at the same time."""
     others = _static_bytes(shape, layout, load)
-    beside = list(_ENGINE_AWAKE) if choices.engine_sleeps else list(training)
+    awake = [name for name in training if name in _ENGINE_AWAKE]
+    beside = awake if choices.engine_sleeps else list(training)
     others = max([others, *(sum(training[name].values()) for name in beside)])
     free = (hardware.memory - hardware.reserve - others) / hardware.memory
     return max(int(min(free, 0.9) / _SHARE_STEP + 1e-9), 1) * _SHARE_STEP

@@ -24,6 +24,7 @@ from typing import Any
 import torch
 from megatron.core import dist_checkpointing
 from megatron.core.dist_checkpointing.mapping import ShardedObject
+from megatron.core.dist_checkpointing.serialization import load_sharded_metadata
 from megatron.core.dist_checkpointing.strategies import filesystem_async
 from megatron.core.dist_checkpointing.strategies.async_utils import AsyncRequest
 from megatron.core.distributed import DistributedDataParallel
@@ -145,7 +146,7 @@ def _take_absent_extra_state(
     Transformer Engine's attention has some where the local one, of the CPU and of converted
     checkpoints, has none. Without it FP8 begins with no history of scales, as at a start.
     """
-    saved = dist_checkpointing.load_sharded_metadata(str(directory))
+    saved = load_sharded_metadata(str(directory))
     absent = {
         chunk: [
             name

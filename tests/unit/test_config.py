@@ -43,8 +43,8 @@ def test_defaults_are_the_paper_s():
     [
         (RunConfig, {"steps": 0}, "run.steps = 0: must be greater than 0"),
         (ModelConfig, {"params_dtype": "fp8"}, "model.params_dtype = 'fp8': choose one of"),
-        (SourceConfig, {"path": ""}, r"data.sources\[x\].path is empty"),
-        (SourceConfig, {"weight": -1.0}, r"data.sources\[x\].weight = -1.0"),
+        (SourceConfig, {"path": ""}, r"source 'x': path is empty"),
+        (SourceConfig, {"weight": -1.0}, r"source 'x': weight = -1.0"),
         (DataConfig, {"reasoning_ratio": -1.0}, "data.reasoning_ratio = -1.0: must not be"),
         (DataConfig, {"overlong_prompts": "cut"}, "choose one of 'skip', 'error'"),
         (RolloutConfig, {"group_size": 1}, "a group needs at least 2 responses"),

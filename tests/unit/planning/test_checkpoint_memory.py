@@ -101,7 +101,8 @@ def test_the_engine_is_awake_while_a_gpu_is_saved():
     assert "copy of weights" not in phase
     host = 4 * sum(copied_components(QWEN, layout, plan.load, 0, background=False).values())
     line = f"a save takes {host / GIB:.1f} GiB of host memory on the node that writes most"
-    read = 8 * 12 * rank_parameters(QWEN, layout, 0).total
+    halves = 2 * 28 * 3584 * 18944 // 4
+    read = 8 * (12 * rank_parameters(QWEN, layout, 0).total + 14 * halves)
     line += f", resuming {read / GIB:.1f} GiB where most is read"
     assert line in describe_plan(plan)
 
@@ -109,10 +110,10 @@ def test_the_engine_is_awake_while_a_gpu_is_saved():
 def test_every_rank_that_resumes_reads_the_state_of_its_parameters():
     """16 ranks, two stages of TP4 and DP2, 8 ranks a stage."""
     layout = Layout(world_size=16, tensor_model_parallel_size=4, pipeline_model_parallel_size=2)
-    last = 12 * rank_parameters(QWEN, layout, 1).total
-    assert resuming_bytes_of_node(QWEN, layout, 8) == 8 * last
-    first = 12 * rank_parameters(QWEN, layout, 0).total
-    assert resuming_bytes_of_node(QWEN, layout, 16) == 8 * (first + last)
+    joined = 14 * (2 * 14 * 3584 * 18944 // 4)
+    first, last = (12 * rank_parameters(QWEN, layout, stage).total + joined for stage in range(2))
+    assert resuming_bytes_of_node(QWEN, layout, LOAD, 8) == 8 * last
+    assert resuming_bytes_of_node(QWEN, layout, LOAD, 16) == 8 * (first + last)
 
 
 def test_on_the_cpu_a_save_in_the_background_is_there_in_every_phase():

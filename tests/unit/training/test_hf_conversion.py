@@ -160,6 +160,8 @@ def test_what_cannot_become_a_hugging_face_directory(qwen2, model_directory, tmp
         convert_megatron_to_hf(policy, model_directory("qwen3"), target)
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("MASTER_ADDR", "n0")
+    monkeypatch.setenv("MASTER_PORT", "29500")
     with pytest.raises(ConfigError, match="start it without torchrun"):
         convert_megatron_to_hf(policy, qwen2, target)
     assert not Path(target).exists()

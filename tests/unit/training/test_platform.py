@@ -66,6 +66,8 @@ def test_launch_environment(monkeypatch):
     monkeypatch.setenv("RANK", "5")
     monkeypatch.setenv("WORLD_SIZE", "8")
     monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setenv("MASTER_ADDR", "n0")
+    monkeypatch.setenv("MASTER_PORT", "29500")
     launched = read_launch()
     assert (launched.rank, launched.world_size, launched.local_rank) == (5, 8, 1)
     assert launched.from_launcher

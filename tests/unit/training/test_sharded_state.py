@@ -57,9 +57,7 @@ def test_layers_that_keep_more_state_load_what_others_saved(
     policy = make_policy()
     policy.save(tmp_path)
     weights = {name: tensor.clone() for name, tensor in policy.hf_weights()}
-    attention = type(
-        policy._chunks[0].module.module.decoder.layers[0].self_attention.core_attention
-    )
+    attention = type(policy._chunks[0].module.decoder.layers[0].self_attention.core_attention)
     taken = []
     monkeypatch.setattr(attention, "get_extra_state", lambda self: torch.ones(3), raising=False)
     monkeypatch.setattr(
