@@ -14,7 +14,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-import os
 import re
 import tomllib
 import types
@@ -28,6 +27,7 @@ from typing import Any, TypeVar
 import tomli_w
 
 from megatron_urpo.config import Config, ConfigError
+from megatron_urpo.disk import replacing
 
 COMMAND_LINE = "command line"
 
@@ -101,10 +101,8 @@ def read_toml(
 
 def save_config(config: Config, path: str | Path) -> None:
     """Writes every key of a configuration as TOML; load_config gives back an equal one."""
-    path = Path(path)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(format_config(config), encoding="utf-8")
-    os.replace(temporary, path)
+    with replacing(Path(path)) as temporary:
+        temporary.write_text(format_config(config), encoding="utf-8")
 
 
 def format_config(config: Config) -> str:

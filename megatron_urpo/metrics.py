@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from megatron_urpo.config import ConfigError, MetricsConfig
-from megatron_urpo.disk import naming
+from megatron_urpo.disk import naming, replacing
 from megatron_urpo.progress import ProgressLine
 from megatron_urpo.types import RunError, StepStatistics
 
@@ -222,10 +221,8 @@ def cut_off(path: Path, next_step: int) -> None:
     if not path.exists():
         return
     kept = [record for record in read_metrics(path) if record.step < next_step]
-    temporary = path.with_name(path.name + ".tmp")
-    with naming(temporary):
+    with replacing(path) as temporary:
         temporary.write_text("".join(_to_json(record) + "\n" for record in kept), encoding="utf-8")
-    os.replace(temporary, path)
 
 
 def _to_json(statistics: StepStatistics) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from megatron_urpo.charts import Series, format_value, line_chart, sparkline, stacked_chart
+from megatron_urpo.disk import replacing
 from megatron_urpo.evaluation.comparison import Difference, paired_difference
 from megatron_urpo.evaluation.records import (
     EVALUATIONS_FILE,
@@ -115,9 +115,8 @@ def render_report(run_directory: str | Path) -> Path:
         f"<body><main>{body}</main></body></html>\n"
     )
     path = directory / REPORT_FILE
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
     return path
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from megatron_urpo.code_tests import (
     read_tests,
     write_tests,
 )
-from megatron_urpo.disk import naming
+from megatron_urpo.disk import replacing
 from megatron_urpo.types import (
     ChatMessage,
     Check,
@@ -67,12 +66,10 @@ class RolloutLog:
         """Writes the groups of a step, whole or not at all."""
         self._directory.mkdir(parents=True, exist_ok=True)
         path = self.path(step)
-        temporary = path.with_name(path.name + ".tmp")
-        with naming(temporary), temporary.open("w", encoding="utf-8") as file:
+        with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
             for group in groups:
                 record = group_to_record(group, self._decode)
                 file.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
-        os.replace(temporary, path)
 
     def read(self, step: int) -> list[Group]:
         """The groups of a step, equal to those written.

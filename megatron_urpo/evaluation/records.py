@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from megatron_urpo.config import ConfigError
-from megatron_urpo.disk import naming
+from megatron_urpo.disk import naming, replacing
 from megatron_urpo.evaluation.comparison import paired_difference
 from megatron_urpo.evaluation.items import Evaluation, EvaluationItem
 from megatron_urpo.types import RunError
@@ -36,12 +35,9 @@ def record_evaluation(directory: Path, evaluation: Evaluation) -> None:
         for item in evaluation.items:
             stream.write(json.dumps(asdict(item)) + "\n")
     summaries = read_summaries(directory) | {evaluation.label: evaluation.summary()}
-    temporary = directory / f"{EVALUATIONS_FILE}.tmp"
-    with naming(temporary):
-        temporary.write_text(
-            "".join(json.dumps(summary) + "\n" for summary in summaries.values()), encoding="utf-8"
-        )
-    os.replace(temporary, directory / EVALUATIONS_FILE)
+    lines = "".join(json.dumps(summary) + "\n" for summary in summaries.values())
+    with replacing(directory / EVALUATIONS_FILE) as temporary:
+        temporary.write_text(lines, encoding="utf-8")
 
 
 def check_label(directory: Path, label: str) -> None:

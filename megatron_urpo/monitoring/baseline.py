@@ -7,11 +7,11 @@ prompts. The file is written whole or not at all, and read again when the run is
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from megatron_urpo.disk import replacing
 from megatron_urpo.monitoring.judged import JudgedGroup, KnownGroup, Verdict
 from megatron_urpo.types import RunError
 
@@ -97,10 +97,9 @@ def write_baseline(directory: Path, baseline: Baseline) -> None:
     """Writes it into a run directory, whole or not at all."""
     path = directory / BASELINE_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
     text = json.dumps(asdict(baseline), ensure_ascii=False, allow_nan=False, indent=1)
-    temporary.write_text(text + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def read_baseline(directory: Path) -> Baseline | None:
