@@ -26,7 +26,8 @@ quickstart: install
 
 test: model
 	@$(PYTHON) -m pytest -n 2 --dist loadfile tests/unit
-	@$(PYTHON) -m pytest tests/distributed tests/end_to_end
+	@$(PYTHON) -m pytest tests/distributed
+	@$(PYTHON) -m pytest -n 2 --dist loadfile tests/end_to_end
 
 slow-test: model
 	@$(PYTHON) -m pytest -m slow tests

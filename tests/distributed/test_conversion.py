@@ -92,6 +92,7 @@ def rise(tmp_path):
     return measure
 
 
+@pytest.mark.slow
 def test_memory_stays_below_two_files_and_a_layer(rise):
     """Layers of 12 MiB, files of 16 MiB, 196 MiB in all."""
     nothing, much = rise(0), rise(16)

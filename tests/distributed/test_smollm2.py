@@ -16,6 +16,8 @@ from tools.unpack_smollm2 import unpack
 
 ROOT = Path(__file__).parents[2]
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):

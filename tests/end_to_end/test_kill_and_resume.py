@@ -70,6 +70,7 @@ def test_kills_during_judgement_sync_and_save(complete_run, warm_model, tmp_path
     assert_same_run(tmp_path, complete_run)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_written_in_the_background_resumes_exactly(complete_run, warm_model, tmp_path):
     """It is begun after the second step and whole after the third; the fourth is killed."""
     background = ("--checkpoint.async_save", "true")

@@ -69,7 +69,7 @@ SHARED_ENGINE = {"rollout.tensor_model_parallel_size": 2}
     [
         pytest.param(2, {}, id="data", marks=pytest.mark.slow),
         pytest.param(4, TENSOR | PIPELINE | SHARED_ENGINE, id="tensor_pipeline, engine TP 2"),
-        pytest.param(4, TENSOR, id="tensor_data, engine TP 1"),
+        pytest.param(4, TENSOR, id="tensor_data, engine TP 1", marks=pytest.mark.slow),
         pytest.param(
             4, TENSOR | PIPELINE, id="tensor_pipeline, engine TP 1", marks=pytest.mark.slow
         ),

@@ -84,6 +84,7 @@ def test_training_does_not_notice(monitored_run, complete_run):
     assert all(weights[name].equal(expected[name]) for name in expected)
 
 
+@pytest.mark.slow
 def test_a_killed_run_repeats_its_measurements(monitored_run, warm_model, tmp_path):
     module = "tests.end_to_end.killed_run"
     for kill in (("baseline", 1), ("monitoring", 4)):
@@ -112,6 +113,7 @@ def test_an_alarm_stops_and_saves_and_the_run_can_go_on(warm_model, tmp_path):
     assert "alarm, 4 in a row" in (tmp_path / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_baseline_of_other_groups_is_refused(monitored_run, warm_model, tmp_path):
     directory = tmp_path / "run"
     shutil.copytree(monitored_run, directory)
