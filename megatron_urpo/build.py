@@ -70,14 +70,15 @@ def _open_engine(config: Config, encoder: PromptEncoder) -> Iterator[_Inference]
 
 def _without_training_layout(config: Config) -> Config:
     """For what needs engines alone: any number of ranks that divides into them will do."""
-    layout = {
-        "tensor_model_parallel_size": 1,
-        "sequence_parallel": False,
-        "pipeline_model_parallel_size": 1,
-        "virtual_pipeline_model_parallel_size": 1,
-        "context_parallel_size": 1,
-    }
-    return replace(config, training=replace(config.training, **layout))
+    training = replace(
+        config.training,
+        tensor_model_parallel_size=1,
+        sequence_parallel=False,
+        pipeline_model_parallel_size=1,
+        virtual_pipeline_model_parallel_size=1,
+        context_parallel_size=1,
+    )
+    return replace(config, training=training)
 
 
 @contextmanager
