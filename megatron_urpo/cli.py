@@ -267,14 +267,14 @@ def _show_data(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
 
 
 def _report(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
-    from megatron_urpo.report import render_report
+    from megatron_urpo.report.page import render_report
 
     print(render_report(arguments.run_directory))
     return 0
 
 
 def _doctor(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
-    from megatron_urpo.doctor import Status, format_findings, run_checks
+    from megatron_urpo.doctor.checks import Status, format_findings, run_checks
 
     config = load_config(arguments.config) if arguments.config else None
     findings = run_checks(config)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from megatron_urpo.doctor import TESTED_RELEASES
-from megatron_urpo.doctor_gpu import TRANSFORMER_ENGINE
+from megatron_urpo.doctor.checks import TESTED_RELEASES
+from megatron_urpo.doctor.gpu import TRANSFORMER_ENGINE
 from megatron_urpo.environment import release
 
 ROOT = Path(__file__).parents[2]

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from megatron_urpo.charts import format_value, sparkline
 from megatron_urpo.config import ALARMS, MonitoringConfig
 from megatron_urpo.monitoring.alarms import alarmed_measure, check_alarms
 from megatron_urpo.monitoring.baseline import Baseline
+from megatron_urpo.report.charts import format_value, sparkline
 from megatron_urpo.types import StepStatistics, TaskKind
 
 REFEREE_CHARTS: tuple[tuple[str, *tuple[str, ...]], ...] = (

@@ -18,7 +18,7 @@ from megatron_urpo.evaluation.records import (
 )
 from megatron_urpo.load_config import save_config
 from megatron_urpo.metrics import MetricsWriter
-from megatron_urpo.report import evaluation_table, render_report
+from megatron_urpo.report.page import evaluation_table, render_report
 from megatron_urpo.rollout_log import RolloutLog
 from megatron_urpo.types import (
     ChatMessage,

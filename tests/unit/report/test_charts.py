@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from megatron_urpo.charts import (
+from megatron_urpo.report.charts import (
     Frame,
     Series,
     format_value,

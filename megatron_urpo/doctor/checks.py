@@ -18,9 +18,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from megatron_urpo.config import Config, ConfigError, RewardsConfig
-from megatron_urpo.doctor_gpu import check_gpu_machine
+from megatron_urpo.doctor.finding import Finding, Status
+from megatron_urpo.doctor.gpu import check_gpu_machine
 from megatron_urpo.environment import installed_version, release
-from megatron_urpo.finding import Finding, Status
 from megatron_urpo.rewards.sandbox.launch import NONE
 from megatron_urpo.rewards.sandbox_check import examine_sandbox, remedy
 from megatron_urpo.training.hf_config import read_model_shape
@@ -100,7 +100,7 @@ def check_extension() -> Finding:
     except ImportError as error:
         return Finding("extension", Status.FAILURE, f"not built or not loadable: {error}", _REBUILD)
     path = Path(str(extension.__file__))
-    sources = (Path(__file__).resolve().parents[1] / "csrc").rglob("*.[ch]pp")
+    sources = (Path(__file__).resolve().parents[2] / "csrc").rglob("*.[ch]pp")
     newer = [source.name for source in sources if source.stat().st_mtime > path.stat().st_mtime]
     if newer:
         detail = f"{path.name} is older than {', '.join(sorted(newer))}"

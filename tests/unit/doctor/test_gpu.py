@@ -4,8 +4,8 @@ import json
 import sys
 
 import pytest
+from tests.unit.doctor.test_checks import MODEL_CONFIG
 
-from megatron_urpo import doctor_gpu
 from megatron_urpo.config import (
     Config,
     ModelConfig,
@@ -13,9 +13,9 @@ from megatron_urpo.config import (
     TrainingConfig,
     WeightSyncConfig,
 )
-from megatron_urpo.doctor_gpu import Gpu
-from megatron_urpo.finding import Status
-from tests.unit.test_doctor import MODEL_CONFIG
+from megatron_urpo.doctor import gpu as machine
+from megatron_urpo.doctor.finding import Status
+from megatron_urpo.doctor.gpu import Gpu
 
 HOPPER = Gpu("NVIDIA H200", (9, 0), (580, 95))
 ADA = Gpu("NVIDIA L40S", (8, 9), (580, 95))
@@ -56,26 +56,26 @@ def installed(tmp_path, monkeypatch):
 def test_nvidia_smi_is_read():
     output = "NVIDIA H200, 9.0, 580.95.05\nQuadro RTX, with comma, 7.5, 535.104\n"
     commands = []
-    gpus = doctor_gpu.find_gpus(lambda command: commands.append(command) or output)
+    gpus = machine.find_gpus(lambda command: commands.append(command) or output)
     assert gpus == [HOPPER, Gpu("Quadro RTX, with comma", (7, 5), (535, 104))]
     assert commands == [
         ["nvidia-smi", "--query-gpu=name,compute_cap,driver_version", "--format=csv,noheader"]
     ]
-    assert doctor_gpu.find_gpus(lambda command: None) == []
+    assert machine.find_gpus(lambda command: None) == []
 
 
 def test_a_whole_gpu_set(installed):
     installed(GPU_SET)
-    assert doctor_gpu.torch_cuda() == (13, 0)
-    [build] = doctor_gpu.check_torch_build([HOPPER])
-    [pin] = doctor_gpu.check_vllm_pin()
+    assert machine.torch_cuda() == (13, 0)
+    [build] = machine.check_torch_build([HOPPER])
+    [pin] = machine.check_vllm_pin()
     findings = [
-        doctor_gpu.check_gpus([HOPPER] * 8),
+        machine.check_gpus([HOPPER] * 8),
         build,
         pin,
-        doctor_gpu.check_transformer_engine(needed=True),
-        doctor_gpu.check_flash_attention([HOPPER]),
-        doctor_gpu.check_apex(),
+        machine.check_transformer_engine(needed=True),
+        machine.check_flash_attention([HOPPER]),
+        machine.check_apex(),
     ]
     assert [finding.status for finding in findings] == [Status.OK] * 6
     assert findings[0].detail == "8 x NVIDIA H200 (sm 9.0), driver 580.95"
@@ -83,8 +83,8 @@ def test_a_whole_gpu_set(installed):
 
 def test_a_machine_without_gpus_lacks_nothing(installed):
     installed({"torch": "2.13.0+cpu"}, cuda=None)
-    findings = doctor_gpu.check_gpu_machine()
-    if doctor_gpu.find_gpus():
+    findings = machine.check_gpu_machine()
+    if machine.find_gpus():
         pytest.skip("this machine has GPUs")
     assert all(finding.status is Status.OK for finding in findings)
     assert "no NVIDIA GPU" in findings[0].detail
@@ -92,7 +92,7 @@ def test_a_machine_without_gpus_lacks_nothing(installed):
 
 def test_an_old_driver(installed):
     installed(GPU_SET)
-    finding = doctor_gpu.check_gpus([HOPPER, Gpu("NVIDIA H200", (9, 0), (570, 124))])
+    finding = machine.check_gpus([HOPPER, Gpu("NVIDIA H200", (9, 0), (570, 124))])
     assert finding.status is Status.FAILURE
     assert finding.detail.endswith("driver 570.124 is too old for the CUDA 13.0 of torch")
     assert "install driver 580.65 or newer" in finding.remedy
@@ -100,17 +100,17 @@ def test_an_old_driver(installed):
 
 def test_gpus_that_differ(installed):
     installed(GPU_SET)
-    finding = doctor_gpu.check_gpus([HOPPER, ADA])
+    finding = machine.check_gpus([HOPPER, ADA])
     assert finding.status is Status.WARNING
     assert "NVIDIA H200 (sm 9.0), NVIDIA L40S (sm 8.9)" in finding.detail
 
 
 def test_a_cpu_torch_beside_gpus(installed):
     installed({"torch": "2.13.0+cpu"}, cuda=None)
-    [finding] = doctor_gpu.check_torch_build([HOPPER])
+    [finding] = machine.check_torch_build([HOPPER])
     assert finding.status is Status.FAILURE
     assert finding.remedy == "make install-gpu"
-    assert doctor_gpu.check_torch_build([]) == []
+    assert machine.check_torch_build([]) == []
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_cpu_torch_beside_gpus(installed):
 )
 def test_vllm_and_torch(installed, pins, status):
     installed(GPU_SET, vllm_pins=pins)
-    [finding] = doctor_gpu.check_vllm_pin()
+    [finding] = machine.check_vllm_pin()
     assert finding.status is status
     if status is Status.FAILURE:
         assert finding.detail == "vllm 0.32.0 is compiled for torch 2.14.0, installed is 2.13.0"
@@ -153,7 +153,7 @@ def test_vllm_and_torch(installed, pins, status):
 )
 def test_transformer_engine(installed, changes, status, detail):
     installed({name: v for name, v in (GPU_SET | changes).items() if v is not None})
-    finding = doctor_gpu.check_transformer_engine(needed=True)
+    finding = machine.check_transformer_engine(needed=True)
     assert finding.status is status
     assert detail in finding.detail
     assert ("make install-gpu" in finding.remedy) == (status is not Status.OK)
@@ -172,22 +172,22 @@ def test_transformer_engine(installed, changes, status, detail):
 )
 def test_flash_attention_is_wanted_where_cudnn_has_no_kernel(installed, gpu, status):
     directory = installed(GPU_SET)
-    finding = doctor_gpu.check_flash_attention([gpu])
+    finding = machine.check_flash_attention([gpu])
     assert finding.status is status
     assert finding.remedy.endswith("flash-attn") == (status is Status.WARNING)
     info = directory / "flash_attn-2.8.3.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: flash-attn\nVersion: 2.8.3\n\n")
-    assert doctor_gpu.check_flash_attention([gpu]).status is Status.OK
+    assert machine.check_flash_attention([gpu]).status is Status.OK
 
 
 def test_the_apex_of_pypi_is_another(installed):
     directory = installed({**GPU_SET, "apex": "0.9.10.dev0"})
-    finding = doctor_gpu.check_apex()
+    finding = machine.check_apex()
     assert finding.status is Status.WARNING
     assert finding.remedy.endswith("-m pip uninstall --yes apex")
     (directory / "apex" / "multi_tensor_apply").mkdir(parents=True)
-    assert doctor_gpu.check_apex().status is Status.OK
+    assert machine.check_apex().status is Status.OK
 
 
 def test_configured_fp8_is_held_against_machine_and_model(installed, tmp_path_factory):
@@ -204,7 +204,7 @@ def test_configured_fp8_is_held_against_machine_and_model(installed, tmp_path_fa
             rollout=RolloutConfig(quantization=rollout),
             weight_sync=WeightSyncConfig(verify="never"),
         )
-        return doctor_gpu.check_fp8(config, gpus)
+        return machine.check_fp8(config, gpus)
 
     assert check([HOPPER], fp8="off") == []
     [finding] = check([HOPPER])

@@ -9,8 +9,8 @@ from megatron_urpo.load_config import format_config
 from megatron_urpo.metrics import MetricsWriter
 from megatron_urpo.monitoring.alarms import MEANING
 from megatron_urpo.monitoring.baseline import Baseline, write_baseline
-from megatron_urpo.report import render_report
-from megatron_urpo.report_referee import SAYS, referee_table
+from megatron_urpo.report.page import render_report
+from megatron_urpo.report.referee import SAYS, referee_table
 from megatron_urpo.types import StepStatistics
 
 TAU = "monitoring/preference/tau"
