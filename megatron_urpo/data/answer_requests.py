@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 ANSWER_REQUEST = "Reason step by step and put the final answer in \\boxed{}."
+BARE_ANSWER_REQUEST = "Put the final answer in \\boxed{}."  # of problems that need no reasoning
 
 # Longer ones stand before those that they begin with.
 _REQUESTS = (
@@ -20,7 +21,7 @@ _REQUESTS = (
     "Return your final response within \\boxed{}.",
     "Please put your final answer within \\boxed{}.",
     "Put your final answer within \\boxed{}.",
-    "Put the final answer in \\boxed{}.",
+    BARE_ANSWER_REQUEST,
     "Please reason step by step.",
     "Reason step by step.",
     "Let's think step by step.",

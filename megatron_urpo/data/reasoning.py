@@ -13,6 +13,7 @@ from random import Random
 from typing import Any
 
 from megatron_urpo.config import SourceConfig
+from megatron_urpo.data.answer_requests import BARE_ANSWER_REQUEST
 from megatron_urpo.data.generated import (
     GeneratedOptions,
     draw_items,
@@ -20,8 +21,6 @@ from megatron_urpo.data.generated import (
     require_option,
 )
 from megatron_urpo.types import ChatMessage, ReasoningTask
-
-ANSWER_REQUEST = "Put the final answer in \\boxed{}."
 
 # reasoning-gym derives item i of a data set from seed + i alone; sizes are nominal.
 _VIRTUAL_SIZE = 2**31
@@ -134,7 +133,7 @@ def reasoning_problems(source: SourceConfig, split: str, seed: int) -> list[Reas
 
     def draw(random: Random) -> tuple[str, Callable[[str], ReasoningTask]]:
         problem = put(problems[random.randrange(_VIRTUAL_SIZE)])
-        messages = (ChatMessage("user", f"{problem.question} {ANSWER_REQUEST}"),)
+        messages = (ChatMessage("user", f"{problem.question} {BARE_ANSWER_REQUEST}"),)
         return (
             f"{family}:{problem.content}",
             lambda key: ReasoningTask(source.name, key, messages, (problem.answer,)),

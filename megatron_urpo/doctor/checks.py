@@ -36,6 +36,7 @@ TESTED_RELEASES: tuple[tuple[tuple[str, ...], tuple[int, int], tuple[int, int]],
 SUPPORTED_PYTHON = ((3, 11), (3, 14))
 # Their CUDA wheels break transformers on a CPU build of torch.
 BREAKING_ON_CPU = ("torchvision", "torchaudio", "torchcodec")
+TOKENIZERS = ("tokenizer.json", "tokenizer.model")  # of tokenizers, of SentencePiece
 OPTIONAL = (("wandb", "metrics.wandb_project"),)
 NEEDED_DISK_GIB = 5.0  # a quickstart's checkpoints and export
 NEEDED_MEMORY_GIB = 10.0  # measured peak of a 135M model in training and rollout: 8.3 GB
@@ -222,9 +223,11 @@ def model_problem(directory: Path) -> str | None:
     """
     if not directory.is_dir() or directory == Path():
         return f"model.path = '{directory}' is not a directory"
-    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+    for name in ("config.json", "tokenizer_config.json"):
         if not (directory / name).is_file():
             return f"{directory / name} is missing"
+    if not any((directory / name).is_file() for name in TOKENIZERS):
+        return f"{directory} has neither {' nor '.join(TOKENIZERS)}"
     index = directory / "model.safetensors.index.json"
     try:
         weights = ["model.safetensors"]

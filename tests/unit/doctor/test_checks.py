@@ -134,6 +134,11 @@ def cut(path, size):
     path.write_bytes(path.read_bytes()[:size])
 
 
+def test_a_tokenizer_of_sentencepiece_will_do(model):
+    (model / "tokenizer.json").rename(model / "tokenizer.model")
+    assert checks.check_model(model).status is Status.OK
+
+
 @pytest.mark.parametrize(
     ("damage", "detail"),
     [
@@ -141,7 +146,7 @@ def cut(path, size):
         (lambda m: cut(m / "model.safetensors", 40), "cut off within its header"),
         (lambda m: cut(m / "model.safetensors", 3), "cut off within its header"),
         (lambda m: (m / "model.safetensors").unlink(), "model.safetensors is missing"),
-        (lambda m: (m / "tokenizer.json").unlink(), "tokenizer.json is missing"),
+        (lambda m: (m / "tokenizer.json").unlink(), "neither tokenizer.json nor tokenizer.model"),
         (lambda m: cut(m / "config.json", -5), "config.json"),
         (
             lambda m: (m / "config.json").write_text(json.dumps(MODEL_CONFIG | {"new_thing": 1})),

@@ -4,7 +4,6 @@ import json
 import sys
 
 import pytest
-from tests.unit.doctor.test_checks import MODEL_CONFIG
 
 from megatron_urpo.config import (
     Config,
@@ -16,6 +15,7 @@ from megatron_urpo.config import (
 from megatron_urpo.doctor import gpu as machine
 from megatron_urpo.doctor.finding import Status
 from megatron_urpo.doctor.gpu import Gpu
+from tests.unit.doctor.test_checks import MODEL_CONFIG
 
 HOPPER = Gpu("NVIDIA H200", (9, 0), (580, 95))
 ADA = Gpu("NVIDIA L40S", (8, 9), (580, 95))
