@@ -5,8 +5,9 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,6 +32,15 @@ class RawRow:
     values: Mapping[str, Any] | None  # None: it could not be read
     problem: str = ""  # why not
     text: str = ""  # what stood there instead
+
+
+@dataclass(frozen=True, slots=True)
+class RowFile:
+    """A file of rows, wherever it lies."""
+
+    name: str  # path or address; how it ends says how rows are written in it
+    open: Callable[[], BinaryIO]
+    has_lines: bool = False  # one object a line, although it is called .json
 
 
 def list_files(path: Path) -> list[Path]:
@@ -62,12 +72,17 @@ def read_files(path: Path, skip: int = 0) -> Iterator[RawRow]:
     Raises:
         DataError: a file is missing, or damaged as a whole.
     """
+    return read_rows((RowFile(str(file), partial(_open, file)) for file in list_files(path)), skip)
+
+
+def read_rows(files: Iterable[RowFile], skip: int = 0) -> Iterator[RawRow]:
+    """The rows of some files one after the other; places and errors as for read_files."""
     done = 0  # positions in the files before
-    for file in list_files(path):
+    for file in files:
         last = done
-        if file.suffix == ".parquet":
+        if file.name.endswith(".parquet"):
             rows = _read_parquet(file, done, skip)
-        elif file.suffix == ".json":
+        elif file.name.endswith(".json") and not file.has_lines:
             rows = _read_list(file, done, skip)
         else:
             rows = _read_lines(file, done, skip)
@@ -78,24 +93,24 @@ def read_files(path: Path, skip: int = 0) -> Iterator[RawRow]:
         done = last
 
 
-def _read_lines(file: Path, done: int, skip: int) -> Iterator[RawRow]:
+def _open(file: Path) -> BinaryIO:
     try:
-        with _open(file) as lines:
+        return file.open("rb")
+    except OSError as error:
+        raise DataError(f"{file}: cannot be opened ({error.strerror}): check the path") from error
+
+
+def _read_lines(file: RowFile, done: int, skip: int) -> Iterator[RawRow]:
+    try:
+        with file.open() as raw, gzip.open(raw) if file.name.endswith(".gz") else raw as lines:
             for number, line in enumerate(lines, start=1):
-                position, place = done + number, f"{file}:{number}"
+                position, place = done + number, f"{file.name}:{number}"
                 if position <= skip or not line.strip():
                     yield RawRow(position, place, None)
                     continue
                 yield _parse_line(line, position, place)
     except DAMAGE as error:
-        raise DataError(f"{file}: damaged ({error}): copy it again") from error
-
-
-def _open(file: Path) -> BinaryIO | gzip.GzipFile:
-    try:
-        return gzip.open(file) if file.suffix == ".gz" else file.open("rb")
-    except OSError as error:
-        raise DataError(f"{file}: cannot be opened ({error.strerror}): check the path") from error
+        raise DataError(f"{file.name}: damaged ({error}): copy it again") from error
 
 
 def _parse_line(line: bytes, position: int, place: str) -> RawRow:
@@ -106,18 +121,19 @@ def _parse_line(line: bytes, position: int, place: str) -> RawRow:
         return RawRow(position, place, None, str(error).removeprefix(f"{place}: "), text)
 
 
-def _read_list(file: Path, done: int, skip: int) -> Iterator[RawRow]:
+def _read_list(file: RowFile, done: int, skip: int) -> Iterator[RawRow]:
     """A JSON list, which has to be read as a whole."""
     try:
-        values = json.loads(file.read_bytes())
+        with file.open() as whole:
+            values = json.load(whole)
     except (ValueError, RecursionError) as error:
         raise DataError(
-            f"{file}: not JSON ({error}); a file of one object a line is called .jsonl"
+            f"{file.name}: not JSON ({error}); a file of one object a line is called .jsonl"
         ) from error
     if not isinstance(values, list):
-        raise DataError(f"{file}: not a list of rows: give a JSON list, or one object a line")
+        raise DataError(f"{file.name}: not a list of rows: give a JSON list, or one object a line")
     for number, value in enumerate(values, start=1):
-        position, place = done + number, f"{file}: row {number}"
+        position, place = done + number, f"{file.name}: row {number}"
         if position <= skip:
             yield RawRow(position, place, None)
         elif isinstance(value, dict):
@@ -126,23 +142,26 @@ def _read_list(file: Path, done: int, skip: int) -> Iterator[RawRow]:
             yield RawRow(position, place, None, "not an object", json.dumps(value))
 
 
-def _read_parquet(file: Path, done: int, skip: int) -> Iterator[RawRow]:
+def _read_parquet(file: RowFile, done: int, skip: int) -> Iterator[RawRow]:
     try:
-        parquet = pq.ParquetFile(file)
-        groups = [parquet.metadata.row_group(i).num_rows for i in range(parquet.num_row_groups)]
-        number, first = 0, 0
-        while first < len(groups) and done + number + groups[first] <= skip:
-            number += groups[first]
-            first += 1
-        if number:
-            yield RawRow(done + number, f"{file}: row {number}", None)
-        remaining = list(range(first, len(groups)))
-        for batch in parquet.iter_batches(_BATCH_ROWS, row_groups=remaining) if remaining else ():
-            for values in batch.to_pylist():
-                number += 1
-                yield RawRow(done + number, f"{file}: row {number}", values)
+        with file.open() as whole:
+            parquet = pq.ParquetFile(whole)
+            groups = [parquet.metadata.row_group(i).num_rows for i in range(parquet.num_row_groups)]
+            number, first = 0, 0
+            while first < len(groups) and done + number + groups[first] <= skip:
+                number += groups[first]
+                first += 1
+            if number:
+                yield RawRow(done + number, f"{file.name}: row {number}", None)
+            left = list(range(first, len(groups)))
+            for batch in parquet.iter_batches(_BATCH_ROWS, row_groups=left) if left else ():
+                for values in batch.to_pylist():
+                    number += 1
+                    yield RawRow(done + number, f"{file.name}: row {number}", values)
     except pa.ArrowInvalid as error:
-        raise DataError(f"{file}: not a whole Parquet file ({error}): copy it again") from error
+        raise DataError(
+            f"{file.name}: not a whole Parquet file ({error}): copy it again"
+        ) from error
 
 
 def take(rows: Iterator[RawRow], last_position: int) -> Iterator[RawRow]:

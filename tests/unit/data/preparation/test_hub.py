@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -97,10 +98,77 @@ def test_unknown_configuration_and_split(helpsteer3):
             list(read_hub(dataset))
 
 
-def test_a_bad_line_names_the_row_and_the_other_way(tmp_path):
-    (tmp_path / "train.jsonl").write_text('{"a": 1}\n{"a": \n')
-    with pytest.raises(DataError, match="download the files and give them as path"):
-        list(read_hub(HubDataset(str(tmp_path), "", "train", "")))
+GOOD = b'{"a": 1}\n'
+BAD = {
+    "cut off": b'{"a": \n',
+    "not an object": b"[1, 2]\n",
+    "not UTF-8": b'{"a": "\xff"}\n',
+}
+
+
+@pytest.mark.parametrize("name", ["train.jsonl", "train.jsonl.gz", "train.json"])
+def test_a_bad_row_is_set_aside_with_its_place(tmp_path, name):
+    """Bad rows cost none of the rows beside them, and blank lines keep their numbers."""
+    lines = [GOOD, BAD["cut off"], b"\n", GOOD, BAD["not an object"], BAD["not UTF-8"], GOOD]
+    text = b"".join(lines)
+    (tmp_path / name).write_bytes(gzip.compress(text) if name.endswith("gz") else text)
+    dataset = HubDataset(str(tmp_path), "", "train", "")
+    rows = list(read_hub(dataset))
+    assert [(row.position, row.values) for row in rows] == [
+        (1, {"a": 1}),
+        (2, None),
+        (4, {"a": 1}),
+        (5, None),
+        (6, None),
+        (7, {"a": 1}),
+    ]
+    assert [row.place for row in rows] == [
+        f"{tmp_path}@local /train: row {row.position}" for row in rows
+    ]
+    assert [row.text for row in rows if row.values is None] == ['{"a": ', "[1, 2]", '{"a": "�"}']
+    assert all(row.problem for row in rows if row.values is None)
+    for skip in range(8):
+        assert list(read_hub(dataset, skip)) == [row for row in rows if row.position > skip]
+
+
+def test_a_list_is_read_as_one(tmp_path):
+    (tmp_path / "train.json").write_text('\n [{"a": 1}, 2, {"a": 3}]')
+    rows = list(read_hub(HubDataset(str(tmp_path), "", "train", "")))
+    assert [(row.values, row.text) for row in rows] == [({"a": 1}, ""), (None, "2"), ({"a": 3}, "")]
+
+
+def test_rows_of_other_types_and_columns_are_left_to_the_adapter(tmp_path):
+    """What datasets would cast to one table, or give up on, arrives as it was written."""
+    values = [{"a": 1}, {"a": "one", "b": 2}, {"b": [3]}, {"a": {"c": "2026-01-02"}}]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in values))
+    assert [row.values for row in read_hub(HubDataset(str(tmp_path), "", "train", ""))] == values
+
+
+def test_a_shard_that_lacks_a_column(tmp_path):
+    for number, row in enumerate(({"instruction": "A fruit?", "label": 1}, {"label": "two"})):
+        name = f"train-{number:05}-of-00002.parquet"
+        pq.write_table(pa.Table.from_pylist([row]), tmp_path / name)
+    rows = list(read_hub(HubDataset(str(tmp_path), "", "train", "")))
+    assert [row.values for row in rows] == [
+        {"instruction": "A fruit?", "label": 1},
+        {"label": "two"},
+    ]
+
+
+def test_other_files_are_left_to_datasets(tmp_path):
+    (tmp_path / "train.csv").write_text("a,b\n1,x\n2,y\n3,z\n")
+    dataset = HubDataset(str(tmp_path), "", "train", "")
+    assert [row.values["b"] for row in read_hub(dataset, 1)] == ["y", "z"]
+    (tmp_path / "train.csv").write_text("a,b\n1,x\n2,y,0,0\n")
+    with pytest.raises(
+        DataError, match="(?s)row 1 of train .*make .*parquet files of the data set"
+    ):
+        list(read_hub(dataset))
+
+
+def test_a_split_that_is_made_of_others(helpsteer3):
+    dataset = replace(helpsteer3, split="validation+train")
+    assert [row.values["overall_preference"] for row in read_hub(dataset)] == [1, *range(-3, 4)]
 
 
 def test_a_damaged_file_of_a_directory_is_named(helpsteer3):
