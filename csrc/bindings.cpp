@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "answers/canonical.hpp"
 #include "answers/final_answer.hpp"
 #include "answers/judge.hpp"
 #include "extraction.hpp"
@@ -119,6 +120,16 @@ std::optional<py::str> final_answer(const py::str& response) {
   return from_utf8(answer->text);
 }
 
+py::str canonical_answer(const py::str& gold) {
+  const std::string text = to_utf8(gold);
+  std::string canonical;
+  {
+    py::gil_scoped_release release;
+    canonical = urpo::answers::canonical(text);
+  }
+  return from_utf8(canonical);
+}
+
 py::tuple judge_answer(const py::str& response, const std::vector<py::str>& golds) {
   const std::string text = to_utf8(response);
   const std::vector<std::string> accepted = to_utf8_all(golds);
@@ -169,6 +180,7 @@ PYBIND11_MODULE(_core, m) {
   m.def("kendall_tau_rows", &kendall_tau_rows, py::arg("scores"), py::arg("truth"),
         py::arg("max_lanes") = 8);
   m.def("final_answer", &final_answer, py::arg("response"));
+  m.def("canonical_answer", &canonical_answer, py::arg("gold"));
   m.def("judge_answer", &judge_answer, py::arg("response"), py::arg("golds"));
   m.def("judge_answers", &judge_answers, py::arg("responses"), py::arg("golds"),
         py::arg("threads") = 1);

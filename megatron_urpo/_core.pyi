@@ -44,6 +44,12 @@ def final_answer(response: str) -> str | None:
     it announces or states at its end (docs/answers.md); None without one, and when the last box is
     never closed. Linear time; releases the GIL."""
 
+def canonical_answer(gold: str) -> str:
+    r"""A text to group gold answers by: equal for ``0.5``, ``\frac12`` and ``x = 1/2``.
+
+    That holds for rational numbers, and tuples, lists and sets of them; of anything else it is the
+    normalised text. Not meant to be read. Releases the GIL."""
+
 def judge_answer(response: str, golds: list[str]) -> tuple[str | None, int, list[str]]:
     r"""Is the final answer of a response equivalent to one of the golds? Releases the GIL.
 

@@ -8,11 +8,13 @@
 #include <string>
 #include <string_view>
 
+#include "../../csrc/answers/canonical.hpp"
 #include "../../csrc/answers/equivalence.hpp"
 #include "../../csrc/answers/judge.hpp"
 
 namespace {
 
+using urpo::answers::canonical;
 using urpo::answers::equivalent;
 using urpo::answers::Verdict;
 
@@ -40,5 +42,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const Verdict forward = equivalent(response, gold);
   require(equivalent(response, gold) == forward, "twice the same");
   require(equivalent("", gold) != Verdict::kYes || gold.empty(), "no credit for nothing");
+  require(canonical(response) == canonical(response), "one canonical form");
   return 0;
 }

@@ -1,10 +1,13 @@
 """The C++ extension against brute-force references in Python."""
 
+import json
 import math
 import re
 import sys
 import threading
 import time
+from collections import defaultdict
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -250,6 +253,63 @@ def test_answers_are_judged_without_the_gil_and_in_order():
 def test_bad_answers_to_judge_raise(responses, golds, threads, message):
     with pytest.raises(ValueError, match=message):
         _core.judge_answers(responses, golds, threads)
+
+
+@pytest.mark.parametrize(
+    "alike",
+    [
+        ["0.5", "\\frac12", "\\dfrac{1}{2}", "$x = 1/2$", "\\boxed{.50}", "50\\%"],
+        ["1,024", "1024.0", "2^{10}", "#### 1024"],
+        ["(0.5, 2)", "\\left(\\frac{1}{2}, 2\\right)"],
+        ["\\{1, 2\\}", "2, 1", "{2,1}"],
+        ["\\sqrt{2} + x", "\\sqrt{2}+x"],
+    ],
+)
+def test_answers_that_say_the_same_have_one_canonical_form(alike):
+    assert len(set(map(_core.canonical_answer, alike))) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("1", "-1"),
+        ("1/2", "2"),
+        ("(1, 2)", "(2, 1)"),
+        ("[0, 1]", "(0, 1)"),
+        ("x", "y"),
+        ("11_2", "11"),
+    ],
+)
+def test_other_answers_have_other_canonical_forms(one, other):
+    assert _core.canonical_answer(one) != _core.canonical_answer(other)
+
+
+@given(st.text() | st.text("0123456789.,/%\\{}()[]^_-+=$x frac"))
+def test_every_text_has_a_canonical_form(text):
+    assert _core.canonical_answer(text) == _core.canonical_answer(text)
+
+
+@given(st.fractions(max_denominator=10**6))
+def test_fractions_have_the_canonical_form_of_their_value(value):
+    form = _core.canonical_answer(f"{value.numerator}/{value.denominator}")
+    assert (
+        _core.canonical_answer(f"\\frac{{{3 * value.numerator}}}{{{3 * value.denominator}}}")
+        == form
+    )
+    assert _core.canonical_answer(f"{value + 1}") != form
+
+
+def test_canonical_forms_join_only_answers_that_the_judge_finds_equivalent(real_data):
+    by_form = defaultdict(set)
+    for name in ("math500.jsonl", "math_train_2000.jsonl"):
+        for line in (real_data / name).read_text().splitlines():
+            if answer := json.loads(line)["answer"]:
+                by_form[_core.canonical_answer(answer)].add(answer)
+    joined = [answers for answers in by_form.values() if len(answers) > 1]
+    assert len(joined) > 20
+    for answers in joined:
+        for one, other in permutations(answers, 2):
+            assert _core.judge_answer(f"\\boxed{{{one}}}", [other])[1] == 1, (one, other)
 
 
 MEGABYTE = 1 << 20

@@ -1,4 +1,4 @@
-"""Duplicates among all rows of a kind: exact ones by a hash, near ones by MinHash and banding.
+r"""Duplicates among all rows of a kind: exact ones by a hash, near ones by MinHash and banding.
 
 The first of several equal rows stays, in the order of the sources and of their rows.
 
@@ -10,7 +10,8 @@ the threshold, as 120 MinHash values (rensa) estimate it, with a standard error 
 Candidates are rows that agree in one of 20 bands of 6 values: a pair of similarity 0.8 is one with
 probability 0.998.
 A row is left out when it is like an earlier one, itself left out or not. Problems whose answers
-differ are never near duplicates: texts that differ in a number are different problems.
+differ are never near duplicates: texts that differ in a number are different problems. 0.5 and
+\frac12 do not differ.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from rensa import RMinHash
 
+from megatron_urpo import _core
 from megatron_urpo.data.answer_requests import strip_requests
 from megatron_urpo.data.preparation.filters import task_texts
 from megatron_urpo.data.preparation.words import split_tokens
@@ -141,7 +143,9 @@ def _content(task: Task) -> Iterator[str]:
 
 def _answer(task: Task) -> str:
     """The answer that two near duplicates have in common."""
-    return task.gold[0].strip() if isinstance(task, ReasoningTask) and task.gold else ""
+    if not isinstance(task, ReasoningTask) or not task.gold:
+        return ""
+    return _core.canonical_answer(task.gold[0])
 
 
 def _digest(*parts: str, size: int) -> bytes:

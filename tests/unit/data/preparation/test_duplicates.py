@@ -104,6 +104,13 @@ def test_problems_with_other_answers_are_other_problems():
     assert find(tasks)[1] == [-1, -1, 0]
 
 
+def test_the_notation_of_an_answer_makes_no_other_problem():
+    words = " ".join(random_text(Random(7), 80))
+    notations = ["0.5", "\\frac12", "$x=1/2$", "\\frac{1}{3}"]
+    tasks = [problem(f"{words} {number}", answer) for number, answer in enumerate(notations)]
+    assert find(tasks)[1] == [-1, 0, 0, -1]
+
+
 def test_the_responses_count():
     prompt = "Name a fruit."
     one, two = (" ".join(random_text(Random(seed), 60)) for seed in (5, 6))
