@@ -28,6 +28,7 @@ from megatron_urpo.data.jsonl import DataError, is_tied, parse_task
 from megatron_urpo.data.preparation.contamination import ContaminationIndex
 from megatron_urpo.data.preparation.raw_rows import RawRow
 from megatron_urpo.data.preparation.responses import drop_unusable
+from megatron_urpo.data.preparation.scripts import foreign_script, scripts_of
 from megatron_urpo.data.preparation.settings import FiltersConfig, RawSourceConfig
 from megatron_urpo.data.prompts import PromptEncoder
 from megatron_urpo.types import InstructionTask, PreferenceTask, Task, TaskKind
@@ -64,7 +65,10 @@ class Rejected:
 
 
 class Languages:
-    """Keeps texts of some languages; a text too short to tell counts as one of them."""
+    """Keeps texts of some languages.
+
+    A text too short to tell counts as one of them, unless none of them is written in its script.
+    """
 
     def __init__(self, codes: tuple[str, ...]) -> None:
         """
@@ -72,6 +76,7 @@ class Languages:
             ConfigError: a code that is not known.
         """
         self._codes = codes
+        self._scripts = scripts_of(codes)
         self._identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
         unknown = set(codes) - set(self._identifier.labels)
         if unknown:
@@ -81,13 +86,14 @@ class Languages:
             )
 
     def other(self, text: str) -> str | None:
-        """The language of a text, where it is certainly none of those to keep."""
+        """The language or script of a text, where it is certainly none of those to keep."""
         prose = _MARKUP.sub(" ", text)[:_MOST_CHARACTERS]
-        if sum(map(str.isalpha, prose)) < _LEAST_LETTERS:
-            return None
-        language, confidence = self._identifier.classify(prose)
-        certain = confidence >= _LEAST_CONFIDENCE and language not in self._codes
-        return language if certain else None
+        if sum(map(str.isalpha, prose)) >= _LEAST_LETTERS:
+            language, confidence = self._identifier.classify(prose)
+            if confidence >= _LEAST_CONFIDENCE and language not in self._codes:
+                return language
+        script = foreign_script(prose, self._scripts)
+        return script and f"{script} script"
 
 
 class RowFilters:

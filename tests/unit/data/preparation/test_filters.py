@@ -45,6 +45,21 @@ def test_languages(english, text, language):
     assert english.other(text) == language
 
 
+@pytest.mark.parametrize(
+    ("text", "script"),
+    [
+        ("请问白天的天空为什么是蓝色的,而日落的时候天空会变成红色呢?", "Han script"),
+        ("空はなぜ青いのですか?", "Hiragana script"),
+        ("لماذا السماء زرقاء؟", "Arabic script"),
+        ("Почему небо голубое днём?", "Cyrillic script"),
+        ("Let $x$ be a real number. Find α + β.", None),
+        ("12 + 30 = ?", None),
+    ],
+)
+def test_a_script_needs_no_length(english, text, script):
+    assert english.other(text) == script
+
+
 def test_several_languages_may_be_kept():
     kept = Languages(("en", "fr"))
     assert kept.other("Pourquoi le ciel est-il bleu pendant la journée et rouge le soir ?") is None
