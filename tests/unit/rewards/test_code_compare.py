@@ -24,6 +24,13 @@ from megatron_urpo.rewards.code_compare import same_output, same_result
         ("100000001.0", "100000000.0"),
         ("9.0\n0.5", "9\n0.5"),  # all printed alike, as most programs do
         ("9.000 0.5", "9 0.5"),
+        ("9.0", "9"),
+        ("-12. 3", "-12 3"),
+        ("0.000001", "0.0000015"),
+        ("0.000123", "0.000123456789"),
+        ("0.0000000010000001", "1e-9"),
+        ("0.0", "1.2246467991473532e-16"),  # the reference's rounding error
+        ("1e-7", "0.0"),
         ("1.1 10e4 1e400", "1.10 1e5 1e400"),
     ],
 )
@@ -40,7 +47,15 @@ def test_outputs_that_are_right(written, expected):
         ("3 4", "3\n4"),
         ("34", "3 4"),
         ("YES", "Yes"),
-        ("3.0", "3"),  # a whole number was asked for
+        ("3.1", "3"),
+        ("3.0000001", "3"),
+        ("v3.0", "v3"),
+        ("3.0", "three"),
+        ("0", "1e-9"),
+        ("0.000000", "0.000000001"),
+        ("-1e-9", "1e-9"),
+        ("2e-7", "1e-7"),
+        ("0.5 0", "0.5 4e-8"),
         ("100000001", "100000000"),
         ("9.1\n0.5", "9\n0.5"),
         ("9e0\n0.5", "9\n0.5"),
@@ -65,6 +80,19 @@ def test_a_long_number_that_is_none():
     """Looked through once; by trying every split of it this would take days."""
     assert not same_output("1" * 3_000_000 + "x", "0.5")
     assert not same_output("1" * 3_000_000 + ".x", "0.5")
+
+
+@given(st.floats(min_value=1e-11, max_value=1e300), st.sampled_from([1, -1]))
+def test_zero_is_near_no_other_number(size, sign):
+    assert not same_output("0", repr(sign * size))
+    assert not same_result(0.0, sign * size)
+
+
+@given(st.integers())
+def test_a_whole_number_may_be_written_as_a_fraction_and_no_other_may(number):
+    assert same_output(f"{number}.00", str(number))
+    assert not same_output(f"{number + 1}.00", str(number))
+    assert not same_output(f"{number}.01", str(number))
 
 
 JSON = st.recursive(
@@ -109,6 +137,8 @@ def test_results_that_are_right(returned, expected):
         (float("nan"), 1.0),
         (float("inf"), 1e308),
         (0.31, 0.3),
+        (0, 1e-9),
+        ([0.0], [1e-7]),
         (10**400, 1e308),
         (3.0000001, 3),
         ("ab", ["a", "b"]),
