@@ -49,6 +49,7 @@ class Fingerprints:
 
     contents: UInt64Array  # (R, 2) equal for exact duplicates
     groups: UInt64Array  # (R,) near duplicates have the same one
+    prompts: UInt64Array  # (R,) equal for equal conversations, whatever the responses
     signatures: UInt32Array  # (R, NUM_VALUES)
 
 
@@ -56,11 +57,13 @@ def fingerprint(tasks: Sequence[Task]) -> Fingerprints:
     """The fingerprints of some tasks."""
     contents = [_digest(*_content(task), size=16) for task in tasks]
     groups = [_digest(_answer(task), size=8) for task in tasks]
+    prompts = [_digest(*_conversation(task), size=8) for task in tasks]
     shingles = [_shingles(task) for task in tasks]
     signatures = RMinHash.digests_from_token_sets(shingles, NUM_VALUES, _SEED)
     return Fingerprints(
         np.frombuffer(b"".join(contents), dtype=np.uint64).reshape(len(tasks), 2),
         np.frombuffer(b"".join(groups), dtype=np.uint64),
+        np.frombuffer(b"".join(prompts), dtype=np.uint64),
         np.array(signatures, dtype=np.uint32).reshape(len(tasks), NUM_VALUES),
     )
 
@@ -133,10 +136,14 @@ def _candidate_pairs(
             yield chunk[0], chunk[1]
 
 
-def _content(task: Task) -> Iterator[str]:
+def _conversation(task: Task) -> Iterator[str]:
     for turn in task.messages:
         text = strip_requests(turn.content) if isinstance(task, ReasoningTask) else turn.content
         yield f"{turn.role}:{' '.join(text.split())}"
+
+
+def _content(task: Task) -> Iterator[str]:
+    yield from _conversation(task)
     if isinstance(task, PreferenceTask):
         yield from sorted(" ".join(response.split()) for response in task.responses)
 

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from megatron_urpo.data.jsonl import DataError
 from megatron_urpo.data.preparation.disk import writing
 from megatron_urpo.data.preparation.filters import Rejected
 from megatron_urpo.data.preparation.manifest import (
@@ -19,7 +18,7 @@ from megatron_urpo.data.preparation.manifest import (
     count_filters,
     hash_file,
 )
-from megatron_urpo.data.preparation.parts import Parts, format_rejected, stored_fingerprints
+from megatron_urpo.data.preparation.parts import Parts, format_rejected
 from megatron_urpo.data.preparation.plan import Plan
 from megatron_urpo.data.preparation.settings import RawSourceConfig
 
@@ -97,29 +96,6 @@ def finished(directory: Path, name: str, plan: Plan) -> Manifest | None:
         if not path.is_file() or hash_file(path) != file:
             return None
     return manifest
-
-
-def choose_held_out(parts: Parts, kept: npt.NDArray[np.bool_], count: int) -> npt.NDArray[np.bool_]:
-    """`count` of the rows that are kept, (R,): those whose contents have the smallest hashes.
-
-    They depend on nothing but what is kept, and on no order.
-
-    Raises:
-        DataError: that leaves no row.
-    """
-    chosen = np.zeros(len(kept), dtype=np.bool_)
-    if not count:
-        return chosen
-    if kept.sum() <= count:
-        raise DataError(
-            f"held_out = {count} leaves nothing of the {kept.sum()} rows of "
-            f"{parts.directory.name!r} that passed the filters: lower it, or read more rows"
-        )
-    contents = [stored_fingerprints(batch).contents for batch in parts.batches()]
-    hashes = np.concatenate(contents)
-    rows = np.flatnonzero(kept)
-    chosen[rows[np.lexsort((hashes[rows, 1], hashes[rows, 0]))[:count]]] = True
-    return chosen
 
 
 def _write_rows(path: Path, parts: Parts, mask: npt.NDArray[np.bool_]) -> None:

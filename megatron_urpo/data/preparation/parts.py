@@ -28,6 +28,7 @@ from megatron_urpo.types import Task, TaskKind
 _FINGERPRINT_FIELDS = [
     pa.field("content", pa.binary(16)),
     pa.field("group", pa.uint64()),
+    pa.field("prompt", pa.uint64()),
     pa.field("signature", pa.binary(4 * NUM_VALUES)),
 ]
 
@@ -127,6 +128,7 @@ class Parts:
         }
         columns["content"] = [row.tobytes() for row in fingerprints.contents]
         columns["group"] = fingerprints.groups
+        columns["prompt"] = fingerprints.prompts
         columns["signature"] = [row.tobytes() for row in fingerprints.signatures]
         return columns
 
@@ -139,6 +141,7 @@ def stored_fingerprints(batch: pa.RecordBatch) -> Fingerprints:
     return Fingerprints(
         _bytes(batch.column("content"), 16).view(np.uint64),
         batch.column("group").to_numpy(),
+        batch.column("prompt").to_numpy(),
         _bytes(batch.column("signature"), 4 * NUM_VALUES).view(np.uint32),
     )
 

@@ -22,9 +22,10 @@ from megatron_urpo.data.preparation.duplicates import (
     near_duplicates,
 )
 from megatron_urpo.data.preparation.filters import Rejected, RowFilters
+from megatron_urpo.data.preparation.held_out import choose_held_out
 from megatron_urpo.data.preparation.hub import read_hub
 from megatron_urpo.data.preparation.manifest import Manifest
-from megatron_urpo.data.preparation.outputs import choose_held_out, finished, write_outputs
+from megatron_urpo.data.preparation.outputs import finished, write_outputs
 from megatron_urpo.data.preparation.parts import Parts, stored_fingerprints
 from megatron_urpo.data.preparation.plan import Plan, digest, hub_dataset, shared_plan, source_plan
 from megatron_urpo.data.preparation.raw_rows import RawRow, chunks, read_files, take
@@ -35,6 +36,10 @@ from megatron_urpo.types import TaskKind
 
 Report = Callable[[str], None]
 WORK_DIRECTORY = ".preparation"
+OTHER_SOURCES = (
+    "earlier",
+    "beside",
+)  # in a plan: those that duplicates and prompts are shared with
 
 
 @dataclass(slots=True)
@@ -79,6 +84,9 @@ def prepare(config: PreparationConfig, report: Report) -> list[Manifest]:
     with closing(lock_run_directory(directory / WORK_DIRECTORY)):
         shared = shared_plan(config)
         sources = [_plan_source(source, shared, directory) for source in config.sources]
+        beside = [digest(source.plan) for source in _preferences(sources)]
+        for source in _preferences(sources) if config.held_out else ():
+            source.plan["beside"] = beside
         for source, earlier in _with_earlier(sources):
             source.plan["earlier"] = [digest(other.plan) for other in earlier]
         manifests = _finished(sources, directory)
@@ -88,9 +96,8 @@ def prepare(config: PreparationConfig, report: Report) -> list[Manifest]:
                 if not earlier:
                     alike = [other for other in sources if _is_alike(other, source)]
                     _find_duplicates(alike, config, report)
-            for source in sources:
-                if source.config.adapter.kind is TaskKind.PREFERENCE:
-                    source.held_out = choose_held_out(source.parts, source.kept, config.held_out)
+            if config.held_out:
+                _hold_out(_preferences(sources), config.held_out, report)
             manifests = [_write(source, directory) for source in sources]
         else:
             report("everything is prepared already, with these settings and from these files")
@@ -150,7 +157,8 @@ def _collect_all(sources: Sequence[_Source], config: PreparationConfig, report: 
         report(f"{path}: {index.add_file(path):,} questions to keep clear of")
     filters = RowFilters(config.filters, encoder, index)
     for source in sources:
-        source.parts.open({name: value for name, value in source.plan.items() if name != "earlier"})
+        own = {name: value for name, value in source.plan.items() if name not in OTHER_SOURCES}
+        source.parts.open(own)
         _collect(source, filters, config.rows_per_part, report)
 
 
@@ -233,6 +241,36 @@ def _find_duplicates(sources: Sequence[_Source], config: PreparationConfig, repo
                 rejected = ("near_duplicate", reason)
             source.duplicates.append(Rejected(places[row], *rejected))
         begin = end
+
+
+def _preferences(sources: Sequence[_Source]) -> list[_Source]:
+    return [source for source in sources if source.config.adapter.kind is TaskKind.PREFERENCE]
+
+
+def _hold_out(sources: Sequence[_Source], count: int, report: Report) -> None:
+    """Marks the rows of preference sources that are kept out of training.
+
+    Raises:
+        DataError: that leaves nothing of a source.
+    """
+    prompts = [
+        np.concatenate([stored_fingerprints(batch).prompts for batch in source.parts.batches()])
+        for source in sources
+    ]
+    chosen = choose_held_out(prompts, [source.kept for source in sources], count)
+    for source, held_out in zip(sources, chosen, strict=True):
+        rows, held = int(source.kept.sum()), int(held_out.sum())
+        if held == rows:
+            raise DataError(
+                f"held_out = {count} leaves nothing of the {rows} rows of {source.config.name!r} "
+                "that passed the filters: lower it, or read more rows"
+            )
+        if held > count:
+            report(
+                f"{source.config.name}: {held:,} rows are held out, {held - count:,} more than "
+                f"held_out = {count} asks for, since their prompts are"
+            )
+        source.held_out = held_out
 
 
 class _Places:

@@ -117,8 +117,9 @@ class PreparationConfig:
     filters: FiltersConfig = field(default_factory=FiltersConfig)
     # Files that no row may overlap: GSM8K, MATH-500, AIME, HMMT, AlpacaEval, RewardBench, RMB, ...
     evaluation_sets: tuple[str, ...] = ()
-    # Rows of each preference source that are kept out of training, to measure the referee on: they
-    # go to <directory>/<name>.held_out.arrow, for [[monitoring.sources]].
+    # Rows, at least, of each preference source that are kept out of training with all rows of the
+    # same prompts, to measure the referee on: they go to <directory>/<name>.held_out.arrow, for
+    # [[monitoring.sources]].
     held_out: int = 0
     sources: tuple[RawSourceConfig, ...] = ()
     # Read between two points that a killed preparation can go on from; fewer where so many rows

@@ -317,6 +317,78 @@ def test_preferences_are_held_out(config, write_rows):
     assert not output_path(config, "x").with_suffix(".held_out.arrow").exists()
 
 
+def held_out_path(config, name):
+    return output_path(config, name).with_suffix(".held_out.arrow")
+
+
+def prompts_of(name, path):
+    source = SourceConfig(name, TaskKind.PREFERENCE, str(path))
+    return [task.messages[-1].content.split()[1] for task in load_source(source, "train", 0).tasks]
+
+
+def test_a_prompt_is_held_out_of_all_sources(config, write_rows):
+    """Whatever the order of rows, the size of parts, and where a preparation was killed."""
+    rows = {
+        "x": [ranked(f"Question {n} ?", (f"a{n}", 1), (f"b{n}", 2)) for n in range(30)],
+        "y": [ranked(f"Question {n}\n?", (f"c{n}", 1), (f"d{n}", 2)) for n in range(20, 26)],
+        "z": [
+            ranked(f"Question {n} ?", (f"{answer}{n}", 1), (f"not {answer}{n}", 2))
+            for n in range(28, 40)
+            for answer in ("e", "f", "g")
+        ],
+    }
+
+    def both_sides(reverse, rows_per_part, kill_at=0):
+        sources = tuple(
+            RawSourceConfig(
+                name, "ranked", str(write_rows(f"{name}.jsonl", part[::-1] if reverse else part))
+            )
+            for name, part in rows.items()
+        )
+        made = replace(config, sources=sources, held_out=4, rows_per_part=rows_per_part)
+        said = []
+
+        def report(line):
+            said.append(line)
+            if len(said) == kill_at:
+                raise KeyboardInterrupt
+
+        if kill_at:
+            with pytest.raises(KeyboardInterrupt):
+                prepare(made, report)
+        manifests = prepare(made, said.append)
+        out = {name: sorted(prompts_of(name, held_out_path(config, name))) for name in rows}
+        for manifest in manifests:
+            held = manifest.rows_held_out
+            assert held == len(out[manifest.name]) >= 4
+            told = f"{manifest.name}: {held} rows are held out, {held - 4} more than held_out = 4"
+            assert any(line.startswith(told) for line in said) == (held > 4)
+        kept = {name: sorted(prompts_of(name, output_path(config, name))) for name in rows}
+        return out, kept
+
+    out, kept = both_sides(False, 5)
+    assert not {n for part in out.values() for n in part} & {n for p in kept.values() for n in p}
+    assert any(len(part) > 4 for part in out.values())
+    assert all(out["z"].count(prompt) == 3 for prompt in out["z"])
+    assert both_sides(True, 3) == (out, kept)
+    assert both_sides(False, 4, kill_at=7) == (out, kept)
+
+
+def test_what_is_held_out_depends_on_the_other_sources(config, write_rows):
+    rows = [ranked(f"Question {n} ?", (f"a{n}", 1), (f"b{n}", 2)) for n in range(30)]
+    more = [ranked(f"Question {n} ?", (f"c{n}", 1), (f"d{n}", 2)) for n in range(3)]
+    x, y = (
+        RawSourceConfig(name, "ranked", str(write_rows(f"{name}.jsonl", part)))
+        for name, part in (("x", rows), ("y", more))
+    )
+    alone = replace(config, sources=(x,), held_out=2)
+    (before,) = silently(alone)
+    beside, _ = silently(replace(alone, sources=(x, y)))
+    assert before.rows_held_out == 2
+    assert beside.rows_held_out > 2
+    assert silently(alone) == [before]
+
+
 def test_one_bad_response_does_not_cost_the_row(config, write_rows):
     seven = [(f"answer {rank}", rank) for rank in range(1, 8)]
     rows = [
