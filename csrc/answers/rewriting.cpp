@@ -127,8 +127,10 @@ void name_temperatures(std::string& text) {
       if (starts_with(scale, 0, open) && scale.back() == '}')
         scale = trimmed(scale.substr(open.size(), scale.size() - open.size() - 1));
     }
-    if (scale == "C") text = text.substr(0, at) + "\\text{ celsius}";
-    if (scale == "F") text = text.substr(0, at) + "\\text{ fahrenheit}";
+    // `scale` looks into the text that is replaced.
+    const bool celsius = scale == "C";
+    if (celsius || scale == "F")
+      text.replace(at, std::string::npos, celsius ? "\\text{ celsius}" : "\\text{ fahrenheit}");
     return;
   }
 }
