@@ -1,7 +1,7 @@
 # make quickstart   the whole of URPO on this machine's CPU
 # make test         the test-suite; make slow-test: what takes minutes each
 # make slurm-test   jobs in a real Slurm of two nodes on this machine
-# make fuzz         the answer engine on random input, half an hour; SECONDS=60 for less; needs clang
+# make fuzz         the answer engine on random input, half an hour (SECONDS=60: a minute); needs clang
 # make lint         style and types
 # make install-gpu  .venv for NVIDIA GPUs instead of the CPU; make gpu-test: what needs one
 .DEFAULT_GOAL := help
@@ -40,7 +40,7 @@ slurm-test: model
 	@$(PYTHON) -m pytest -m slurm tests/slurm
 
 fuzz:
-	@tests/fuzz/run.sh $(or $(SECONDS),1800)
+	@FUZZ_SECONDS=$(SECONDS) $(PYTHON) -m pytest -s -m fuzz tests/fuzz
 
 lint: install
 	@$(PYTHON) -m ruff check .
