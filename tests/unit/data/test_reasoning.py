@@ -6,7 +6,7 @@ from itertools import islice
 import pytest
 
 from megatron_urpo.config import SourceConfig
-from megatron_urpo.data.reasoning import ANSWER_REQUEST
+from megatron_urpo.data.answer_requests import BARE_ANSWER_REQUEST
 from megatron_urpo.data.sources import load_source
 from megatron_urpo.rewards.math_answer import verify
 from megatron_urpo.types import TaskKind, VerifierStatus
@@ -19,8 +19,8 @@ def problems(name, **options):
     for task in load_source(config, "heldout", 1).tasks:
         (message,) = task.messages
         (gold,) = task.gold
-        assert message.content.endswith(f" {ANSWER_REQUEST}")
-        yield message.content.removesuffix(f" {ANSWER_REQUEST}"), gold
+        assert message.content.endswith(f" {BARE_ANSWER_REQUEST}")
+        yield message.content.removesuffix(f" {BARE_ANSWER_REQUEST}"), gold
 
 
 @pytest.mark.parametrize("digits", [1, 2])
