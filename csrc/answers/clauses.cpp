@@ -1,40 +1,14 @@
 #include "clauses.hpp"
 
-#include <algorithm>
-#include <array>
 #include <string_view>
 
 #include "characters.hpp"
+#include "lexicon.hpp"
 
 namespace urpo::answers {
 namespace {
 
 using Kind = Piece::Kind;
-
-// Behind a value, these begin a reason or a condition.
-constexpr std::array kReasons = {
-    "because", "since", "unless",  "whereas",  "although", "though", "where",       "which",
-    "as",      "while", "when",    "provided", "if",       "making", "meaning",     "whose",
-    "who",     "once",  "leaving", "assuming", "given",    "using",  "considering", "after"};
-
-// These do only behind a comma: "12 seats as well", "5 apples after lunch" go on.
-constexpr std::array kWeakReasons = {"as",    "while", "when",  "after", "using",
-                                     "given", "who",   "whose", "once"};
-
-constexpr std::array kVerbs = {
-    "is",       "are",   "was",  "were",   "be",   "equals",  "equal",  "becomes", "gives",
-    "giving",   "give",  "get",  "gets",   "got",  "getting", "obtain", "obtains", "yields",
-    "yield",    "costs", "cost", "namely", "i.e",  "it's",    "that's", "totals",  "obtained",
-    "yielding", "est",   "ist",  "es",     "he's", "she's",   "get:",   "becoming"};
-
-constexpr std::array kConnectives = {"so",        "hence",        "thus",
-                                     "therefore", "consequently", "accordingly"};
-
-template <std::size_t Size>
-bool is_one_of(const std::array<const char*, Size>& words, const Clause& clause, std::size_t i) {
-  return i < clause.end && clause[i].kind == Kind::kWord &&
-         std::find(words.begin(), words.end(), clause[i].content) != words.end();
-}
 
 bool is_value(const Piece& piece) {
   return piece.kind == Kind::kNumber || piece.kind == Kind::kFormula;
@@ -150,8 +124,8 @@ Clause without_remarks(Clause clause, Scope scope) {
                          (clause.is_word(i, "in") && clause.is_word(i + 1, "which")) ||
                          is_so_that(clause, i) || (comma && clause.is_word(i, "not")) ||
                          (comma && clause.is_word(i, "so"));
-    const bool reason = is_one_of(kReasons, clause, i) &&
-                        (comma || !is_one_of(kWeakReasons, clause, i) ||
+    const bool reason = clause.has_sense(i, kReason) &&
+                        (comma || !clause.has_sense(i, kWeakReason) ||
                          (clause.is_word(i, "as") && i > 0 && is_value(clause[i - 1])));
     if (seen && (instead || reason)) {
       const Clause before = without_loose_end(clause.part(clause.begin, i));
@@ -179,7 +153,7 @@ std::optional<Clause> conclusion(Clause sentence) {
     for (const std::string_view word : {"he", "she", "they", "we", "it", "there", "that", "you"}) {
       pronoun = pronoun || (sentence.is_word(i, "so") && sentence.is_word(i + 1, word));
     }
-    const bool connects = (starts || pronoun) && is_one_of(kConnectives, sentence, i) &&
+    const bool connects = (starts || pronoun) && sentence.has_sense(i, kConnective) &&
                           !is_so_that(sentence, i) && !sentence.is_word(i + 1, "far");
     const bool excepts =
         i > clause.begin && (sentence.is_word(i - 1, "anything") ||
@@ -227,7 +201,7 @@ std::optional<Clause> conclusion(Clause sentence) {
 
 bool concludes(const Clause& sentence) {
   for (std::size_t i = sentence.begin; i < sentence.end; ++i) {
-    if (is_one_of(kConnectives, sentence, i) && !is_so_that(sentence, i)) return true;
+    if (sentence.has_sense(i, kConnective) && !is_so_that(sentence, i)) return true;
   }
   return false;
 }
@@ -237,7 +211,7 @@ std::size_t after_last_verb(const Clause& clause, int& verbs) {
   verbs = 0;
   for (std::size_t i = clause.begin; i + 1 < clause.end; ++i) {
     const bool colon = clause.is_sign(i, ':') && clause[i + 1].begin > clause[i].end;
-    if (!colon && !is_one_of(kVerbs, clause, i)) continue;
+    if (!colon && !clause.has_sense(i, kVerb)) continue;
     // "is divided by 7"
     const std::string_view next = clause[i + 1].content;
     const bool passive = clause[i + 1].kind == Kind::kWord && next.size() > 4 &&

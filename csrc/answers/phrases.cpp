@@ -4,8 +4,11 @@
 #include <array>
 #include <bitset>
 #include <cstddef>
+#include <string>
+#include <utility>
 
 #include "characters.hpp"
+#include "lexicon.hpp"
 #include "scan.hpp"
 
 namespace urpo::answers {
@@ -42,19 +45,6 @@ constexpr std::array kForeign = {
     Foreign{"\u6545\u9078", {"\uff1a", ":", "\u64c7"}, true},
     Foreign{"\u5e94\u9009", {"\uff1a", ":", "\u62e9"}, true},
 };
-
-// Before an announcement, with no comma between: it is none then.
-constexpr std::array kContexts = {
-    "wrong",    "incorrect", "if",    "whether", "guess",       "doubt",     "common", "false",
-    "mistaken", "perhaps",   "maybe", "unless",  "invalid",     "tempting",  "bogus",  "alleged",
-    "supposed", "erroneous", "naive", "wrongly", "incorrectly", "mistakenly"};
-
-// Shortly before it, with no comma between.
-constexpr std::array kDenials = {"not", "never", "could", "might", "cannot"};
-
-// Anywhere in the sentence before it.
-constexpr std::array kSuppositions = {"suppose", "supposing", "assume",        "assuming",
-                                      "imagine", "pretend",   "hypothetically"};
 
 constexpr std::array kForeignContexts = {
     "\u5982\u679c", "\u5047\u8bbe", "\u9519\u8bef",
@@ -123,9 +113,19 @@ std::string_view sentence_before(std::string_view text, std::size_t at) {
   return text.substr(begin, at - begin);
 }
 
-// Whether what announces an answer supposes, denies or asks for one.
+// "many believe the answer is 5" is theirs; "I think", "we may say" are the response's own.
+bool is_of_others(std::string_view opinion, std::string_view before) {
+  if (!has_sense(opinion, kOpinion)) return false;
+  for (const std::string_view own :
+       {"i", "we", "i'd", "we'd", "i'll", "can", "to", "would", "and"}) {
+    if (before == own) return false;
+  }
+  return true;
+}
+
+// Whether what announces an answer supposes, denies or asks for one, or is what others say.
 bool is_doubtful(std::string_view before) {
-  bool first = true;
+  std::string previous;
   const std::size_t clause = before.rfind(',') + 1;  // 0 without any
   for (std::size_t i = 0; i < before.size();) {
     std::size_t end = i;
@@ -134,25 +134,20 @@ bool is_doubtful(std::string_view before) {
       ++i;
       continue;
     }
-    const std::string_view word = before.substr(i, end - i);
-    const auto is = [&](std::string_view other) {
-      return word.size() == other.size() && starts_with(word, other);
-    };
+    std::string word = lower_case(before.substr(i, end - i));
+    const bool first = previous.empty();
     // What a contrast takes back: "not 5, but the answer is 6".
-    if (is("but") || is("so") || is("hence") || is("therefore") || is("thus") || is("then")) {
-      if (!first) return is_doubtful(before.substr(end));
+    if (!first && (has_sense(word, kConnective) || word == "but" || word == "then"))
+      return is_doubtful(before.substr(end));
+    for (const std::string_view asks : {"is", "could", "does", "would", "can"}) {
+      if (first && word == asks) return true;
     }
-    if (first && (is("is") || is("could") || is("does") || is("would") || is("can"))) return true;
-    if (std::any_of(kSuppositions.begin(), kSuppositions.end(), is)) return true;
-    if (i >= clause && std::any_of(kContexts.begin(), kContexts.end(), is)) return true;
-    if (i < clause || before.size() - i > kNearby) {
-      first = false;
-      i = end;
-      continue;
-    }
-    if (std::any_of(kDenials.begin(), kDenials.end(), is)) return true;
-    if (word.size() > 3 && starts_with(word.substr(word.size() - 3), "n't")) return true;
-    first = false;
+    if (has_sense(word, kSupposes)) return true;
+    if (i >= clause && (has_sense(word, kBelies) || is_of_others(word, previous))) return true;
+    const bool is_near = i >= clause && before.size() - i <= kNearby;
+    const bool contracted = word.size() > 3 && ends_with(word, "n't");
+    if (is_near && (contracted || has_sense(word, kDenies | kModal))) return true;
+    previous = std::move(word);
     i = end;
   }
   return std::any_of(kForeignContexts.begin(), kForeignContexts.end(), [&](std::string_view part) {

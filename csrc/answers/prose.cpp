@@ -1,9 +1,9 @@
 #include "prose.hpp"
 
 #include <algorithm>
-#include <array>
 
 #include "characters.hpp"
+#include "lexicon.hpp"
 #include "notation.hpp"
 #include "scan.hpp"
 
@@ -11,77 +11,6 @@ namespace urpo::answers {
 namespace {
 
 using Kind = Piece::Kind;
-
-// A clause with one of these denies, doubts or supposes what it says.
-constexpr std::array kDenials = {"not",          "never",
-                                 "neither",      "nor",
-                                 "cannot",       "unknown",
-                                 "unclear",      "wrong",
-                                 "if",           "maybe",
-                                 "guess",        "perhaps",
-                                 "incorrect",    "unless",
-                                 "suppose",      "supposing",
-                                 "assume",       "assuming",
-                                 "imagine",      "whether",
-                                 "might",        "mistake",
-                                 "mistaken",     "mistakenly",
-                                 "false",        "doubt",
-                                 "unsure",       "guessed",
-                                 "impossible",   "undetermined",
-                                 "invalid",      "contradiction",
-                                 "fails",        "hypothetically",
-                                 "incorrectly",  "wrongly",
-                                 "erroneous",    "inconsistent",
-                                 "misleading",   "tempting",
-                                 "candidate",    "candidates",
-                                 "try",          "tried",
-                                 "nicht",        "kein",
-                                 "n'est",        "pas",
-                                 "n\u00e3o",     "non",
-                                 "\u043d\u0435", "\u043d\u0435\u0442"};
-
-// With one of these a clause bounds its number, or offers others.
-constexpr std::array kBounds = {
-    "or",        "either",   "except",     "than",     "least",     "most",      "between",
-    "about",     "roughly",  "almost",     "nearly",   "around",    "exceeds",   "exceed",
-    "exceeding", "multiple", "multiples",  "divisor",  "divides",   "divisible", "factor",
-    "factors",   "divisors", "close",      "near",     "within",    "under",     "below",
-    "above",     "beyond",   "approaches", "depends",  "differs",   "possibly",  "likely",
-    "unlikely",  "seems",    "find",       "check",    "excluding", "could",     "excluded",
-    "besides",   "instead",  "too",        "would",    "misses",    "bounded",   "no",
-    "none",      "similar",  "contains",   "barely",   "hardly",    "slightly",  "rule",
-    "ruled",     "mentions", "mention",    "consider", "verify",    "prove",     "compute",
-    "calculate", "solve",    "asks",       "asked",    "show",      "somewhere"};
-
-// With one of these the number is part of another, written in words: "12 thousand", "half of 12".
-constexpr std::array kArithmetic = {
-    "minus",       "plus",    "times",    "divided", "half",      "twice",       "double",
-    "triple",      "quarter", "quarters", "dozen",   "dozens",    "hundred",     "thousand",
-    "million",     "billion", "squared",  "cubed",   "negative",  "over",        "factorial",
-    "root",        "power",   "thrice",   "third",   "thirds",    "halves",      "fold",
-    "modulo",      "base",    "another",  "other",   "tenths",    "tenth",       "hundredths",
-    "fifths",      "sixths",  "eighths",  "point",   "trillion",  "less",        "reciprocal",
-    "square-root", "fifth",   "fourth",   "mod",     "successor", "predecessor", "log",
-    "ln",          "sin",     "cos",      "tan",     "sqrt"};
-
-// Parts of words that deny, bound or suppose in scripts without spaces.
-constexpr std::array kIdeographicReservations = {
-    "\u4e0d\u662f", "\u81f3\u5c11", "\u81f3\u591a", "\u5927\u7ea6", "\u4e0d\u8d85\u8fc7",
-    "\u8d85\u8fc7", "\u5927\u4e8e", "\u5c0f\u4e8e", "\u6216",       "\u5982\u679c",
-    "\u5047\u8bbe", "\u5de6\u53f3", "\u53ef\u80fd", "\u9519",       "\u4e4b\u95f4",
-    "\u4e0d\u7b49", "\u4e0d\u80fd", "\u4e0d\u5bf9", "\u975e",       "\u500d\u6570",
-    "\u7ea6\u4e3a", "\u4e0d\u4e3a", "\u63a5\u8fd1", "\u5206\u4e4b"};
-
-// A number behind one of these is the name of a thing: "step 5".
-constexpr std::array kLabelled = {
-    "step",     "case",    "part",  "chapter",  "section", "page",    "problem", "example",
-    "question", "figure",  "table", "equation", "line",    "rule",    "method",  "theorem",
-    "lemma",    "formula", "row",   "column",   "item",    "exercise"};
-
-template <std::size_t Size>
-bool contains(const std::array<const char*, Size>& words, std::string_view word) {
-  return std::find(words.begin(), words.end(), word) != words.end();
-}
 
 // "12 thousand", in characters that follow a number directly.
 bool continues_number(std::string_view word) {
@@ -96,11 +25,8 @@ bool denies(const Piece& piece) {
   if (piece.kind != Kind::kWord) return false;
   const std::string_view word = piece.content;
   if (word.size() > 2 && word.substr(word.size() - 3) == "n't") return true;
-  if (contains(kDenials, word)) return true;
-  return is_high(word.front()) &&
-         std::any_of(
-             kIdeographicReservations.begin(), kIdeographicReservations.end(),
-             [&](std::string_view part) { return word.find(part) != std::string_view::npos; });
+  if (has_sense(word, kDenies | kFaults | kConditions | kSupposes | kDoubts)) return true;
+  return is_high(word.front()) && has_ideographic_reservation(word);
 }
 
 // "\u2265", "\u00d7", "\u03c0": a word only by its bytes. Punctuation is none.
@@ -238,13 +164,10 @@ std::string end_of_chain(const std::string& formula) {
 }
 
 bool is_modified(const Clause& clause) {
-  constexpr std::array kBehind = {"squared", "cubed",   "below",  "above",  "fold",    "factorial",
-                                  "halves",  "thirds",  "fifths", "sixths", "eighths", "tenths",
-                                  "tripled", "doubled", "shy",    "short"};
   for (std::size_t i = clause.begin; i < clause.end; ++i) {
     if (clause[i].kind != Kind::kNumber && clause[i].kind != Kind::kFormula) continue;
     for (std::size_t j = i + 1; j < std::min(i + 3, clause.end); ++j) {
-      if (clause[j].kind == Kind::kWord && contains(kBehind, clause[j].content)) return true;
+      if (clause.has_sense(j, kScales)) return true;
     }
     if (i == clause.begin) continue;
     const bool last = i >= clause.begin + 2;
@@ -286,9 +209,7 @@ bool has_denial(const Clause& clause) {
 bool has_reservation(const Clause& clause) {
   if (has_denial(clause)) return true;
   for (std::size_t i = clause.begin; i < clause.end; ++i) {
-    if (clause[i].kind != Kind::kWord) continue;
-    if (contains(kBounds, clause[i].content) || contains(kArithmetic, clause[i].content))
-      return true;
+    if (clause.has_sense(i, kBounds | kArithmetic)) return true;
   }
   return false;
 }
@@ -330,8 +251,7 @@ std::optional<Value> sole_value(const Clause& whole) {
       const Piece& before = (*clause)[i - 1];
       const bool ordinal = before.kind == Kind::kWord && before.content.size() >= 3 &&
                            before.content.substr(before.content.size() - 3) == "\u7b2c";
-      if (before.kind == Kind::kWord && (contains(kLabelled, before.content) || ordinal))
-        return std::nullopt;
+      if (clause->has_sense(i - 1, kLabels) || ordinal) return std::nullopt;
       const bool attached = before.kind != Kind::kSign && before.kind != Kind::kBold &&
                             before.end == piece.begin && !is_high(before.content.back());
       if (attached) return std::nullopt;

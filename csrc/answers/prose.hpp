@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "lexicon.hpp"
 #include "pieces.hpp"
 
 namespace urpo::answers {
@@ -23,6 +25,10 @@ struct Clause {
   }
   bool is_sign(std::size_t i, char sign) const {
     return i < end && (*this)[i].kind == Piece::Kind::kSign && (*this)[i].content[0] == sign;
+  }
+  bool has_sense(std::size_t i, std::uint32_t senses) const {
+    return i < end && (*this)[i].kind == Piece::Kind::kWord &&
+           answers::has_sense((*this)[i].content, senses);
   }
   Clause part(std::size_t from, std::size_t to) const { return {pieces, from, to}; }
 };

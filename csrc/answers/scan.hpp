@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <string>
 #include <string_view>
 
 #include "characters.hpp"
@@ -11,7 +12,22 @@ namespace urpo::answers {
 inline constexpr std::string_view kSpace = " \t\n\v\f\r";
 inline constexpr std::size_t kMaxSentence = 400;  // of an answer behind a phrase
 
-// Lower case letters expected in `prefix`.
+// Letter for letter, unlike starts_with.
+inline bool begins_with(std::string_view text, std::string_view prefix) {
+  return text.substr(0, prefix.size()) == prefix;
+}
+
+inline bool ends_with(std::string_view text, std::string_view suffix) {
+  return text.size() >= suffix.size() && text.substr(text.size() - suffix.size()) == suffix;
+}
+
+inline std::string lower_case(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(), lower);
+  return out;
+}
+
+// In any case: lower case letters expected in `prefix`.
 inline bool starts_with(std::string_view text, std::string_view prefix) {
   if (text.size() < prefix.size()) return false;
   return std::equal(prefix.begin(), prefix.end(), text.begin(),
