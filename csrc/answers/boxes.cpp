@@ -4,16 +4,24 @@
 #include <utility>
 #include <vector>
 
+#include "box_formula.hpp"
 #include "characters.hpp"
+#include "lexicon.hpp"
 #include "notation.hpp"
+#include "phrases.hpp"
+#include "pieces.hpp"
 #include "scan.hpp"
+#include "spoken.hpp"
+#include "statement.hpp"
 #include "units.hpp"
 
 namespace urpo::answers {
 namespace {
 
 constexpr std::size_t kMaxJoinedBoxes = 40;
-constexpr std::size_t kMaxGap = 60;  // between boxes that are one answer
+constexpr int kMaxDenied = 4;              // boxes that are passed over: "5, not 6, nor 7"
+constexpr std::size_t kMaxGap = 60;        // between boxes that are one answer
+constexpr std::size_t kMaxOfferGap = 120;  // between boxes of which one is offered besides
 
 // "\boxed 5": up to the end of the formula or the sentence.
 std::size_t end_of_bare_box(std::string_view text) {
@@ -59,29 +67,79 @@ std::string_view without_math_ends(std::string_view text) {
   }
 }
 
-// "the answer is not \boxed{5}"
-bool denied_before(std::string_view text) {
+// The last words of a text, in lower case, the last one first; what only sets type between them
+// and behind them is left out.
+std::vector<std::string> last_words(std::string_view text, std::size_t most) {
+  std::vector<std::string> words;
   std::size_t end = text.size();
-  while (end > 0 && (is_space(text[end - 1]) || text[end - 1] == '$' || text[end - 1] == '(' ||
-                     text[end - 1] == '[' || text[end - 1] == '\\' || text[end - 1] == '*' ||
-                     text[end - 1] == ':')) {
-    --end;
+  while (words.size() < most) {
+    while (end > 0 &&
+           (is_space(text[end - 1]) ||
+            std::string_view("$([{}\\*:").find(text[end - 1]) != std::string_view::npos)) {
+      --end;
+    }
+    std::size_t begin = end;
+    while (begin > 0 && (is_letter(text[begin - 1]) || text[begin - 1] == '\'')) --begin;
+    if (begin == end) break;
+    words.push_back(lower_case(text.substr(begin, end - begin)));
+    end = begin;
   }
-  std::size_t begin = end;
-  while (begin > 0 && (is_letter(text[begin - 1]) || text[begin - 1] == '\'')) --begin;
-  const std::string_view word = text.substr(begin, end - begin);
-  for (const std::string_view denial : {"not", "never", "isn't", "cannot", "nor", "neither"}) {
-    if (word.size() == denial.size() && starts_with(word, denial)) return true;
+  return words;
+}
+
+// "the answer is not \boxed{5}", "6 rather than \boxed{5}"
+bool denied_before(std::string_view text) {
+  constexpr std::size_t kMaxWords = 8;
+  const std::vector<std::string> words =
+      last_words(text.substr(text.size() > kMaxGap ? text.size() - kMaxGap : 0), kMaxWords);
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string_view word = words[i];
+    if (has_sense(word, kDenies) || (word.size() > 3 && ends_with(word, "n't"))) return true;
+    for (const auto& [first, second] :
+         {std::pair("rather", "than"), std::pair("other", "than"), std::pair("instead", "of"),
+          std::pair("anything", "but"), std::pair("different", "from")}) {
+      if (i + 1 < words.size() && word == second && words[i + 1] == first) return true;
+    }
+    bool fills = false;
+    for (const std::string_view filler :
+         {"be",    "been",    "equal",  "equals", "to",    "exactly", "just",      "simply",
+          "the",   "a",       "an",     "it",     "it's",  "is",      "that",      "that's",
+          "think", "believe", "answer", "value",  "final", "correct", "definitely"}) {
+      fills = fills || word == filler;
+    }
+    if (!fills) return false;
   }
   return false;
 }
 
-// "\boxed{5} is wrong"
+// "\boxed{5} is wrong", "\boxed{5} can't be right"
 bool denied_after(std::string_view text) {
-  text = without_math_ends(text.substr(0, 200));
-  for (const std::string_view denial : {"is not", "isn't", "is wrong", "is incorrect", "is false",
-                                        "was wrong", "is an incorrect"}) {
-    if (starts_with_word(text, denial)) return true;
+  text = without_math_ends(text.substr(0, kMaxSentence));
+  bool verb = false;
+  for (int words = 0; words < 5; ++words) {
+    std::size_t end = 0;
+    while (end < text.size() && (is_letter(text[end]) || text[end] == '\'')) ++end;
+    const std::string word = lower_case(text.substr(0, end));
+    if (verb && has_sense(word, kDenies | kErrs | kFaults)) return true;
+    if (word == "isn't" || word == "wasn't" || word == "can't" || word == "cannot") return true;
+    bool links = false;
+    for (const std::string_view link : {"is", "was", "seems", "looks", "appears", "would", "must",
+                                        "be", "to", "an", "a", "clearly", "obviously"}) {
+      links = links || word == link;
+    }
+    if (!links) return false;
+    verb = true;
+    text = trimmed(text.substr(end));
+  }
+  return false;
+}
+
+// "\boxed{5}, but \boxed{6} could be right too": whether the last box is only offered.
+bool offered_after(std::string_view text) {
+  text = without_math_ends(text.substr(0, kMaxSentence));
+  for (const std::string_view offer : {"could", "might", "may", "would also", "is also",
+                                       "also works", "works too", "is possible", "is another"}) {
+    if (starts_with_word(text, offer)) return true;
   }
   return false;
 }
@@ -114,19 +172,60 @@ std::optional<Box> last_box(std::string_view text, std::size_t limit) {
   return std::nullopt;
 }
 
-const char* connector(std::string_view gap, Joint joint) {
-  if (gap.size() > kMaxGap || gap.find('\n') != std::string_view::npos) return nullptr;
-  const bool apart = end_of_sentence(gap) != gap.size();
-  const std::size_t first = gap.find_first_not_of(" $,;)*\\]}");
-  if (!apart && first != std::string_view::npos && starts_with_word(gap.substr(first), "or")) {
-    return " or ";
+// "or", "alternatively"; "it could also be", "if order matters, it is" where they stand in the
+// sentence of the second box.
+bool offers_another(std::string_view gap) {
+  std::size_t begin = gap.find_first_not_of(" $,;.:)(*\\]}{\n");
+  if (begin == std::string_view::npos) begin = gap.size();
+  const std::string_view first = gap.substr(begin);
+  std::size_t end = 0;
+  while (end < first.size() && is_letter(first[end])) ++end;
+  if (has_sense(lower_case(first.substr(0, end)), kOffers) && first.substr(0, end) != "if")
+    return true;
+  const std::size_t stop = gap.find_last_of(".!?\n");
+  std::string_view sentence = stop == std::string_view::npos ? gap : gap.substr(stop + 1);
+  bool offers = false;
+  for (std::size_t i = 0; i < sentence.size(); i = end + 1) {
+    for (end = i; end < sentence.size() && is_letter(sentence[end]); ++end) {
+    }
+    const std::string word = lower_case(sentence.substr(i, end - i));
+    if (has_sense(word, kConnective)) offers = false;
+    offers = offers || has_sense(word, kOffers | kModal);
   }
+  return offers;
+}
+
+namespace {
+
+// The box before another one, of those that are no longer than an answer.
+std::optional<Box> box_before(std::string_view text, const Box& box) {
+  constexpr std::size_t kMaxLook = 4096;
+  const std::size_t from = box.begin > kMaxLook ? box.begin - kMaxLook : 0;
+  auto before = last_box(text.substr(from), box.begin - from);
+  if (before) {
+    before->begin += from;
+    before->end += from;
+  }
+  return before;
+}
+
+}  // namespace
+
+const char* connector(std::string_view gap, Joint joint) {
+  if (gap.size() > kMaxOfferGap) return nullptr;
+  if (offers_another(gap)) return " or ";
+  if (gap.size() > kMaxGap) return nullptr;
+  // Nothing that says which one: "\\boxed{1}. \\boxed{2}"
+  if (gap.find_first_not_of(" \t\r\n$.,;*\\()[]") == std::string_view::npos) return ", ";
+  if (gap.find('\n') != std::string_view::npos) return nullptr;
+  const bool apart = end_of_sentence(gap) != gap.size();
   if (joint == Joint::kLoose) {
     const bool joins =
         gap.find(" and ") != std::string_view::npos || gap.find(',') != std::string_view::npos;
     return joins && !apart ? ", " : nullptr;
   }
   std::string words;
+  bool offers = false;
   for (std::size_t i = 0; i < gap.size(); ++i) {
     const char c = gap[i];
     if (c == '\\') {
@@ -140,20 +239,23 @@ const char* connector(std::string_view gap, Joint joint) {
       i = name.empty() ? i + 1 : end - 1;
     } else if (is_letter(c)) {
       words += lower(c);
+    } else if (c == '|' || c == '/') {
+      offers = true;
     } else if (!is_space(c) && c != '$' && c != ',' && c != '{' && c != '}' && c != ';' &&
                c != '*') {
       return nullptr;
     }
   }
-  if (words == "or") return " or ";
-  return words.empty() || words == "and" ? ", " : nullptr;
+  if (offers && words.empty()) return " or ";
+  const bool lists = words.empty() || words == "and" || words == "andalso" || words == "aswellas";
+  return lists ? ", " : nullptr;
 }
 
 std::string joined_boxes(std::string_view text, const Box& last, Joint joint) {
   std::vector<std::string> parts = {std::string(last.content)};
   std::vector<const char*> joints;
   for (Box box = last; parts.size() < kMaxJoinedBoxes;) {
-    const auto previous = last_box(text, box.begin);
+    const auto previous = box_before(text, box);
     if (!previous || !previous->closed || previous->end > box.begin) break;
     const char* between = connector(text.substr(previous->end, box.begin - previous->end), joint);
     if (between == nullptr) break;
@@ -168,28 +270,81 @@ std::string joined_boxes(std::string_view text, const Box& last, Joint joint) {
   return answer;
 }
 
-std::optional<FinalAnswer> boxed_answer(std::string_view text, const Box& last) {
-  if (!last.closed) return std::nullopt;
-  if (denied_before(text.substr(0, last.begin)) || denied_after(text.substr(last.end)))
-    return std::nullopt;
-  std::string answer = joined_boxes(text, last, Joint::kTight);
-  std::string all = joined_boxes(text, last, Joint::kLoose);
-  // "\boxed{5} or 6" is two answers.
-  const std::string_view after = without_math_ends(text.substr(last.end, kMaxSentence));
-  if (starts_with_word(after, "or") && after.size() > 2) {
-    std::string_view more = trimmed(after.substr(2, end_of_sentence(after) - 2));
-    if (starts_with_word(more, "equivalently")) more = trimmed(more.substr(12));
-    answer += " or ";
-    for (const char c : more) {
-      if (c != '$') answer += c;
+namespace {
+
+// Whether `between` the word "answer" and what follows are a verb and nothing else: " should be",
+// not ", as a check shows:".
+bool announces_plainly(std::string_view between) {
+  if (between.size() > kMaxGap || between.find(',') != std::string_view::npos) return false;
+  std::size_t begin = 0;
+  for (std::size_t end = 0; begin < between.size(); begin = std::max(end, begin + 1)) {
+    for (end = begin; end < between.size() && is_letter(between[end]); ++end) {
     }
+    if (end > begin && !has_sense(lower_case(between.substr(begin, end - begin)), kPlain | kVerb))
+      return false;
   }
-  const bool one = answer == last.content && all != last.content;
+  return true;
+}
+
+// Whether what is said behind the box takes it back. Adds what must agree with it.
+bool is_retracted(std::string_view after, FinalAnswer& found) {
+  const std::string typed = plain_typed(after);
+  if (!add_afterword(typed, found)) return true;
+  const auto rest = after_announcement(typed);
+  if (!rest) return false;
+  const auto end = static_cast<std::size_t>(rest->data() - typed.data());
+  const std::size_t from = end > kMaxSentence ? end - kMaxSentence : 0;
+  const std::string before = lower_case(std::string_view(typed).substr(from, end - from));
+  const std::size_t word = before.rfind("answer");
+  if (word != std::string::npos && !announces_plainly(std::string_view(before).substr(word + 6)))
+    return false;
+  if (auto statement = announced_statement(*rest)) add_offer(std::move(*statement), found);
+  return false;
+}
+
+}  // namespace
+
+std::optional<FinalAnswer> boxed_answer(std::string_view text, const Box& last) {
+  Box box = last;
+  std::size_t end = box.end;
+  // "\boxed{5}, not \boxed{6}"
+  for (int denied = 0; box.closed && denied_before(text.substr(0, box.begin)); ++denied) {
+    const auto previous = box_before(text, box);
+    if (!previous || denied == kMaxDenied || previous->end + kMaxOfferGap < box.begin)
+      return std::nullopt;
+    box = *previous;
+  }
+  if (!box.closed || denied_after(text.substr(box.end))) return std::nullopt;
+  const auto other = box_before(text, box);
+  if (other && other->end + kMaxOfferGap > box.begin && offered_after(text.substr(box.end)))
+    return std::nullopt;
   FinalAnswer found;
-  found.text = answer;
-  if (one) found.all_boxes = all;
-  found.unit_after = unit_around(text, last);
-  return found;
+  if (const auto formula = formula_around(text, box.begin, box.end, box.content)) {
+    // "-\boxed{x = 5}" is no formula.
+    if (box.content.find('=') != std::string_view::npos) return std::nullopt;
+    found.text = formula->text;
+    found.is_composed = true;
+    end = std::max(end, formula->end);
+    found.unit_after = leading_unit(text.substr(end, kMaxUnit));
+    return is_retracted(text.substr(end), found) ? std::nullopt : std::optional(found);
+  }
+  found.text = joined_boxes(text, box, Joint::kTight);
+  std::string all = joined_boxes(text, box, Joint::kLoose);
+  found.unit_after = unit_around(text, box);
+  // "\boxed{5} or 6" is two answers.
+  const std::string_view after = without_math_ends(text.substr(end, kMaxSentence));
+  if (starts_with_word(after, "or") && after.size() > 2) {
+    const std::size_t stop = end_of_sentence(after);
+    std::string_view more = trimmed(after.substr(2, stop - 2));
+    if (starts_with_word(more, "equivalently")) more = trimmed(more.substr(12));
+    found.text += " or ";
+    for (const char c : more) {
+      if (c != '$') found.text += c;
+    }
+    end = static_cast<std::size_t>(after.data() - text.data()) + stop;
+  }
+  if (found.text == box.content && all != box.content) found.all_boxes = std::move(all);
+  return is_retracted(text.substr(end), found) ? std::nullopt : std::optional(found);
 }
 
 }  // namespace urpo::answers

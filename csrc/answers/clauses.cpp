@@ -155,10 +155,7 @@ std::optional<Clause> conclusion(Clause sentence) {
     }
     const bool connects = (starts || pronoun) && sentence.has_sense(i, kConnective) &&
                           !is_so_that(sentence, i) && !sentence.is_word(i + 1, "far");
-    const bool excepts =
-        i > clause.begin && (sentence.is_word(i - 1, "anything") ||
-                             sentence.is_word(i - 1, "all") || sentence.is_word(i - 1, "nothing"));
-    const bool contrasts = (sentence.is_word(i, "but") && !excepts) ||
+    const bool contrasts = (sentence.is_word(i, "but") && !is_exception(clause, i)) ||
                            sentence.is_word(i, "however") || sentence.is_sign(i, ';');
     if (!connects && !contrasts) continue;
     const Clause rest = sentence.part(i + 1, sentence.end);
@@ -202,6 +199,14 @@ std::optional<Clause> conclusion(Clause sentence) {
 bool concludes(const Clause& sentence) {
   for (std::size_t i = sentence.begin; i < sentence.end; ++i) {
     if (sentence.has_sense(i, kConnective) && !is_so_that(sentence, i)) return true;
+  }
+  return false;
+}
+
+bool is_exception(const Clause& clause, std::size_t but) {
+  if (but <= clause.begin) return false;
+  for (const std::string_view word : {"anything", "all", "nothing", "everything", "any"}) {
+    if (clause.is_word(but - 1, word)) return true;
   }
   return false;
 }

@@ -24,6 +24,9 @@ std::optional<Clause> conclusion(Clause sentence);
 // Whether "therefore" or the like stands anywhere.
 bool concludes(const Clause& sentence);
 
+// "anything but": whether the "but" at an index excepts what follows.
+bool is_exception(const Clause& clause, std::size_t but);
+
 // Behind a verb like "is" or "gives"; the clause's end where there is none. `verbs` counts them.
 std::size_t after_last_verb(const Clause& clause, int& verbs);
 

@@ -5,6 +5,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "afterword.hpp"
 
 namespace urpo::answers {
 
@@ -21,6 +24,11 @@ struct FinalAnswer {
   std::string value;
   // Whether it stands in no box: then it may be a sentence.
   bool is_said = false;
+  // Whether a box is only a part of it: "-5" of "-\\boxed{5}". What the engine cannot read of that
+  // is no answer.
+  bool is_composed = false;
+  // Values that are said behind it: "or 6", "Wait, it is 6". It counts only where all agree.
+  std::vector<Offer> offers;
 };
 
 // What a response gives as its answer, in UTF-8. Where it closes its reasoning with </think> and

@@ -1,5 +1,6 @@
 #include "judge.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <exception>
 #include <optional>
@@ -25,16 +26,30 @@ Verdict compare(const std::string& text, const std::string& unit, const std::str
   return equivalent(with_unit, gold) == Verdict::kYes ? Verdict::kYes : Verdict::kNo;
 }
 
-// Whether a sentence gives a gold by its one number or formula, or by the letter of a choice that
-// it begins with.
+// Whether a sentence gives a gold by the letter of a choice that it begins with, or by its one
+// number or formula.
 bool says(const FinalAnswer& answer, const std::string& gold) {
-  if (!answer.value.empty()) {
-    return compare(answer.value, answer.unit_after, gold) == Verdict::kYes;
-  }
   const auto choice = read_choice(gold);
-  if (!choice || !choice->content.empty()) return false;
-  const auto letter = leading_choice(answer.text);
-  return letter && equivalent(*letter, gold) == Verdict::kYes;
+  if (choice && choice->content.empty()) {
+    const auto letter = leading_choice(answer.text);
+    if (letter) return equivalent(*letter, gold) == Verdict::kYes;
+  }
+  return !answer.value.empty() && compare(answer.value, answer.unit_after, gold) == Verdict::kYes;
+}
+
+// "Yes, it is possible" for "Yes", in a box too.
+bool says_verdict(const FinalAnswer& answer, const std::string& gold) {
+  const std::string_view verdict = leading_verdict(unwrapped(answer.text));
+  return !verdict.empty() && folded_words(gold) == verdict;
+}
+
+// Whether nothing else is offered. A letter beside a gold that is none names an option, a value
+// beside one that is a letter belongs to it.
+bool agree(const std::vector<Offer>& offers, const std::string& gold) {
+  const bool choice = read_choice(gold).has_value();
+  return std::all_of(offers.begin(), offers.end(), [&](const Offer& offer) {
+    return offer.is_letter != choice || compare(offer.value, offer.unit, gold) == Verdict::kYes;
+  });
 }
 
 }  // namespace
@@ -60,6 +75,9 @@ Judgement judge(std::string_view response, const std::vector<std::string>& golds
     if (verdict != Verdict::kYes && answer->is_said && says(*answer, gold)) {
       verdict = Verdict::kYes;
     }
+    if (verdict != Verdict::kYes && says_verdict(*answer, gold)) verdict = Verdict::kYes;
+    if (verdict == Verdict::kUndecided && answer->is_composed) verdict = Verdict::kNo;
+    if (verdict != Verdict::kNo && !agree(answer->offers, gold)) verdict = Verdict::kNo;
     if (verdict == Verdict::kYes) {
       judgement.verdict = verdict;
       judgement.undecided.clear();

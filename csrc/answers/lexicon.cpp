@@ -50,12 +50,14 @@ const std::unordered_map<std::string_view, std::uint32_t>& lexicon() {
                        "another", "other",  "tenth",   "point",     "less",        "reciprocal",
                        "fifth",   "fourth", "mod",     "successor", "predecessor", "square-root",
                        "log",     "ln",     "sin",     "cos",       "tan",         "sqrt"}},
-        {kArithmetic | kScales,
-         {"dozen",   "dozens",   "hundred",   "hundreds", "thousand",  "thousands",
-          "million", "millions", "billion",   "billions", "trillion",  "trillions",
-          "squared", "cubed",    "factorial", "quarters", "halves",    "thirds",
-          "fifths",  "sixths",   "eighths",   "tenths",   "hundredths"}},
-        {kScales, {"below", "above", "fold", "tripled", "doubled", "shy", "short"}},
+        {kArithmetic, {"quarters"}},
+        {kArithmetic | kScales, {"dozen", "hundred", "thousand", "million", "billion", "trillion"}},
+        {kArithmetic | kModifies,
+         {"dozens", "hundreds", "thousands", "millions", "billions", "trillions"}},
+        {kArithmetic | kModifies,
+         {"squared", "cubed", "factorial", "halves", "thirds", "fifths", "sixths", "eighths",
+          "tenths", "hundredths"}},
+        {kModifies, {"below", "above", "fold", "tripled", "doubled", "shy", "short"}},
         {kFunction, {"square",  "cube",     "inverse", "opposite",   "reciprocal", "negative",
                      "half",    "double",   "triple",  "root",       "factorial",  "logarithm",
                      "sine",    "cosine",   "tangent", "complement", "multiple",   "multiples",
@@ -83,21 +85,30 @@ const std::unordered_map<std::string_view, std::uint32_t>& lexicon() {
                    "invalid", "tempting",  "bogus",       "alleged",    "supposed", "erroneous",
                    "naive",   "wrongly",   "incorrectly", "mistakenly", "nobody",   "noone"}},
         {kOpinion, {"think", "thinks", "believe", "believes", "claim", "claims", "claimed"}},
-        {kTurn, {"wait",      "actually", "however",    "but",     "or",       "alternatively",
-                 "otherwise", "instead",  "correction", "oops",    "sorry",    "no",
-                 "nope",      "hmm",      "maybe",      "perhaps", "possibly", "rather",
-                 "versus",    "vs",       "either",     "though",  "yet",      "and/or"}},
+        {kTurn, {"should",  "kidding",    "meant", "wait",          "actually",
+                 "however", "but",        "or",    "alternatively", "otherwise",
+                 "instead", "correction", "oops",  "sorry",         "no",
+                 "nope",    "hmm",        "maybe", "perhaps",       "possibly",
+                 "rather",  "versus",     "vs",    "either",        "though",
+                 "yet",     "and/or"}},
         {kPlain,
-         {"that",     "this",    "it",      "is",    "was",      "be",    "should",  "must",
-          "could",    "might",   "may",     "would", "will",     "can",   "it's",    "that's",
-          "the",      "a",       "an",      "my",    "our",      "i",     "i'm",     "we",
-          "get",      "got",     "now",     "so",    "then",     "and",   "also",    "just",
-          "even",     "correct", "right",   "true",  "actual",   "real",  "final",   "value",
-          "answer",   "result",  "number",  "total", "solution", "to",    "equal",   "equals",
-          "on",       "second",  "thought", "think", "am",       "which", "above",   "another",
-          "possible", "other",   "option",  "have",  "has",      "there", "there's", "made",
-          "hold",     "scratch", "let",     "me",    "see",      "well",  "of",      "course",
-          "in",       "fact",    "have",    "been"}},
+         {"that",     "this",     "it",      "is",      "was",      "be",      "should",  "must",
+          "could",    "might",    "may",     "would",   "will",     "can",     "it's",    "that's",
+          "the",      "a",        "an",      "my",      "our",      "i",       "i'm",     "we",
+          "get",      "got",      "now",     "so",      "then",     "and",     "also",    "just",
+          "even",     "correct",  "right",   "true",    "actual",   "real",    "final",   "value",
+          "answer",   "result",   "number",  "total",   "solution", "to",      "equal",   "equals",
+          "on",       "second",   "thought", "think",   "am",       "which",   "above",   "another",
+          "possible", "other",    "option",  "have",    "has",      "there",   "there's", "made",
+          "realize",  "realized", "notice",  "noticed", "hold",     "scratch", "let",     "me",
+          "see",      "well",     "of",      "course",  "in",       "fact",    "have",    "been"}},
+        {kErrs,
+         {"scratch", "wrong", "incorrect", "mistake", "mistakes", "mistaken", "error", "errors",
+          "misread", "incorrectly", "wrongly", "erroneous", "miscalculated", "miscounted"}},
+        {kHesitates, {"wait", "actually", "oops", "hmm", "sorry", "correction", "nope"}},
+        {kOffers,
+         {"or", "alternatively", "otherwise", "versus", "vs", "either", "maybe", "perhaps",
+          "possibly", "another", "alternative", "alternate", "and/or", "if", "lor", "vee"}},
     };
     std::unordered_map<std::string_view, std::uint32_t> senses;
     for (const Entry& entry : entries) {
@@ -120,6 +131,15 @@ constexpr std::array kIdeographicReservations = {
 bool has_sense(std::string_view word, std::uint32_t senses) {
   const auto found = lexicon().find(word);
   return found != lexicon().end() && (found->second & senses) != 0;
+}
+
+bool is_opinion_of_others(std::string_view word, std::string_view word_before) {
+  if (!has_sense(word, kOpinion)) return false;
+  for (const std::string_view own :
+       {"i", "we", "i'd", "we'd", "i'll", "can", "to", "would", "and"}) {
+    if (word_before == own) return false;
+  }
+  return true;
 }
 
 bool has_ideographic_reservation(std::string_view word) {

@@ -51,6 +51,19 @@ constexpr std::array kForeignContexts = {
     "\u4e0d\u662f", "\u82e5",       " si ",
     "falsch",       "wenn ",        "\u0435\u0441\u043b\u0438"};
 
+std::string leading_word(std::string_view text) {
+  std::size_t end = 0;
+  while (end < text.size() && is_letter(text[end])) ++end;
+  return lower_case(text.substr(0, end));
+}
+
+// "the answer squared is", "the answer's square is"
+bool changes_answer(std::string_view word, bool is_owned) {
+  if (word == "minus" || word == "plus" || word == "times" || word == "divided") return true;
+  if (has_sense(word, kModifies) && has_sense(word, kArithmetic)) return true;
+  return is_owned && has_sense(word, kFunction);
+}
+
 // What follows "answer" up to the answer itself: " is", ": ", " to the question is", ...
 std::optional<std::string_view> after_answer_word(std::string_view text) {
   if (starts_with_word(text, "s")) text.remove_prefix(1);
@@ -61,9 +74,15 @@ std::optional<std::string_view> after_answer_word(std::string_view text) {
       (text[next] == '$' || text.compare(next, 2, "\\(") == 0 || text.compare(next, 2, "\\[") == 0))
     return text.substr(next);
   for (std::size_t i = 0; i < line; ++i) {
+    // "This is the answer, as we can check: 7 = 7"
+    if (text[i] == ',' && has_sense(leading_word(trimmed(text.substr(i + 1))), kReason))
+      return std::nullopt;
     if (text[i] == ':' || text[i] == '=') return text.substr(i + 1);
     if (text.compare(i, 3, "\uff1a") == 0) return text.substr(i + 3);
     if (text[i] == '.' || text[i] == '?' || text[i] == '$' || is_digit(text[i]))
+      return std::nullopt;
+    const bool after_space = i > 0 && text[i - 1] == ' ';
+    if (after_space && changes_answer(leading_word(text.substr(i)), starts_with(text, "'s ")))
       return std::nullopt;
     const bool word_begins =
         i > 0 && is_letter(text[i]) && !is_letter(text[i - 1]) && text[i - 1] != '\'';
@@ -113,14 +132,16 @@ std::string_view sentence_before(std::string_view text, std::size_t at) {
   return text.substr(begin, at - begin);
 }
 
-// "many believe the answer is 5" is theirs; "I think", "we may say" are the response's own.
-bool is_of_others(std::string_view opinion, std::string_view before) {
-  if (!has_sense(opinion, kOpinion)) return false;
-  for (const std::string_view own :
-       {"i", "we", "i'd", "we'd", "i'll", "can", "to", "would", "and"}) {
-    if (before == own) return false;
+// "twice the answer is", "the square of the answer is"
+bool takes_part_of(std::string_view word, std::string_view rest) {
+  if (!has_sense(word, kFunction) && word != "twice" && word != "thrice" && word != "sum" &&
+      word != "product")
+    return false;
+  for (const std::string_view filler : {"of", "the", "my", "our", "this", "final", "correct"}) {
+    rest = trimmed(rest);
+    if (starts_with_word(rest, filler)) rest.remove_prefix(filler.size());
   }
-  return true;
+  return trimmed(rest).empty();
 }
 
 // Whether what announces an answer supposes, denies or asks for one, or is what others say.
@@ -143,7 +164,9 @@ bool is_doubtful(std::string_view before) {
       if (first && word == asks) return true;
     }
     if (has_sense(word, kSupposes)) return true;
-    if (i >= clause && (has_sense(word, kBelies) || is_of_others(word, previous))) return true;
+    if (i >= clause && (has_sense(word, kBelies) || is_opinion_of_others(word, previous)))
+      return true;
+    if (i >= clause && takes_part_of(word, before.substr(end))) return true;
     const bool is_near = i >= clause && before.size() - i <= kNearby;
     const bool contracted = word.size() > 3 && ends_with(word, "n't");
     if (is_near && (contracted || has_sense(word, kDenies | kModal))) return true;

@@ -249,9 +249,30 @@ constexpr std::array kSpellings = {Spelling{"\u3002", ". "},
                                    Spelling{"\\qed", ""},
                                    Spelling{"\\therefore", ""}};
 
-bool may_be_spelled(char c) {
+bool is_special(char c) {
   return c == '`' || c == '<' || c == '$' || c == '\\' || c == '\xc2' || c == '\xe2' ||
          c == '\xe3' || c == '\xef';
+}
+
+// Whether a spelling may begin with two bytes. Most dollar signs and
+// commands of a long text are spared the list.
+bool may_be_spelled(char c, char next) {
+  switch (c) {
+    case '`':
+    case '\xc2':
+    case '\xe2':
+    case '\xe3':
+    case '\xef':
+      return true;
+    case '<':
+      return std::string_view("/biseup").find(next) != std::string_view::npos;
+    case '\\':
+      return std::string_view("bqt").find(next) != std::string_view::npos;
+    case '$':
+      return next == '\\';
+    default:
+      return false;
+  }
 }
 
 }  // namespace
@@ -263,7 +284,7 @@ std::string plain_typed(std::string_view text) {
   out.reserve(text.size() + 16);
   for (std::size_t i = 0; i < text.size();) {
     const std::size_t plain =
-        std::find_if(text.begin() + static_cast<std::ptrdiff_t>(i), text.end(), may_be_spelled) -
+        std::find_if(text.begin() + static_cast<std::ptrdiff_t>(i), text.end(), is_special) -
         text.begin();
     out.append(text.substr(i, plain - i));
     i = plain;
@@ -278,8 +299,10 @@ std::string plain_typed(std::string_view text) {
       continue;
     }
     const auto spelling =
-        std::find_if(kSpellings.begin(), kSpellings.end(),
-                     [&](const Spelling& each) { return begins_with(text, i, each.typed); });
+        may_be_spelled(text[i], i + 1 < text.size() ? text[i + 1] : ' ')
+            ? std::find_if(kSpellings.begin(), kSpellings.end(),
+                           [&](const Spelling& each) { return begins_with(text, i, each.typed); })
+            : kSpellings.end();
     if (spelling != kSpellings.end()) {
       const std::string_view rest = text.substr(i + spelling->typed.size());
       const bool command = spelling->typed.back() != '$' && spelling->typed.front() == '\\';

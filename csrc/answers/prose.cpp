@@ -167,11 +167,13 @@ bool is_modified(const Clause& clause) {
   for (std::size_t i = clause.begin; i < clause.end; ++i) {
     if (clause[i].kind != Kind::kNumber && clause[i].kind != Kind::kFormula) continue;
     for (std::size_t j = i + 1; j < std::min(i + 3, clause.end); ++j) {
-      if (clause.has_sense(j, kScales)) return true;
+      if (clause.has_sense(j, kModifies)) return true;
     }
     if (i == clause.begin) continue;
     const bool last = i >= clause.begin + 2;
     if (clause.is_word(i - 1, "from") || clause.is_word(i - 1, "but")) return true;
+    // "the square of 5"
+    if (last && clause.is_word(i - 1, "of") && clause.has_sense(i - 2, kFunction)) return true;
     if (last && clause.is_word(i - 2, "up") && clause.is_word(i - 1, "to")) {
       // "adds up to 12" gives it, "there are up to 12" does not.
       return i < clause.begin + 3 || clause[i - 3].content.back() != 's';
@@ -270,21 +272,66 @@ std::optional<Value> sole_value(const Clause& whole) {
   return value;
 }
 
-std::optional<std::string> leading_choice(std::string_view sentence) {
-  for (const std::string_view sure : {"for sure ", "definitely ", "certainly ", "probably "}) {
-    if (sentence.substr(0, sure.size()) == sure) sentence = trimmed(sentence.substr(sure.size()));
+bool lists_choices(std::string_view text) {
+  char seen = 0;
+  for (std::size_t i = 0; i + 1 < text.size(); ++i) {
+    const bool begins = i == 0 || is_space(text[i - 1]) || text[i - 1] == '(' || text[i - 1] == '*';
+    if (!begins || text[i] < 'A' || text[i] > 'J') continue;
+    if (text[i + 1] != ':' && text[i + 1] != ')' && text[i + 1] != '.') continue;
+    if (seen != 0 && seen != text[i]) return true;
+    seen = text[i];
   }
-  if (sentence.size() < 2 || sentence.front() < 'A' || sentence.front() > 'J') return std::nullopt;
-  if (sentence[1] != ',' && sentence[1] != ';') return std::nullopt;
-  // "A, B": a list. What explains the choice begins with a word.
-  const std::string_view rest = trimmed(sentence.substr(2));
+  return false;
+}
+
+namespace {
+
+// "C, because"; "(C), 5", which needs the parentheses: "C, 5" is a list.
+bool explains_choice(std::string_view rest, bool marked) {
   std::size_t word = 0;
   while (word < rest.size() && is_letter(rest[word])) ++word;
-  if (word < 2) return std::nullopt;
   for (const std::string_view joint : {"or", "and", "but", "maybe"}) {
-    if (rest.substr(0, word) == joint) return std::nullopt;
+    if (rest.substr(0, word) == joint) return false;
   }
-  return std::string(1, sentence.front());
+  if (word >= 2) return true;
+  const std::vector<Piece> pieces = pieces_of(rest);
+  const Clause clause{&pieces, 0, pieces.size()};
+  return marked && sole_value(clause) &&
+         std::none_of(pieces.begin(), pieces.end(),
+                      [](const Piece& each) { return each.is_letter; });
+}
+
+}  // namespace
+
+std::optional<std::string> leading_choice(std::string_view sentence) {
+  for (const std::string_view sure : {"for sure ", "definitely ", "certainly ", "probably "}) {
+    if (begins_with(sentence, sure)) sentence = trimmed(sentence.substr(sure.size()));
+  }
+  if (sentence.size() < 2) return std::nullopt;
+  const bool marked = sentence.size() > 3 && sentence.front() == '(' && sentence[2] == ')';
+  const char letter = sentence[marked ? 1 : 0];
+  sentence.remove_prefix(marked ? 3 : 1);
+  if (letter < 'A' || letter > 'J') return std::nullopt;
+  if (sentence.front() != ',' && sentence.front() != ';') return std::nullopt;
+  if (!explains_choice(trimmed(sentence.substr(1)), marked)) return std::nullopt;
+  return std::string(1, letter);
+}
+
+std::string_view leading_verdict(std::string_view sentence) {
+  for (const std::string_view verdict : {"yes", "no"}) {
+    if (!starts_with_word(sentence, verdict)) continue;
+    const std::string_view rest = sentence.substr(verdict.size());
+    if (rest.empty() || (rest.front() != ',' && rest.front() != ';' && rest.front() != '.'))
+      return {};
+    const std::vector<Piece> pieces = pieces_of(rest);
+    const Clause clause{&pieces, 0, pieces.size()};
+    for (std::size_t i = 0; i < clause.end; ++i) {
+      if (clause.has_sense(i, kOffers | kTurn | kConditions | kDoubts) || clause.is_word(i, "yes"))
+        return {};
+    }
+    return verdict;
+  }
+  return {};
 }
 
 }  // namespace urpo::answers

@@ -63,8 +63,14 @@ bool has_value(const Clause& clause);
 // The formula itself if it is none, or one with variables.
 std::string end_of_chain(const std::string& formula);
 
-// The letter of a choice that a sentence begins with: "D" of "D, since it cannot be A". None where
-// another letter follows it.
+// "A: 5 B: 6": several choices, and none that is chosen.
+bool lists_choices(std::string_view text);
+
+// The letter of a choice that a sentence begins with: "D" of "D, since it cannot be A" and of
+// "(D), 5". None where another letter follows it.
 std::optional<std::string> leading_choice(std::string_view sentence);
+
+// "yes" of "Yes, it is possible.", "no" likewise; empty where the sentence takes it back.
+std::string_view leading_verdict(std::string_view sentence);
 
 }  // namespace urpo::answers

@@ -1,107 +1,16 @@
 #include "statement.hpp"
 
-#include <algorithm>
-#include <array>
 #include <vector>
 
 #include "characters.hpp"
 #include "clauses.hpp"
-#include "lexicon.hpp"
 #include "pieces.hpp"
 #include "prose.hpp"
 #include "scan.hpp"
-#include "units.hpp"
+#include "statement_parts.hpp"
 
 namespace urpo::answers {
 namespace {
-
-using Kind = Piece::Kind;
-
-std::string_view without_markup(std::string_view text) {
-  while (!text.empty() && (is_space(text.front()) || text.front() == '*' || text.front() == '_' ||
-                           text.front() == ':' || text.front() == '"' || text.front() == '#')) {
-    text.remove_prefix(1);
-  }
-  return text;
-}
-
-// Without markup, quotes and punctuation behind it, a factorial's sign excepted.
-std::string_view without_end(std::string_view text) {
-  text = trimmed(text);
-  while (!text.empty() && std::string_view("*\".,!_").find(text.back()) != std::string_view::npos) {
-    if (text.back() == '!' && text.size() > 1 &&
-        (is_digit(text[text.size() - 2]) || text[text.size() - 2] == ')'))
-      break;
-    text = trimmed(text.substr(0, text.size() - 1));
-  }
-  for (const std::string_view polite : {"\u3067\u3059", "\uc785\ub2c8\ub2e4", "\uc774\ub2e4"}) {
-    if (text.size() > polite.size() && text.substr(text.size() - polite.size()) == polite)
-      return without_end(text.substr(0, text.size() - polite.size()));
-  }
-  return text;
-}
-
-std::string_view text_of(std::string_view sentence, const Clause& clause) {
-  if (clause.begin >= clause.end) return {};
-  const std::size_t begin = clause[clause.begin].begin;
-  return sentence.substr(begin, clause[clause.end - 1].end - begin);
-}
-
-// The inside of the clause's only bold words, if they are no label and not all of it.
-Clause only_bold(const Clause& clause) {
-  std::size_t open = clause.end;
-  std::size_t close = clause.end;
-  int marks = 0;
-  for (std::size_t i = clause.begin; i < clause.end; ++i) {
-    if (clause[i].kind != Kind::kBold) continue;
-    (marks++ == 0 ? open : close) = i;
-  }
-  if (marks != 2 || close < open + 2) return clause;
-  if (clause.is_sign(close - 1, ':') || clause.is_sign(close + 1, ':')) return clause;
-  // Type in the middle of a number or formula.
-  for (const std::size_t mark : {open, close}) {
-    const bool attached = mark > clause.begin && mark + 1 < clause.end &&
-                          clause[mark - 1].end == clause[mark].begin &&
-                          clause[mark].end == clause[mark + 1].begin;
-    if (attached) return clause;
-  }
-  return clause.part(open + 1, close);
-}
-
-// The value of a clause, with its unit.
-void add_value(std::string_view sentence, const Clause& clause, Statement& statement) {
-  const auto value = sole_value(clause);
-  if (!value) return;
-  statement.value = value->text;
-  std::size_t end = clause[value->piece].end;
-  if (statement.value.back() != '%') statement.unit = leading_unit(sentence.substr(end, kMaxUnit));
-  if (!value->currency.empty()) statement.unit = value->currency;
-}
-
-// "option E", "(B)", "**B**"
-bool is_choice(const Clause& clause) {
-  std::size_t letters = 0;
-  for (std::size_t i = clause.begin; i < clause.end; ++i) {
-    if (clause[i].is_letter) {
-      ++letters;
-    } else if (!clause.is_word(i, "option") && !clause.is_word(i, "choice") &&
-               !clause.is_word(i, "the") && !clause.is_sign(i, '(') && !clause.is_sign(i, ')') &&
-               clause[i].kind != Kind::kBold && !clause.is_sign(i, '.') &&
-               !clause.is_sign(i, '"')) {
-      return false;
-    }
-  }
-  return letters == 1;
-}
-
-// A few words, as an answer may consist of.
-bool is_name(const Clause& clause) {
-  if (clause.end - clause.begin > 4) return false;
-  for (std::size_t i = clause.begin; i < clause.end; ++i) {
-    if (clause[i].kind != Kind::kWord) return false;
-  }
-  return clause.begin < clause.end;
-}
 
 // "therefore just 5": what an announcement's verb may be followed by.
 std::string_view without_fillers(std::string_view rest) {
@@ -119,14 +28,6 @@ std::string_view without_fillers(std::string_view rest) {
   return rest;
 }
 
-// "The answer has 12 digits" says no answer.
-bool is_about_answer(const Clause& clause) {
-  for (std::size_t i = clause.begin; i < clause.end; ++i) {
-    if (clause.is_word(i, "answer") || clause.is_word(i, "answers")) return true;
-  }
-  return false;
-}
-
 // The displayed formula that `rest` begins with, without delimiters; empty if it begins with none.
 std::string_view displayed(std::string_view rest) {
   if (!starts_with(rest, "\\[") && !starts_with(rest, "$$")) return {};
@@ -134,199 +35,16 @@ std::string_view displayed(std::string_view rest) {
   return close == std::string_view::npos ? std::string_view() : trimmed(rest.substr(2, close - 2));
 }
 
-bool is_formula_given(const Clause& clause) {
-  for (std::size_t i = clause.begin; i < clause.end; ++i) {
-    if (clause[i].kind == Kind::kFormula) return !clause.is_word(clause.begin, "let");
-  }
-  return false;
-}
-
-// "We are given that x is 12", "Given: 12"
-bool is_given(const Clause& clause) {
-  for (std::size_t i = clause.begin; i < clause.end; ++i) {
-    if (clause.is_word(i, "given") && (clause.is_word(i + 1, "that") || clause.is_sign(i + 1, ':')))
-      return true;
-  }
-  return false;
-}
-
-// "That gives 12, which is wrong", "12 is too large", "it may also be 13".
-bool is_rejection(const Clause& sentence) {
-  for (std::size_t i = sentence.begin; i < sentence.end; ++i) {
-    if (sentence.has_sense(i, kRejects) || sentence.is_word(i, "alternatively")) return true;
-    if (sentence.is_word(i, "also") &&
-        (sentence.is_word(i + 1, "be") || sentence.is_word(i + 1, "possible")))
-      return true;
-    if (!sentence.is_word(i, "too")) continue;
-    for (const std::string_view much : {"large", "small", "big", "many", "few", "high", "low",
-                                        "much", "little", "long", "short", "great"}) {
-      if (sentence.is_word(i + 1, much)) return true;
-    }
-  }
-  return false;
-}
-
-// Whether a clause names the letter of a choice outside of its part.
-bool names_others(const Clause& clause, const Clause& part) {
-  for (std::size_t i = clause.begin; i < clause.end; ++i) {
-    if (clause[i].is_letter && (i < part.begin || i >= part.end)) return true;
-  }
-  return false;
-}
-
-// "It could be 12": whether the verb before `said` is uncertain.
-bool is_uncertain(const Clause& clause, std::size_t said) {
-  if (said < clause.begin + 2) return false;
-  for (const std::string_view word : {"can", "perhaps", "possibly", "likely", "cannot", "given"}) {
-    if (clause.is_word(said - 2, word)) return true;
-  }
-  return clause.has_sense(said - 2, kModal) || is_given(clause);
-}
-
-// A last sentence, and the part of it that states something.
-struct Sentence {
-  std::string_view text;
-  Clause whole;
-  Clause asserted;             // without what it denies
-  std::size_t conclusion = 0;  // where what it concludes begins
-  Clause clause;               // what it concludes, without remarks
-  Clause bold;                 // the only bold words of that, if they are marked
-  std::size_t said = 0;        // behind the clause's last verb; its end without any
-  int verbs = 0;
-  bool concludes = false;
-
-  bool is_marked() const { return bold.begin != clause.begin || bold.end != clause.end; }
-};
-
-Reading take(const Sentence& sentence, const Clause& part, Statement& statement) {
-  statement.text = std::string(without_end(without_markup(text_of(sentence.text, part))));
-  return statement.text.empty() ? Reading::kNothing : Reading::kStated;
-}
-
-// None of them answers for what comes after it: the first that says something decides.
-using Rule = std::optional<Reading> (*)(const Sentence&, Statement&);
-
-std::optional<Reading> supposition(const Sentence& sentence, Statement&) {
-  for (std::size_t i = 0; i < sentence.conclusion; ++i) {
-    if (sentence.whole.has_sense(i, kSupposes)) return Reading::kRefused;
-  }
-  // "Let the answer be 5", "it would be 5 if x were 2"
-  if (sentence.whole.is_word(0, "let") && !sentence.concludes &&
-      sentence.said < sentence.clause.end)
-    return Reading::kRefused;
-  bool would = false;
-  for (std::size_t i = 0; i < sentence.whole.end; ++i) {
-    would = would || sentence.whole.is_word(i, "would");
-    if (would && sentence.whole.is_word(i, "if")) return Reading::kRefused;
-  }
-  return std::nullopt;
-}
-
-// "C: 14" is one of several.
-std::optional<Reading> item_of_a_list(const Sentence& sentence, Statement&) {
-  const Clause& clause = sentence.clause;
-  const bool is_item = clause.is_sign(clause.begin + 1, ':') && clause[clause.begin].is_letter;
-  if (is_item && has_value(clause)) return Reading::kRefused;
-  return std::nullopt;
-}
-
-std::optional<Reading> denial(const Sentence& sentence, Statement&) {
-  const Clause& clause = sentence.clause;
-  if (has_denial(clause) || is_modified(clause)) return Reading::kRefused;
-  if (sentence.said < clause.end && is_uncertain(clause, sentence.said)) return Reading::kRefused;
-  return std::nullopt;
-}
-
-std::optional<Reading> bold_words(const Sentence& sentence, Statement& statement) {
-  if (!sentence.is_marked()) return std::nullopt;
-  const Clause& clause = sentence.clause;
-  if (is_choice(sentence.bold) && names_others(clause, sentence.bold)) return Reading::kRefused;
-  const std::size_t said = sentence.said < clause.end ? sentence.said : clause.begin;
-  const bool reserved = has_reservation(clause.part(said, clause.end));
-  add_value(sentence.text, reserved ? clause : sentence.bold, statement);
-  return take(sentence, sentence.bold, statement);
-}
-
-std::optional<Reading> predicate(const Sentence& sentence, Statement& statement) {
-  const Clause& clause = sentence.clause;
-  if (sentence.said >= clause.end || !(sentence.concludes || sentence.verbs == 1))
-    return std::nullopt;
-  const Clause phrase = without_remarks(clause.part(sentence.said, clause.end), Scope::kPredicate);
-  if (has_value(phrase)) {
-    add_value(sentence.text, phrase, statement);
-    return take(sentence, phrase, statement);
-  }
-  // "36 is the answer"
-  add_value(sentence.text, clause, statement);
-  if (!statement.value.empty()) {
-    statement.text = statement.value;
-    return Reading::kStated;
-  }
-  if (is_choice(phrase) || (sentence.concludes && is_name(phrase)))
-    return take(sentence, phrase, statement);
-  return std::nullopt;
-}
-
-// "So B."
-std::optional<Reading> concluded_choice(const Sentence& sentence, Statement& statement) {
-  if (!sentence.concludes || !is_choice(sentence.clause)) return std::nullopt;
-  return take(sentence, sentence.clause, statement);
-}
-
-// "the equation has no solution"
-std::optional<Reading> none_at_all(const Sentence& sentence, Statement& statement) {
-  const Clause& clause = sentence.clause;
-  for (std::size_t i = clause.begin; i + 1 < clause.end; ++i) {
-    const bool has = clause.is_word(i, "has") || clause.is_word(i, "have");
-    const Clause object = clause.part(i + 1, clause.end);
-    if (has && clause.is_word(i + 1, "no") && is_name(object))
-      return take(sentence, object, statement);
-  }
-  return std::nullopt;
-}
-
-std::optional<Reading> only_value(const Sentence& sentence, Statement& statement) {
-  const Clause& clause = sentence.clause;
-  if (sentence.said >= clause.end && is_about_answer(clause)) return Reading::kRefused;
-  add_value(sentence.text, clause, statement);
-  // "Then 42 remain" is a step on the way; "Then 40 + 2 = 42 remain" may be the last.
-  const bool is_step = sentence.whole.has_sense(sentence.whole.begin, kStep);
-  if (is_step && !sentence.concludes && !is_computed(clause))
-    return is_formula_given(clause) ? Reading::kNothing : Reading::kRefused;
-  if (statement.value.empty()) return Reading::kNothing;
-  statement.text = statement.value;
-  return Reading::kStated;
-}
-
-constexpr std::array<Rule, 8> kRules = {supposition, item_of_a_list,   denial,      bold_words,
-                                        predicate,   concluded_choice, none_at_all, only_value};
-
-}  // namespace
-
-std::optional<Statement> announced_statement(std::string_view raw) {
-  // Blank lines between the announcement and the answer do not count.
-  raw = without_markup(raw);
-  const std::string typed = plain_typed(raw.substr(0, 2 * kMaxSentence));
-  const std::string_view rest = without_fillers(typed);
-  Statement statement;
-  if (const std::string_view formula = displayed(rest); !formula.empty()) {
-    statement.text = std::string(without_end(formula));
-    statement.value = end_of_chain(statement.text);
-    return statement;
-  }
-  const std::size_t end = end_of_sentence(rest);
-  if (end < rest.size() && rest[end] == '?') return std::nullopt;
-  const std::string_view sentence = without_end(rest.substr(0, end));
-  const std::vector<Piece> pieces = pieces_of(sentence);
-  Clause clause{&pieces, 0, pieces.size()};
-  if (pieces.empty()) return std::nullopt;
-  if (clause.is_sign(0, '~')) return std::nullopt;
+// The part of what is announced that says the answer. None where that is denied, or the words
+// around its number make another of it.
+std::optional<Clause> answering_clause(Clause clause) {
   if (has_denial(clause.part(0, 1))) {
     clause = assertion(clause);
     if (clause.begin == 0) return std::nullopt;
   }
   for (std::size_t i = clause.end; i-- > clause.begin + 1;) {
     if (!clause.is_word(i, "but") || !has_value(clause.part(i, clause.end))) continue;
+    if (is_exception(clause, i)) return std::nullopt;
     clause.begin = i + 1;
     break;
   }
@@ -341,36 +59,43 @@ std::optional<Statement> announced_statement(std::string_view raw) {
     return std::nullopt;
   if (!denies) clause = only_bold(clause);
   if (is_modified(clause)) return std::nullopt;
+  return clause;
+}
+
+}  // namespace
+
+std::optional<Statement> announced_statement(std::string_view raw) {
+  // Blank lines between the announcement and the answer do not count.
+  raw = without_markup(raw);
+  const std::string typed = plain_typed(raw);
+  const std::string_view rest = without_fillers(typed);
+  Statement statement;
+  if (const std::string_view formula = displayed(rest); !formula.empty()) {
+    statement.text = std::string(without_end(formula));
+    statement.after = typed.substr(formula.data() + formula.size() + 2 - typed.data());
+    statement.value = end_of_chain(statement.text);
+    return statement;
+  }
+  const std::size_t end = end_of_sentence(rest);
+  if (end < rest.size() && rest[end] == '?') return std::nullopt;
+  const std::string_view sentence = without_end(rest.substr(0, end));
+  const std::vector<Piece> pieces = pieces_of(sentence);
+  const Clause whole{&pieces, 0, pieces.size()};
+  if (pieces.empty() || whole.is_sign(0, '~')) return std::nullopt;
+  // "No, because 7 is prime"
+  if (const std::string_view verdict = leading_verdict(sentence); !verdict.empty()) {
+    statement.text = std::string(verdict);
+    statement.after = typed.substr(sentence.data() + sentence.size() - typed.data());
+    return statement;
+  }
+  const auto answering = answering_clause(whole);
+  if (!answering) return std::nullopt;
+  const Clause& clause = *answering;
   add_value(sentence, clause, statement);
   statement.text = std::string(without_end(without_markup(text_of(sentence, clause))));
   if (statement.text.empty()) return std::nullopt;
+  statement.after = typed.substr(sentence.data() - typed.data() + clause[clause.end - 1].end);
   return statement;
-}
-
-Reading read_sentence(std::string_view text, Statement& statement) {
-  Sentence sentence;
-  sentence.text = trimmed(text);
-  if (!sentence.text.empty() && sentence.text.back() == '?') return Reading::kRefused;
-  const std::vector<Piece> pieces = pieces_of(sentence.text);
-  sentence.whole = {&pieces, 0, pieces.size()};
-  if (is_rejection(sentence.whole)) return Reading::kRefused;
-  sentence.asserted = assertion(sentence.whole);
-  const auto concluded = conclusion(sentence.asserted);
-  if (!concluded) return Reading::kRefused;
-  sentence.conclusion = concluded->begin;
-  sentence.concludes = concludes(sentence.whole);
-  sentence.clause =
-      without_remarks(*concluded, sentence.concludes ? Scope::kConclusion : Scope::kSentence);
-  sentence.bold = only_bold(sentence.clause);
-  sentence.said = after_last_verb(sentence.clause, sentence.verbs);
-  if (sentence.said == sentence.clause.end && sentence.asserted.begin != 0) {
-    sentence.said = sentence.clause.begin;
-    sentence.verbs = 1;
-  }
-  for (const Rule rule : kRules) {
-    if (const auto reading = rule(sentence, statement)) return *reading;
-  }
-  return Reading::kNothing;
 }
 
 }  // namespace urpo::answers

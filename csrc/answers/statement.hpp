@@ -11,6 +11,7 @@ struct Statement {
   std::string text;   // what is said to be the answer, in words, numbers or formulas
   std::string value;  // the one number or formula of it; empty if there is not just one
   std::string unit;   // known, beside the value; may be empty
+  std::string after;  // what follows, as plain_typed gives it: remarks, then other sentences
 };
 
 // Of what follows "the answer is", up to the end of the sentence or of a displayed formula, without
