@@ -1,0 +1,253 @@
+"""The rule verifier: what is no answer because of the words and formulas around it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from megatron_urpo.rewards import math_answer
+from megatron_urpo.types import VerifierStatus
+
+CORRECT, WRONG = VerifierStatus.CORRECT, VerifierStatus.WRONG
+
+
+class NoPool:
+    """Stands where no worker may be asked."""
+
+    def submit(self, job):
+        raise AssertionError(f"not decided without a worker: {job}")
+
+
+# A box beside other parts of its formula, and what that comes to; the box alone is no answer.
+COMPOSED = [
+    ("$x = -\\boxed{5}$", "-5"),
+    ("So it is -\\boxed{5}.", "-5"),
+    ("$1/\\boxed{5}$", "\\frac15"),
+    ("$\\frac{2}{\\boxed{5}}$", "0.4"),
+    ("$\\sqrt{\\boxed{5}}$", "\\sqrt5"),
+    ("$2\\sqrt{\\boxed{5}}$", "\\sqrt{20}"),
+    ("$2^{\\boxed{5}}$", "2^5"),
+    ("$(\\boxed{5})^{2x}$", "25^x"),
+    ("$\\boxed{5}x$", "5x"),
+    ("$\\boxed{5}\\pi$ square units", "5\\pi"),
+    ("$2 \\cdot \\boxed{5}\\pi$", "10\\pi"),
+    ("$\\boxed{5} \\times 10^{3}$", "5000"),
+    ("$\\boxed{5},000$", "5000"),
+    ("$\\boxed{5}.5$", "5.5"),
+    ("$0.\\boxed{5}$", "0.5"),
+    ("$\\boxed{5} + x$", "x + 5"),
+    ("$x > \\boxed{5}$", "x > 5"),
+    ("$x \\neq \\boxed{5}$", "x \\ne 5"),
+    ("$\\boxed{5}:7$", "5:7"),
+    ("$\\boxed{5}$ thousand", "5000"),
+    ("$\\boxed{5}\\text{ million}$", "5000000"),
+]
+
+
+@pytest.mark.parametrize(("response", "whole"), COMPOSED)
+def test_a_box_that_is_part_of_a_formula_gives_the_formula(response, whole):
+    assert math_answer.verify(response, whole, NoPool()).status is CORRECT
+    assert math_answer.verify(response, "5", NoPool()).status is WRONG
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "$x = \\boxed{5}$",
+        "$\\boxed{5} = 2 + 3$",
+        "$2 + 3 = \\boxed{5}, 6 - 1 = 5$",
+        "$n \\equiv \\boxed{5} \\pmod 7$",
+        "$n \\approx \\boxed{5}$",
+        "$\\implies \\boxed{5}$",
+        "$\\boxed{5}^\\circ$",
+        "$\\boxed{5}\\%$",
+        "$\\boxed{5}\\text{ cm}$",
+        "$\\text{Answer: }\\boxed{5}$",
+        "$\\textbf{\\boxed{5}}$",
+        "$\\color{red}{\\boxed{5}}$",
+        "$\\left(\\boxed{5}\\right)$",
+        "\\boxed{5} (since 2 + 3 = 5)",
+        "- \\boxed{5}",
+        "1. \\boxed{5}",
+        "(a) \\boxed{5}",
+        "> \\boxed{5}",
+        "| \\boxed{5} |",
+        "-> \\boxed{5}",
+        "**Answer** - \\boxed{5}",
+        "_\\boxed{5}_ *\\boxed{5}*",
+        "So there are \\boxed{5}!",
+        "\\boxed{5} - as we have seen.",
+    ],
+)
+def test_a_box_that_only_stands_beside_something_is_the_answer(response):
+    assert math_answer.verify(response, "5", NoPool()).status is CORRECT
+
+
+@given(st.integers(1, 10**6), st.sampled_from(["-", "1/", "3 + ", "\\pi", "7\\cdot ", "\\sqrt"]))
+def test_no_number_is_boxed_out_of_its_formula(value, before):
+    response = f"So $x = {before}\\boxed{{{value}}}$."
+    assert math_answer.verify(response, str(value), NoPool()).status is WRONG or value == 1
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "\\boxed{6}/\\boxed{5}",
+        "\\boxed{6} | \\boxed{5}",
+        "\\boxed{6} vs \\boxed{5}",
+        "\\boxed{6} (or \\boxed{5})",
+        "\\boxed{6}\n\nor\n\n\\boxed{5}",
+        "$\\boxed{6} \\lor \\boxed{5}$",
+        "\\boxed{6}\n\n\\boxed{5}",
+        "\\boxed{6} and also \\boxed{5}",
+        "It is \\boxed{6}. Or \\boxed{5}.",
+        "It is \\boxed{6}. Alternatively, \\boxed{5}.",
+        "It is \\boxed{6}. It could also be \\boxed{5}.",
+        "It is \\boxed{6}. If order matters, it is \\boxed{5}.",
+        "It is $\\boxed{6}$ (otherwise $\\boxed{5}$).",
+        "Another answer than \\boxed{6} is possible: \\boxed{5} could be right.",
+    ],
+)
+def test_of_two_boxes_that_are_offered_neither_counts(response):
+    for gold in "56":
+        assert math_answer.verify(response, gold, NoPool()).status is WRONG
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "\\boxed{5}, not \\boxed{6}",
+        "$\\boxed{5}$ (not $\\boxed{6}$)",
+        "\\boxed{5} rather than \\boxed{6}",
+        "\\boxed{5} instead of \\boxed{6}, nor \\boxed{7}",
+        "\\boxed{6}. Wait, I made a mistake. It is \\boxed{5}.",
+        "Step 1 gives \\boxed{6}. Step 2 gives \\boxed{5}.",
+        "\\boxed{5.0} or \\boxed{5}",
+        "It is not hard to see that it must be \\boxed{5}.",
+    ],
+)
+def test_a_box_that_is_denied_is_passed_over(response):
+    assert math_answer.verify(response, "5", NoPool()).status is CORRECT
+    assert math_answer.verify(response, "6", NoPool()).status is WRONG
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "I don't think it's \\boxed{5}.",
+        "\\boxed{5} seems wrong.",
+        "It cannot be \\boxed{5}.",
+        "It isn't equal to \\boxed{5}.",
+        "Anything but \\boxed{5}.",
+    ],
+)
+def test_a_denied_box_alone_is_no_answer(response):
+    assert math_answer.verify(response, "5", NoPool()).status is WRONG
+
+
+# What may follow an answer, and what takes it back or offers another.
+HARMLESS = [
+    "Hope this helps!",
+    "Let me know if you have any questions.",
+    "Check: 2 * 5 = 10, as required.",
+    "Note that 6 is too large.",
+    "No other value works.",
+    "However, note that x must be positive.",
+    "Alternatively, we could use the quadratic formula.",
+    "It is impossible for x to be negative.",
+    "A common mistake is to answer 6.",
+    "Wait, let me double check: 2 + 3 = 5. Yes, that's right.",
+    "Or, equivalently, five.",
+    "However, $y$ must be 7 then.",
+    "The remainder is 1 when it is divided by 2, 3, or 4.",
+    "This is the answer, as we can check: 2 * 5 - 3 = 7.",
+]
+TURNS = [
+    "Wait, no, it's 6.",
+    "However, the correct value is 6.",
+    "That is wrong.",
+    "No.",
+    "On second thought, no.",
+    "I am wrong.",
+    "Or 6.",
+    "\n\nAlternatively, 6.",
+    "But 6 is also possible.",
+    "Maybe 6.",
+    "Correction: 6",
+    "Scratch that.",
+    "It should be 6.",
+    "I'm not sure.",
+    "Hmm, this can't be right.",
+    "However, I realize I made an error.",
+    "Wait. Let me redo this. 2 * 3 = 6.",
+]
+ANSWERS = ["The answer is 5.", "\\boxed{5}.", "So $x = \\boxed{5}$.\n\n", "**Answer:** 5.\n"]
+
+
+@given(st.sampled_from(ANSWERS), st.lists(st.sampled_from(HARMLESS), max_size=4))
+def test_what_explains_or_closes_leaves_the_answer(answer, words):
+    assert math_answer.verify(" ".join([answer, *words]), "5", NoPool()).status is CORRECT
+
+
+@given(
+    st.sampled_from(ANSWERS),
+    st.lists(st.sampled_from(HARMLESS[:4]), max_size=2),
+    st.sampled_from(TURNS),
+)
+def test_what_takes_an_answer_back_or_offers_another_leaves_none(answer, words, turn):
+    response = " ".join([answer, *words, turn])
+    for gold in "56":
+        assert math_answer.verify(response, gold, NoPool()).status is WRONG
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "The answer is 5... no, 6.",
+        "The answer is 5 (maybe 6).",
+        "The answer is 5\nor 6",
+        "The answer is 5, which is impossible.",
+        "The answer is anything but 5.",
+        "The answer is unlikely to be 5.",
+        "Nobody says the answer is 5.",
+        "Many students think the answer is 5.",
+        "Let the answer be 5.",
+        "The area would be 5 if x=2.",
+        "The answer is 5 hundreds.",
+        "The answer is the square of 5.",
+        "So the sum is 5 (or perhaps 6).",
+        "Twice the answer is 5.",
+        "The sum of the answer and 2 is 5.",
+        "The answer's square is 5.",
+    ],
+)
+def test_an_announcement_that_takes_itself_back_is_none(response):
+    for gold in "56":
+        assert math_answer.verify(response, gold, NoPool()).status is WRONG
+
+
+@pytest.mark.parametrize(
+    ("response", "gold", "status"),
+    [
+        ("\\boxed{41}. Wait, that's wrong. So the answer is 42.", "41", WRONG),
+        ("\\boxed{42}. So the answer is 42.", "42", CORRECT),
+        ("\\boxed{\\frac12}. So the answer is 0.5.", "\\frac12", CORRECT),
+        ("\\boxed{C}. So the answer is 42.", "C", CORRECT),
+        ("The answer is 0.5. Or 1/2.", "\\frac12", CORRECT),
+        ("We think the answer is 42.", "42", CORRECT),
+        ("Therefore the total would be $42.", "42", CORRECT),
+        ("A: 5 B: 6 C: 7", "A", WRONG),
+        ("We add.\nSo B.", "B", CORRECT),
+        ("option (C), 5", "C", CORRECT),
+        ("The answer is option (C), 5.", "C", CORRECT),
+        ("The answer is (C), (D).", "C", WRONG),
+        ("\\boxed{\\text{Yes, it is possible}}", "Yes", CORRECT),
+        ("Yes, it is possible.", "\\text{Yes}", CORRECT),
+        ("Yes, it is possible.", "No", WRONG),
+        ("Yes, or maybe no.", "Yes", WRONG),
+        ("The answer is No, because 7 is prime.", "No", CORRECT),
+        ("<answer>5</answer>\n<answer>5</answer>", "5", CORRECT),
+        ("<answer>6</answer>\n<answer>5</answer>", "5", WRONG),
+    ],
+)
+def test_an_answer_beside_other_words(response, gold, status):
+    assert math_answer.verify(response, gold, NoPool()).status is status
