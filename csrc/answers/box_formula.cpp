@@ -17,13 +17,6 @@ namespace {
 
 constexpr std::size_t kMaxSide = 400;  // bytes of a line that are looked at beside a box
 
-// "5 thousand", "5 squared"; "5 short of 12" is still 5.
-bool is_scale(std::string_view word) {
-  if (word.empty() || !is_letter(word.back())) return false;
-  const std::string name = lower_case(word);
-  return has_sense(name, kScales) || (has_sense(name, kModifies) && has_sense(name, kArithmetic));
-}
-
 struct Opener {
   std::size_t token = 0;  // where it is crossed
   bool joined = false;    // whether something inside of it joins the box already

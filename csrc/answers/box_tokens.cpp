@@ -5,8 +5,10 @@
 #include <utility>
 
 #include "characters.hpp"
+#include "lexicon.hpp"
 #include "names.hpp"
 #include "notation.hpp"
+#include "scan.hpp"
 
 namespace urpo::answers {
 namespace {
@@ -145,6 +147,12 @@ std::string_view text_inside(const BoxToken& token) {
   const std::size_t open = token.text.find('{');
   if (!token.is_command || open == std::string_view::npos) return token.text;
   return trimmed(token.text.substr(open + 1, token.text.size() - open - 2));
+}
+
+bool is_scale(std::string_view word) {
+  if (word.empty() || !is_letter(word.back())) return false;
+  const std::string name = lower_case(word);
+  return has_sense(name, kScales) || (has_sense(name, kModifies) && has_sense(name, kArithmetic));
 }
 
 }  // namespace urpo::answers

@@ -31,6 +31,9 @@ std::vector<BoxToken> tokens_beside_box(std::string_view text, std::size_t begin
 // Whether a formula is open where the tokens end.
 bool is_in_formula(const std::vector<BoxToken>& before);
 
+// "5 thousand", "5 squared"; "5 short of 12" is still 5.
+bool is_scale(std::string_view word);
+
 // The inside of "\\text{ thousand }"; another token as it is.
 std::string_view text_inside(const BoxToken& token);
 
