@@ -119,6 +119,7 @@ class Forms {
   Form absolute(const Node& argument);
   Form factorial(const Node& argument);
   Form binomial(const Node& node);
+  Form falling(const Form& top, std::int64_t count);
   Form rounded(const Node& node);
 
   std::vector<Atom> atoms_;

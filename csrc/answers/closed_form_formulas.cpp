@@ -235,11 +235,23 @@ Form Forms::factorial(const Node& argument) {
   return constant(Rational(product));
 }
 
+// n (n - 1) ... (n - k + 1) / k!
+Form Forms::falling(const Form& top, std::int64_t count) {
+  Form value = constant(1);
+  for (std::int64_t i = 0; i < count; ++i) {
+    const Form factor = sum(top, constant(Rational(-i)));
+    value = product(value, quotient(factor, constant(Rational(i + 1))));
+  }
+  return value;
+}
+
 Form Forms::binomial(const Node& node) {
   const Form top = of(*node.args[0]);
   const Form bottom = of(*node.args[1]);
   const Rational* n = as_rational(top);
   const Rational* k = as_rational(bottom);
+  if (n == nullptr && k != nullptr && k->is_integer() && !k->negative() && *k < Rational(9))
+    return falling(top, k->numerator().to_int64());
   if (n == nullptr || k == nullptr || !n->is_integer() || !k->is_integer())
     return of_atom(opaque("binomial", {top, bottom}));
   if (n->negative() || k->negative() || *n < *k)

@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "answer_wording.hpp"
 #include "ball.hpp"
+#include "bound_names.hpp"
 #include "characters.hpp"
 #include "clock_time.hpp"
 #include "closed_form.hpp"
@@ -15,6 +18,7 @@
 #include "residue.hpp"
 #include "rewriting.hpp"
 #include "shapes.hpp"
+#include "spelled_numbers.hpp"
 #include "tokens.hpp"
 #include "words.hpp"
 
@@ -48,19 +52,7 @@ void read_words(std::string& answer, std::string& gold) {
   const std::string folded = folded_words(words);
   const std::string_view set = set_in_words(folded);
   if (!set.empty()) words = std::string(set);
-  if (const auto number = number_in_words(folded)) words = std::to_string(*number);
-}
-
-// The constant of an integral, "+ c" for "+ C".
-void name_constant_alike(std::string& answer, const std::string& gold) {
-  const auto ends_with_constant = [](const std::string& text, char name) {
-    const std::size_t plus = text.rfind('+');
-    return plus != std::string::npos && plus > 0 &&
-           trimmed(text.substr(plus + 1)) == std::string(1, name);
-  };
-  if (ends_with_constant(gold, 'C') && ends_with_constant(answer, 'c') &&
-      answer.find('C') == std::string::npos)
-    answer.replace(answer.rfind('c'), 1, 1, 'C');
+  if (const auto number = number_in_words(folded)) words = *number;
 }
 
 // "(B) or (C)", "B. C": more than one letter.
@@ -122,8 +114,9 @@ bool has_grouping_comma(const std::string& text) {
   return false;
 }
 
-// "2,5" for 2.5.
-std::optional<std::string> with_decimal_point(const std::string& text) {
+// "2,5" for 2.5; three digits behind a comma are a group, and one may be the second value of a
+// list.
+std::optional<std::string> with_decimal_point(const std::string& text, std::size_t least) {
   std::string out = text;
   std::size_t commas = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -135,7 +128,9 @@ std::optional<std::string> with_decimal_point(const std::string& text) {
       return std::nullopt;
     }
   }
-  if (commas != 1) return std::nullopt;
+  const std::size_t places = text.size() - text.find(',') - 1;
+  const bool group = places == 3 && text.front() != '0' && text.compare(0, 2, "-0") != 0;
+  if (commas != 1 || group || places < least) return std::nullopt;
   return out;
 }
 
@@ -156,13 +151,11 @@ Verdict compare_parsed(const std::string& answer, const std::string& gold, Budge
                             : compare_answers(other, list, budget);
     }
   }
-  const auto decimal = with_decimal_point(answer);
+  const auto decimal = with_decimal_point(answer, 1);
   if (decimal && gold.find('.') != std::string::npos)
     return compare_answers(parse(*decimal), parse(gold), budget);
-  const auto gold_decimal = with_decimal_point(gold);
-  if (gold_decimal && answer.find('.') != std::string::npos) {
-    return compare_answers(parse(answer), parse(*gold_decimal), budget);
-  }
+  // A gold may mean two values.
+  if (with_decimal_point(gold, 2) == answer) return Verdict::kYes;
   return verdict;
 }
 
@@ -223,7 +216,7 @@ std::optional<Verdict> compare_families(const std::string& answer, const std::st
   if (given && wanted && taken(*wanted, given->letter)) return Verdict::kNo;
   const std::string formula = given ? given->formula : answer;
   const std::string expected = !wanted ? gold
-                               : given ? renamed(*wanted, given->letter)
+                               : given ? with_letter(wanted->formula, wanted->letter, given->letter)
                                        : wanted->formula;
   const Verdict verdict = decided(formula, expected);
   return verdict == Verdict::kUndecided ? Verdict::kNo : verdict;
@@ -250,7 +243,10 @@ Verdict equivalent(std::string_view answer_utf8, std::string_view gold_utf8) {
   if ((has_other_spelling(answer) || has_other_spelling(gold)) &&
       with_common_commands(answer) == with_common_commands(gold))
     return Verdict::kYes;
-  name_constant_alike(answer, gold);
+  answer = with_unit_as_text(without_wording(std::move(answer)), gold);
+  gold = without_wording(std::move(gold));
+  name_alike(answer, gold);
+  if (squeezed(answer) == squeezed(gold)) return Verdict::kYes;
   if (const auto times = compare_clock_times(answer, gold)) return *times;
   if (const auto residues = compare_residues(answer, gold)) return *residues;
   if (is_matrix_product(gold)) {

@@ -12,7 +12,8 @@ bool is_matrix_product(const std::string& normalized_text);
 bool is_statement(const std::string& normalized_text);
 
 // Whether the library would read only a part of one side, and then accept whatever the rest says:
-// several formulas in a row, ellipses, cases, primes, numbers in a row, or other names.
+// several formulas in a row, ellipses, cases, numbers in a row, or other names, words, subscripts,
+// primes, relations and percent signs than the gold's.
 bool is_read_in_part(const std::string& answer, const std::string& gold);
 
 }  // namespace urpo::answers

@@ -1,7 +1,9 @@
 #include "named_values.hpp"
 
 #include <algorithm>
+#include <string_view>
 
+#include "characters.hpp"
 #include "evaluate.hpp"
 #include "tokens.hpp"
 
@@ -26,7 +28,19 @@ void collect_names(const Node& node, std::set<std::string>& names, int& numbers)
   for (const NodePtr& arg : node.args) collect_names(*arg, names, numbers);
 }
 
-// What a value may be called: x, f(2), AB, |AB|, NO / BO, S_1 : S_2, (p, q), sin A.
+namespace {
+
+// x rather than A, \theta or a complex z: a letter that equations are solved for.
+bool is_unknown(const Node& node) {
+  return node.kind == Kind::kSymbol && node.text.size() == 1 && is_letter(node.text[0]) &&
+         node.text[0] == lower(node.text[0]) &&
+         std::string_view("zwuv").find(node.text[0]) == std::string_view::npos;
+}
+
+}  // namespace
+
+// What a value may be called: x, f(2), AB, |AB|, NO / BO, S_1 : S_2, (p, q), sin A. An equation of
+// |x| or ln x says something about x.
 bool is_name(const Node& node) {
   switch (node.kind) {
     case Kind::kSymbol:
@@ -45,11 +59,13 @@ bool is_name(const Node& node) {
               node.args[1]->kind == Kind::kSymbol);
     case Kind::kDivide:
     case Kind::kRatio:
-    case Kind::kAbsolute:
-    case Kind::kFunction:
     case Kind::kBracketed:
       return std::all_of(node.args.begin(), node.args.end(),
                          [](const NodePtr& arg) { return is_name(*arg); });
+    case Kind::kAbsolute:
+    case Kind::kFunction:
+      return std::all_of(node.args.begin(), node.args.end(),
+                         [](const NodePtr& arg) { return is_name(*arg) && !is_unknown(*arg); });
     default:
       return false;
   }

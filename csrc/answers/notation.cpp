@@ -364,7 +364,9 @@ std::string normalized(std::string_view utf8) {
   while (!view.empty()) {
     const char last = view.back();
     const bool escaped = view.size() > 1 && view[view.size() - 2] == '\\';
-    if (escaped || (last != '.' && last != ',' && last != ';' && last != ':')) break;
+    // "0.33..." goes on.
+    const bool goes_on = view.size() > 3 && view.substr(view.size() - 3) == "...";
+    if (escaped || goes_on || (last != '.' && last != ',' && last != ';' && last != ':')) break;
     view = trimmed(view.substr(0, view.size() - 1));
   }
   while (view.size() > 2 && view.front() == '{' && view.back() == '}' &&

@@ -1,10 +1,14 @@
 #include "parser.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
+#include "characters.hpp"
 #include "formula_parser.hpp"
+#include "value_words.hpp"
 
 namespace urpo::answers {
 namespace {
@@ -31,13 +35,14 @@ class AnswerParser : private FormulaParser {
   }
 
   // What separates two items: 0 for nothing, ',' binds before ';'.
-  char take_separator(bool& alternative) {
+  char take_separator(bool& alternative, bool& conjunction) {
     char found = 0;
     while (true) {
       if (peek().is(';') || peek().is_command("newline")) {
         found = ';';
       } else if (peek().is(',') || peek().is_word("and") || peek().is_word("or")) {
         alternative = alternative || peek().is_word("or");
+        conjunction = conjunction || peek().is_word("and");
         if (found == 0) found = ',';
       } else {
         return found;
@@ -50,9 +55,13 @@ class AnswerParser : private FormulaParser {
     const Nested nested(*this);
     std::vector<std::vector<NodePtr>> groups = {{item()}};
     bool alternative = false;
+    bool conjunction = false;
     bool commas = false;
-    while (const char separator = take_separator(alternative)) {
-      if (at_list_end()) break;
+    while (const char separator = take_separator(alternative, conjunction)) {
+      if (at_list_end()) {
+        if (alternative || conjunction) throw Unsupported("an \"and\" or \"or\" before nothing");
+        break;
+      }
       if (separator == ';') groups.emplace_back();
       commas = commas || separator == ',';
       groups.back().push_back(item());
@@ -68,8 +77,42 @@ class AnswerParser : private FormulaParser {
       }
     }
     if (items.size() == 1) return items.front();
+    if (groups.size() == 1) gather_points(items);
+    if (items.size() == 1) return items.front();
     spread_exclusion(items);
-    return make_node(Kind::kList, std::move(items), alternative ? "or" : ",");
+    const bool relations = std::all_of(items.begin(), items.end(), [](const NodePtr& each) {
+      return each->kind == Kind::kRelation && each->relations[0] != Relation::kEqual;
+    });
+    const bool points = items.front()->kind == Kind::kBracketed;
+    const char* joint = alternative && !points ? "or" : conjunction && relations ? "and" : ",";
+    return make_node(Kind::kList, std::move(items), joint);
+  }
+
+  // "x = 1, y = 2 or x = 2, y = 1": the names begin again with every solution.
+  static void gather_points(std::vector<NodePtr>& items) {
+    const auto name_of = [&](std::size_t i) {
+      const Node& item = *items[i];
+      const bool assigns = item.kind == Kind::kRelation && item.args.size() == 2 &&
+                           item.relations[0] == Relation::kEqual &&
+                           item.args[0]->kind == Kind::kSymbol;
+      return assigns ? item.args[0]->text : std::string();
+    };
+    std::size_t size = 1;
+    while (size < items.size() && name_of(size) != name_of(0)) ++size;
+    if (size < 2 || size == items.size() || items.size() % size != 0) return;
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      if (name_of(i).empty() || name_of(i) != name_of(i % size)) return;
+    }
+    std::vector<NodePtr> points;
+    for (std::size_t i = 0; i < items.size(); i += size) {
+      const auto begin = items.begin() + static_cast<std::ptrdiff_t>(i);
+      std::vector<NodePtr> point(begin, begin + static_cast<std::ptrdiff_t>(size));
+      std::sort(point.begin(), point.end(), [](const NodePtr& a, const NodePtr& b) {
+        return a->args[0]->text < b->args[0]->text;
+      });
+      points.push_back(make_node(Kind::kBracketed, std::move(point), "()"));
+    }
+    items = std::move(points);
   }
 
   // "x \ne -8, -2" excludes both.
@@ -235,7 +278,10 @@ class AnswerParser : private FormulaParser {
 
   // A currency sign before the number: read as a word, since Unicode has many.
   bool take_currency_word() {
-    if (!peek().is_word("euro") && !peek().is_word("pound")) return false;
+    const std::string& name = peek().text;
+    static const std::unordered_set<std::string_view> signs = {"euro",  "pound", "yuan",
+                                                               "rupee", "won",   "ruble"};
+    if (peek().type != Token::Type::kWord || signs.count(name) == 0) return false;
     if (peek(1).type != Token::Type::kNumber) return false;
     currency_ = next().text;
     return true;
@@ -259,51 +305,67 @@ class AnswerParser : private FormulaParser {
   int unit_power() {
     if (!take('^')) return 1;
     const bool braced = take('{');
+    const bool negative = take('-');
     const Token& token = next();
     if (token.type != Token::Type::kNumber || !token.value.is_integer() ||
         !(token.value < Rational(10))) {
       throw Unsupported("a unit to an unknown power");
     }
     if (braced) expect('}');
-    return static_cast<int>(token.value.numerator().to_int64());
+    const auto power = static_cast<int>(token.value.numerator().to_int64());
+    return negative ? -power : power;
+  }
+
+  bool ends_item() const {
+    const Token& token = peek();
+    return token.type == Token::Type::kEnd || token.is(',') || token.is(';') || token.is(')');
   }
 
   // Reads units and nouns behind a value; true if they say percent.
   bool read_units(Node& quantity) {
-    static const std::unordered_set<std::string> refused = {
-        "not",     "no",       "if",      "when",          "where",
-        "for",     "maybe",    "about",   "approximately", "only",
-        "but",     "is",       "are",     "with",          "either",
-        "unless",  "except",   "wrong",   "incorrect",     "then",
-        "perhaps", "possibly", "would",   "could",         "might",
-        "plus",    "minus",    "times",   "divided",       "more",
-        "less",    "than",     "least",   "most",          "half",
-        "hundred", "thousand", "million", "billion",       "trillion",
-        "dozen",   "any",      "all",     "every"};
     bool percent = false;
     int sign = 1;
     int power = 1;
     int words = 0;
+    std::optional<Unit> last;  // the unit read just before, as a divisor where its power says so
+    int last_sign = 1;
+    const auto add_noun = [&](const std::string& word) {
+      quantity.text += (quantity.text.empty() ? "" : " ") + word;
+    };
     while (true) {
       if (starts_unit()) {
         const std::string word = next().text;
-        if (refused.count(word) != 0 || ++words > 6) throw Unsupported("words behind a value");
-        if (word == "percent" || word == "percentage" || word == "pct") {
+        const std::string plain = lower_case(word);
+        if (++words > 6) throw Unsupported("words behind a value");
+        const std::optional<Unit> before = std::exchange(last, std::nullopt);
+        if (plain == "percent" || plain == "percentage" || plain == "pct") {
           percent = true;
-        } else if (word == "per") {
+        } else if (plain == "per") {
           sign = -1;
-        } else if (word == "square" || word == "sq") {
+          // Of a unit that is known, it is part of the unit.
+          if (!find_unit(peek().text)) add_noun(plain);
+        } else if ((plain == "square" || plain == "sq") && starts_unit()) {
           power = 2;
-        } else if (word == "cubic" || word == "cu") {
+        } else if ((plain == "cubic" || plain == "cu") && starts_unit()) {
           power = 3;
+        } else if (before && (plain == "squared" || plain == "cubed")) {
+          multiply_unit(quantity.unit, *before, last_sign * (plain == "squared" ? 1 : 2));
+        } else if (is_preposition_in(plain, quantity)) {
+          add_noun(plain);
         } else if (const auto unit = find_unit(word)) {
           multiply_unit(quantity.unit, *unit, sign * power * unit_power());
+          last = unit;
+          last_sign = sign;
           power = sign = 1;
-        } else if (word != "unit" && word != "units") {
-          quantity.text += (quantity.text.empty() ? "" : " ") + word;
-        } else {
+        } else if (plain == "unit" || plain == "units") {
           unit_power();
           power = 1;
+        } else if (changes_value(plain) && !(plain == "times" && ends_item()) &&
+                   !(plain == "all" && quantity.text.size() > 2 &&
+                     quantity.text.substr(quantity.text.size() - 3) == " in")) {
+          throw Unsupported("words behind a value that change it");
+        } else {
+          add_noun(word);
         }
       } else if (words > 0 && peek().is('/') &&
                  (peek(1).type == Token::Type::kWord || is_unit_letter(peek(1)))) {
@@ -318,6 +380,18 @@ class AnswerParser : private FormulaParser {
         return percent;
       }
     }
+  }
+
+  // "apples in a box", "5 cm in total", but "5 in".
+  bool is_preposition_in(const std::string& word, const Node& quantity) const {
+    if (word != "in" || !starts_unit()) return false;
+    return !quantity.text.empty() || peek().text == "total" || peek().text == "all";
+  }
+
+  static std::string lower_case(const std::string& word) {
+    std::string out = word;
+    std::transform(out.begin(), out.end(), out.begin(), lower);
+    return out;
   }
 
   std::string currency_ = "dollar";

@@ -42,7 +42,7 @@ NodePtr rewritten(const NodePtr& node, const std::string* zero) {
 
 class SetReader {
  public:
-  explicit SetReader(Budget& budget) : budget_(budget) {}
+  SetReader(Budget& budget, bool is_gold) : budget_(budget), is_gold_(is_gold) {}
 
   Pieces read(const NodePtr& node) {
     budget_.spend(20);
@@ -264,19 +264,22 @@ class SetReader {
     return half_line(slope.negative() ? mirrored(relation) : relation, bound);
   }
 
-  // "x < 1 or x > 4" is a union. After a comma or "and" it is both, unless they exclude each other.
+  // "x < 1 or x > 4" is a union. After a comma it is both, unless they exclude each other, and
+  // after "and" it is both; but a gold whose "and" leaves nothing means the union as well.
   Pieces list(const Node& node) {
     Pieces united_pieces;
     Pieces common = {{infinite(-1), infinite(1)}};
     for (const NodePtr& item : node.args) {
       const Pieces pieces = read(item);
       united_pieces = united(united_pieces, pieces);
-      if (node.text == ",") common = intersected(common, pieces);
+      if (node.text != "or") common = intersected(common, pieces);
     }
-    return node.text == "or" || common.empty() ? united_pieces : common;
+    if (node.text == "or") return united_pieces;
+    return common.empty() && (node.text == "," || is_gold_) ? united_pieces : common;
   }
 
   Budget& budget_;
+  bool is_gold_;
 };
 
 }  // namespace
@@ -310,9 +313,9 @@ bool is_surely_set(const Node& node) {
 }
 
 Verdict compare_sets(const NodePtr& answer, const NodePtr& gold, Budget& budget) {
-  SetReader reader(budget);
+  SetReader reader(budget, false);
   try {
-    const Pieces gold_pieces = reader.read(gold);
+    const Pieces gold_pieces = SetReader(budget, true).read(gold);
     return reader.compare(reader.read(answer), gold_pieces);
   } catch (const Undefined&) {
     return Verdict::kUndecided;

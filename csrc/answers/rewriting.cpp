@@ -1,5 +1,6 @@
 #include "rewriting.hpp"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -149,6 +150,46 @@ void join_intervals(std::string& text) {
   }
 }
 
+// "]2, 3[" as "(2, 3)": brackets that are turned outwards.
+std::string with_turned_brackets(std::string_view interval) {
+  std::string part(trimmed(interval));
+  const std::size_t open = starts_with(part, 0, "\\left") ? after_spaces(part, 5) : 0;
+  if (open >= part.size() || part.size() < open + 5) return std::string(interval);
+  const std::size_t close = part.size() - 1;
+  const bool turned = part[open] == ']' || part[close] == '[';
+  const bool left = std::string_view("[](").find(part[open]) != std::string_view::npos;
+  const bool right = std::string_view("[])").find(part[close]) != std::string_view::npos;
+  const std::string inside = part.substr(open + 1, close - open - 1);
+  if (!turned || !left || !right || inside.find_first_of("[]()") != std::string::npos ||
+      inside.find_first_of(",;") == std::string::npos)
+    return std::string(interval);
+  if (part[open] == ']') part[open] = '(';
+  if (part[close] == '[') part[close] = ')';
+  return part;
+}
+
+void turn_brackets(std::string& text) {
+  constexpr std::string_view kUnion = "\\cup";
+  if (text.find(']') == std::string::npos && text.find('[') == std::string::npos) return;
+  std::string out;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(kUnion, begin), text.size());
+    out += with_turned_brackets(std::string_view(text).substr(begin, end - begin));
+    if (end < text.size()) out += kUnion;
+    begin = end + kUnion.size();
+  }
+  text = out;
+}
+
+// The other shape of a letter is the same letter, where only one of them occurs.
+void shape_letters_alike(std::string& text) {
+  for (const auto& [variant, usual] :
+       {std::pair("\\varphi", "\\phi"), std::pair("\\varepsilon", "\\epsilon"),
+        std::pair("\\vartheta", "\\theta")}) {
+    if (text.find(usual) == std::string::npos) replace_command(text, variant, usual);
+  }
+}
+
 void write_differences(std::string& text) {
   constexpr std::string_view kReals = "\\mathbb{R}";
   const std::size_t reals = text.find(kReals);
@@ -245,6 +286,8 @@ std::string in_common_notation(std::string text) {
     if (text.find("\\begin{") != std::string::npos) unfold_system(text);
   }
   if (commands) name_temperatures(text);
+  if (commands) shape_letters_alike(text);
+  turn_brackets(text);
   for (const std::string_view mod : {"\\mathrm{mod}", "\\operatorname{mod}", "\\rm{mod}"})
     replace_all(text, mod, "\\text{mod}");
   if (text.find('_') != std::string::npos) number_bases(text);
@@ -291,20 +334,6 @@ std::optional<Family> read_family(std::string_view text) {
     if (says == integers) return Family{std::string(trimmed(text.substr(0, comma))), rest[0]};
   }
   return std::nullopt;
-}
-
-std::string renamed(const Family& family, char letter) {
-  std::string out;
-  const std::string& text = family.formula;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\') {
-      out += text[i];
-      while (i + 1 < text.size() && is_letter(text[i + 1])) out += text[++i];
-    } else {
-      out += text[i] == family.letter ? letter : text[i];
-    }
-  }
-  return out;
 }
 
 }  // namespace urpo::answers

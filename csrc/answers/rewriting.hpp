@@ -9,7 +9,7 @@ namespace urpo::answers {
 
 // Without colours; bases and systems of equations in the notation that the parser knows; "U"
 // between intervals as a union, "\mathbb{R} - \{2\}" and "all real numbers except 2" as a
-// difference.
+// difference, "]2, 3[" with parentheses, "\varphi" as "\phi".
 std::string in_common_notation(std::string normalized_text);
 
 // Whether a text has a command that with_common_commands changes.
@@ -28,8 +28,5 @@ struct Family {
   char letter = 0;
 };
 std::optional<Family> read_family(std::string_view normalized_text);
-
-// The formula with another letter in place of the family's own.
-std::string renamed(const Family& family, char letter);
 
 }  // namespace urpo::answers

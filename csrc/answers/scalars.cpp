@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "ball.hpp"
+#include "counted_things.hpp"
 #include "evaluate.hpp"
 #include "restatement.hpp"
 #include "tokens.hpp"
@@ -75,6 +76,9 @@ class FormulaComparison {
 
  private:
   Verdict exact() {
+    if (is_plain_number(gold_) &&
+        (contains(answer_, Kind::kFloor) || contains(answer_, Kind::kCeiling)))
+      return Verdict::kNo;
     Forms forms(budget_);
     Form gold;
     Form answer;
@@ -206,22 +210,6 @@ Verdict compare_formulas(const Node& answer, const Node& gold, Budget& budget) {
 
 // Units -------------------------------------------------------------------------------------------
 
-Verdict both(Verdict a, Verdict b) {
-  if (a == Verdict::kNo || b == Verdict::kNo) return Verdict::kNo;
-  return a == Verdict::kYes && b == Verdict::kYes ? Verdict::kYes : Verdict::kUndecided;
-}
-
-std::string singular(const std::string& nouns) {
-  std::string out;
-  for (std::size_t i = 0; i < nouns.size(); ++i) {
-    const bool word_end = i + 1 == nouns.size() || nouns[i + 1] == ' ';
-    if (!(word_end && nouns[i] == 's')) out += nouns[i];
-  }
-  std::transform(out.begin(), out.end(), out.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return out;
-}
-
 Verdict compare_values(const Node& answer, const Node& gold, Budget& budget);
 
 Verdict compare_quantities(const Node& answer, const Node& gold, Budget& budget) {
@@ -229,6 +217,8 @@ Verdict compare_quantities(const Node& answer, const Node& gold, Budget& budget)
   const bool gold_known = !gold.unit.dimensions.empty();
   const Node& x = *answer.args[0];
   const Node& y = *gold.args[0];
+  if (!answer.text.empty() && !gold.text.empty() && !same_things(answer.text, gold.text))
+    return Verdict::kNo;
   if (answer_known && gold_known) {
     if (answer.unit.dimensions != gold.unit.dimensions) return Verdict::kNo;
     if (answer.unit.factor == gold.unit.factor) return compare_values(x, y, budget);
@@ -242,10 +232,10 @@ Verdict compare_quantities(const Node& answer, const Node& gold, Budget& budget)
     }
     return compare_values(*scaled, y, budget);
   }
-  const Verdict values = compare_values(x, y, budget);
-  const bool same_nouns =
-      answer.text.empty() || gold.text.empty() || singular(answer.text) == singular(gold.text);
-  return same_nouns ? values : both(values, Verdict::kUndecided);
+  // What is counted is no length: where both say what there is a number of, it is the same.
+  if (answer_known != gold_known && !(answer_known ? gold : answer).text.empty())
+    return Verdict::kNo;
+  return compare_values(x, y, budget);
 }
 
 // A percentage is the share it stands for, or the number that stands before the sign; a fraction of
@@ -322,6 +312,41 @@ Verdict compare_values(const Node& answer, const Node& gold, Budget& budget) {
   return compare_formulas(answer, gold, budget);
 }
 
+// Whether the words behind an answer are the gold's, or leave its value as it is.
+bool says_only_a_value(const Node& answer, const Node& gold) {
+  if (answer.kind != Kind::kQuantity || answer.text.empty()) return true;
+  if (gold.kind == Kind::kQuantity && !gold.text.empty() && same_things(answer.text, gold.text))
+    return true;
+  const Node& value = *answer.args[0];
+  const bool part = value.kind == Kind::kDivide && value.args[0]->kind == Kind::kNumber &&
+                    value.args[1]->kind == Kind::kNumber &&
+                    value.args[0]->value < value.args[1]->value;
+  const bool at_most_one = part || (value.kind == Kind::kNumber && !(Rational(1) < value.value));
+  return names_counted_things(answer.text, !answer.unit.dimensions.empty(), at_most_one);
+}
+
+// Degrees on one side, and a multiple of pi without a unit, or radians, on the other.
+std::optional<Verdict> compare_angles(const Node& answer, const Node& gold, Budget& budget) {
+  const auto is_of = [](const Node& node, const char* unit) {
+    return node.kind == Kind::kQuantity && node.text.empty() && node.unit == *find_unit(unit);
+  };
+  const auto in_radians = [&](const Node& node) {
+    return is_of(node, "radian") || (node.kind != Kind::kQuantity && contains(node, Kind::kPi));
+  };
+  const bool given = is_of(answer, "degree");
+  const bool wanted = is_of(gold, "degree");
+  if (given == wanted || !in_radians(given ? gold : answer)) return std::nullopt;
+  const Node& degrees = given ? *answer.args[0] : *gold.args[0];
+  const Node& other = given ? gold : answer;
+  const Node& radians = other.kind == Kind::kQuantity ? *other.args[0] : other;
+  Forms forms(budget);
+  const NodePtr half_turns =
+      make_node(Kind::kDivide, {std::make_shared<const Node>(degrees), make_number(180)});
+  const NodePtr converted = make_node(Kind::kMultiply, {half_turns, make_node(Kind::kPi)});
+  return forms.difference(forms.of(*converted), forms.of(radians)).empty() ? Verdict::kYes
+                                                                           : Verdict::kNo;
+}
+
 // A gold "204_5" is also meant by "204": the problem says the base.
 Verdict compare_based(const Node& answer, const Node& gold) {
   if (answer.kind == Kind::kBased && gold.kind == Kind::kBased) {
@@ -338,6 +363,13 @@ Verdict compare_based(const Node& answer, const Node& gold) {
 
 Verdict compare_scalars(const Node& answer, const Node& gold, Budget& budget) {
   if (answer.kind == Kind::kBased || gold.kind == Kind::kBased) return compare_based(answer, gold);
+  if (!says_only_a_value(answer, gold)) return Verdict::kNo;
+  // A percentage is no length, price or number of things.
+  const bool answer_percent = contains(answer, Kind::kPercent);
+  const Node& other = answer_percent ? gold : answer;
+  if (answer_percent != contains(gold, Kind::kPercent) && other.kind == Kind::kQuantity)
+    return Verdict::kNo;
+  if (const auto angles = compare_angles(answer, gold, budget)) return *angles;
   if (answer.kind == Kind::kQuantity && gold.kind == Kind::kQuantity)
     return compare_quantities(answer, gold, budget);
   const Node& x = answer.kind == Kind::kQuantity ? *answer.args[0] : answer;

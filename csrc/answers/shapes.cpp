@@ -25,6 +25,7 @@ class Comparison {
             Verdict::kNo) {
       return Verdict::kNo;
     }
+    if (is_approximated(*raw_answer) && !is_roughly_true(*raw_answer)) return Verdict::kNo;
     NodePtr answer = simplified(raw_answer);
     NodePtr gold = simplified(raw_gold);
     // (x, y) = (1, 2) is (1, 2), unless the other side names its coordinates as well.
@@ -223,20 +224,18 @@ class Comparison {
     std::vector<NodePtr> answers = elements(answer);
     if (answers.size() == 1) return compare_points(*answers[0], gold);
     if (has_several_names(answers)) answers = by_name(std::move(answers));
-    if (!is_vector(gold)) return Verdict::kNo;
-    const Verdict verdict = ordered(answers, gold.args);
-    return verdict == Verdict::kYes && answer->kind == Kind::kBraces ? Verdict::kUndecided
-                                                                     : verdict;
+    // Braces say that there is no order.
+    if (!is_vector(gold) || answer->kind == Kind::kBraces) return Verdict::kNo;
+    return ordered(answers, gold.args);
   }
 
   // A gold list without parentheses is a set: its elements in another order may be meant by a
   // point.
   Verdict compare_point_with_list(const Node& answer, const NodePtr& gold) {
-    if (!is_vector(answer)) return Verdict::kNo;
+    if (!is_vector(answer) || gold->kind == Kind::kBraces) return Verdict::kNo;
     const std::vector<NodePtr> golds = elements(gold);
     const Verdict in_order = ordered(answer.args, golds);
-    if (in_order == Verdict::kYes)
-      return gold->kind == Kind::kBraces ? Verdict::kUndecided : in_order;
+    if (in_order == Verdict::kYes) return in_order;
     if (has_several_names(golds)) return in_order;
     std::vector<NodePtr> values = golds;
     strip_common_name(values);
@@ -288,9 +287,10 @@ class Comparison {
     return compare(answer.args.back(), gold);
   }
 
-  Verdict compare_equations(const NodePtr& answer, const NodePtr& gold) {
-    const Named given = named(answer);
+  Verdict compare_equations(const NodePtr& given_answer, const NodePtr& gold) {
     const Named wanted = named(gold);
+    const NodePtr answer = with_argument_of(*gold, given_answer);
+    const Named given = named(answer);
     const bool points = (given.name && given.name->kind == Kind::kBracketed) ||
                         (wanted.name && wanted.name->kind == Kind::kBracketed);
     if (points)
@@ -306,6 +306,33 @@ class Comparison {
         return Verdict::kNo;
     }
     return compare_zero_sets(*answer, *gold);
+  }
+
+  // The letter in the definition of a function, renamed to the gold's where that is free.
+  static NodePtr with_argument_of(const Node& gold, const NodePtr& answer) {
+    const auto argument = [](const Node& equation) -> const Node* {
+      const Node& function = *equation.args[0];
+      const bool one = function.kind == Kind::kApply && function.args.size() == 1 &&
+                       function.args[0]->kind == Kind::kSymbol;
+      return one ? function.args[0].get() : nullptr;
+    };
+    const Node* from = argument(*answer);
+    const Node* to = argument(gold);
+    if (from == nullptr || to == nullptr || from->text == to->text ||
+        answer->args[0]->text != gold.args[0]->text)
+      return answer;
+    std::map<std::string, Rational> taken;
+    collect_symbols(*answer, taken);
+    return taken.count(to->text) != 0 ? answer : renamed(answer, from->text, to->text);
+  }
+
+  static NodePtr renamed(const NodePtr& node, const std::string& from, const std::string& to) {
+    if (node->kind == Kind::kSymbol)
+      return node->text == from ? make_node(Kind::kSymbol, {}, to) : node;
+    if (node->args.empty()) return node;
+    Node copy = *node;
+    for (NodePtr& arg : copy.args) arg = renamed(arg, from, to);
+    return std::make_shared<const Node>(std::move(copy));
   }
 
   // f(x) = ... and y = ... are the same function.

@@ -1,6 +1,7 @@
 #include "tokens.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "characters.hpp"
 #include "names.hpp"
@@ -84,6 +85,7 @@ class Tokenizer {
         at_ += 4;
       }
     }
+    if (!leading_zero && first > 0 && first <= 3) read_dotted_groups(digits, end);
     if (at_ + 1 < end && text_[at_] == '.' && is_digit(text_[at_ + 1])) {
       token.decimals = 0;
       for (++at_; at_ < end && is_digit(text_[at_]); ++at_, ++token.decimals) digits += text_[at_];
@@ -100,29 +102,73 @@ class Tokenizer {
     push(std::move(token));
   }
 
-  // "0.1\overline{6}" and "0.(3)" is not: parentheses may be a factor.
+  // "1.000.000": two groups at least, since one may be decimals.
+  void read_dotted_groups(std::string& digits, std::size_t end) {
+    std::size_t groups = 0;
+    std::size_t at = at_;
+    for (; at < end && text_[at] == '.' && group_at(at + 1, end); at += 4) ++groups;
+    const bool goes_on = at + 1 < end && text_[at] == '.' && is_digit(text_[at + 1]);
+    if (groups < 2 || goes_on) return;
+    for (; at_ < at; at_ += 4) digits.append(text_.substr(at_ + 1, 3));
+  }
+
+  // "0.1\overline{6}", "0.(3)", "0.1666...". "0.1(6)" may be a product.
   void read_repeating(Token& token, std::size_t end) {
     std::size_t at = at_;
+    if (token.decimals > 0) {
+      const std::size_t past = end_of_ellipsis(at, end);
+      const std::size_t block = past == at ? 0 : shown_period(token);
+      if (block != 0) {
+        at_ = past;
+        return repeat(token, token.text.substr(token.text.size() - block), 0);
+      }
+    }
     int decimals = token.decimals;
     if (decimals < 0) {
       if (at >= end || text_[at] != '.') return;
       ++at;
       decimals = 0;
     }
-    for (const std::string_view name : {"\\overline{", "\\bar{", "\\dot{"}) {
-      if (text_.compare(at, name.size(), name) != 0) continue;
-      std::size_t close = at + name.size();
+    for (const std::string_view open : {"\\overline{", "\\bar{", "\\dot{", "("}) {
+      if (text_.compare(at, open.size(), open) != 0 || (open == "(" && decimals > 0)) continue;
+      std::size_t close = at + open.size();
       while (close < end && is_digit(text_[close])) ++close;
-      const std::size_t length = close - at - name.size();
-      if (length == 0 || length > 100 || close >= end || text_[close] != '}') return;
-      const BigInt repeated = BigInt::from_decimal(text_.substr(at + name.size(), length));
-      const BigInt scale = urpo::answers::power(10, static_cast<std::uint64_t>(decimals));
-      const BigInt period = urpo::answers::power(10, length) - 1;
-      token.value = token.value + Rational(repeated, scale * period);
-      token.decimals = -1;
+      const std::size_t length = close - at - open.size();
+      if (length == 0 || length > 100 || close >= end || text_[close] != (open == "(" ? ')' : '}'))
+        return;
       at_ = close + 1;
-      return;
+      return repeat(token, text_.substr(at + open.size(), length), decimals);
     }
+  }
+
+  // The digits go on with `block` for ever behind `decimals` digits after the point; 0: behind
+  // those that the token has.
+  static void repeat(Token& token, std::string_view block, int decimals) {
+    const int before = std::max(decimals, token.decimals);
+    const BigInt scale = urpo::answers::power(10, static_cast<std::uint64_t>(before));
+    const BigInt period = urpo::answers::power(10, block.size()) - 1;
+    token.value = token.value + Rational(BigInt::from_decimal(block), scale * period);
+    token.decimals = -1;
+  }
+
+  // How many digits at the end of a decimal repeat themselves, shown three times; 0 for none.
+  static std::size_t shown_period(const Token& token) {
+    const std::string& text = token.text;
+    const auto decimals = static_cast<std::size_t>(token.decimals);
+    for (std::size_t block = 1; 3 * block <= decimals && block <= 100; ++block) {
+      const std::size_t first = text.size() - 3 * block;
+      if (text.compare(first, 2 * block, text, first + block, 2 * block) == 0) return block;
+    }
+    return 0;
+  }
+
+  std::size_t end_of_ellipsis(std::size_t at, std::size_t end) const {
+    for (const std::string_view dots : {"...", "\\ldots", "\\dots", "\\cdots"}) {
+      if (text_.compare(at, dots.size(), dots) == 0 && at + dots.size() <= end &&
+          (at + dots.size() == end || !is_letter(text_[at + dots.size()])))
+        return at + dots.size();
+    }
+    return at;
   }
 
   // "1.5e-3", not "2e": e is also a constant.
@@ -174,8 +220,12 @@ class Tokenizer {
     const std::size_t begin = at_;
     while (at_ < end && (is_letter(text_[at_]) || is_high(text_[at_]))) ++at_;
     const std::string_view run = text_.substr(begin, at_ - begin);
-    if (run == "\u20AC") return push(Token::Type::kWord, "euro", true);
-    if (run == "\u00A3") return push(Token::Type::kWord, "pound", true);
+    for (const auto& [sign, currency] :
+         {std::pair("\u20AC", "euro"), std::pair("\u00A3", "pound"), std::pair("\u00A5", "yuan"),
+          std::pair("\u20B9", "rupee"), std::pair("\u00A2", "cent"), std::pair("\u20A9", "won"),
+          std::pair("\u20BD", "ruble")}) {
+      if (run == sign) return push(Token::Type::kWord, currency, true);
+    }
     push(Token::Type::kWord, run, true);
   }
 

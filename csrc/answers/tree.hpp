@@ -40,7 +40,7 @@ enum class Kind {
   kRatio,      // args: two or more
   kBracketed,  // args: two or more; text: the delimiters, "()", "[)", ...
   kBraces,     // args: the elements of a set
-  kList,       // args: two or more; text "," or "or"
+  kList,       // args: two or more; text "," or "or", of inequalities also "and"
   kMatrix,     // args by rows; columns
   kRelation,   // args: two or more sides; relations
   kUnion,      // args

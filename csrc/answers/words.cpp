@@ -166,33 +166,12 @@ std::string_view set_in_words(std::string_view folded) {
   for (const std::string_view reals : {"all real numbers", "all reals", "real numbers"}) {
     if (folded == reals) return "\\mathbb{R}";
   }
-  for (const std::string_view empty : {"empty set", "no solution", "no solutions"}) {
+  for (const std::string_view empty :
+       {"empty set", "null set", "no solution", "no solutions", "no real solution",
+        "no real solutions", "no real number", "no real numbers", "no values"}) {
     if (folded == empty) return "\\emptyset";
   }
   return {};
-}
-
-std::optional<int> number_in_words(std::string_view folded) {
-  static constexpr std::array<std::string_view, 20> kSmall = {
-      "zero",     "one",     "two",     "three",     "four",     "five",    "six",
-      "seven",    "eight",   "nine",    "ten",       "eleven",   "twelve",  "thirteen",
-      "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"};
-  static constexpr std::array<std::string_view, 8> kTens = {
-      "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"};
-  for (std::size_t i = 0; i < kSmall.size(); ++i) {
-    if (folded == kSmall.at(i)) return static_cast<int>(i);
-  }
-  for (std::size_t tens = 0; tens < kTens.size(); ++tens) {
-    const std::string_view name = kTens.at(tens);
-    if (folded.substr(0, name.size()) != name) continue;
-    const int value = 10 * (static_cast<int>(tens) + 2);
-    if (folded.size() == name.size()) return value;
-    for (std::size_t i = 1; i < 10; ++i) {
-      if (folded[name.size()] == ' ' && folded.substr(name.size() + 1) == kSmall.at(i))
-        return value + static_cast<int>(i);
-    }
-  }
-  return std::nullopt;
 }
 
 std::vector<std::string> listed_words(std::string_view text) {
@@ -271,16 +250,31 @@ std::optional<std::string> month_and_day(std::string_view text) {
   return month;
 }
 
-bool names_all_choices(std::string_view answer, std::string_view gold) {
-  gold = unwrapped(gold);
-  if (gold.size() < 3 || gold.size() > 8) return false;
-  for (std::size_t i = 0; i < gold.size(); ++i) {
-    if (gold[i] < 'A' || gold[i] > 'H' || (i > 0 && gold[i] <= gold[i - 1])) return false;
+namespace {
+
+// The letters of several choices, run together and rising: "ACD".
+bool is_run_of_choices(std::string_view text) {
+  if (text.size() < 2 || text.size() > 8) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] < 'A' || text[i] > 'H' || (i > 0 && text[i] <= text[i - 1])) return false;
   }
-  const std::vector<std::string> letters = listed_words(answer);
+  return true;
+}
+
+// "ACD" of "A, D and C"; empty for anything else.
+std::string joined_letters(std::string_view text) {
   std::string joined;
-  for (const std::string& letter : letters) joined += letter.size() == 1 ? letter : "?";
-  return joined == gold;
+  for (const std::string& letter : listed_words(text)) joined += letter.size() == 1 ? letter : "?";
+  return joined;
+}
+
+}  // namespace
+
+bool names_all_choices(std::string_view answer, std::string_view gold) {
+  answer = unwrapped(answer);
+  gold = unwrapped(gold);
+  return (is_run_of_choices(gold) && joined_letters(answer) == gold) ||
+         (is_run_of_choices(answer) && joined_letters(gold) == answer);
 }
 
 bool is_date(std::string_view text) {

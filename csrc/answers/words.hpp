@@ -34,9 +34,6 @@ bool asks_for_work(std::string_view answer, std::string_view gold);
 // The LaTeX of a set that folded words name: "all real numbers", "no solution"; empty for others.
 std::string_view set_in_words(std::string_view folded);
 
-// "twelve", "twenty one" in folded words.
-std::optional<int> number_in_words(std::string_view folded);
-
 // The words, or names of several words, between commas and "and", of text that is nothing else:
 // "A and C", "Alice, Bob". Single letters are sorted. Empty unless there are two at least.
 std::vector<std::string> listed_words(std::string_view normalized_text);
@@ -47,7 +44,8 @@ std::string with_usual_words(std::string folded);
 // "March 5", "5th of March, 2024": month, day and year as one text.
 std::optional<std::string> month_and_day(std::string_view normalized_text);
 
-// "A, B, D" for a gold "ABD", the letters of three choices or more.
+// "A, B, D" and "ABD": the letters of several choices, apart on one side and run together on the
+// other.
 bool names_all_choices(std::string_view answer, std::string_view gold);
 
 // "2024-05-06", "5/6/2024", "6.5.24"

@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.answer_variants import perturbed, rewritten
-from megatron_urpo.rewards import math_answer
+from megatron_urpo.rewards import math_answer, math_job
 from megatron_urpo.rewards.workers import WorkerPool
 from megatron_urpo.types import VerifierStatus
 from tests.answer_cases import DIFFERENT, SAME
@@ -65,6 +65,30 @@ def test_what_the_engine_cannot_read_is_decided_by_the_library(pool, answer, gol
     with pytest.raises(AssertionError, match="not decided"):
         math_answer.verify(boxed(answer), gold, NoPool())
     assert math_answer.verify(boxed(answer), gold, pool).status is status
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "\\frac{1}{2}|\\frac{3}{4}",
+        "\\frac{1}{2}\\text{,}\\frac{3}{4}",
+        "\\frac{5}{6}\\bullet\\frac{3}{4}",
+        "-\\#\\frac{3}{4}",
+        "\\exists\\frac{3}{4}",
+        "\\hat{\\frac{3}{4}}",
+        "\\frac{3}{4}\\in",
+        "<\\frac{3}{4}",
+        "\\text{answer: }\\# \\frac{3}{4}",
+        "\\frac{3}{4}\\} + 1 \\{",
+        "\\boxed{\\frac{3}{4}} + \\boxed{1}",
+        "1 + \\fbox{\\frac{3}{4}}",
+        "\\frac{3}{4}\\text{ no}",
+    ],
+)
+def test_the_library_judges_all_of_an_answer_or_nothing(answer):
+    golds = ["\\frac{3}{4}"]
+    assert math_job.judge({"answer": golds[0], "golds": golds}) == "correct"
+    assert math_job.judge({"answer": answer, "golds": golds}) == "wrong"
 
 
 @given(st.fractions(max_denominator=10**6), st.fractions(max_denominator=10**6))
