@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <set>
 
-#include "evaluate.hpp"
 #include "named_values.hpp"
 #include "real_set.hpp"
 #include "restatement.hpp"
@@ -17,22 +16,6 @@ bool is_several(const Node& node) {
 
 bool is_approximated(const Node& node) {
   return node.kind == Kind::kRelation && node.relations.back() == Relation::kApproximate;
-}
-
-bool is_roughly_true(const Node& approximated) {
-  const Node& exact = *approximated.args[approximated.args.size() - 2];
-  const Node& rounded = *approximated.args.back();
-  try {
-    const ComplexBall x = evaluate(exact);
-    const ComplexBall y = evaluate(rounded);
-    if (!x.is_real() || !y.is_real()) return true;
-    const Ball off = Ball(Rational(10)) * (x.re - y.re);
-    return (x.re * x.re - off * off).sign() >= 0;
-  } catch (const Undefined&) {
-    return true;
-  } catch (const Unsupported&) {
-    return true;
-  }
 }
 
 bool names_point(const Node& node) {

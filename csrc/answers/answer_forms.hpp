@@ -12,10 +12,6 @@ bool is_several(const Node& node);
 
 bool is_approximated(const Node& node);
 
-// Whether what is approximated and its approximation are numbers a tenth apart at most, as far as
-// they can be told: "\pi \approx 3.14", not "5 \approx 7".
-bool is_roughly_true(const Node& approximated);
-
 // "(x, y) = (1, 2)"
 bool names_point(const Node& node);
 

@@ -134,28 +134,33 @@ std::string singular(const std::string& word) {
 
 }  // namespace
 
-bool names_counted_things(std::string_view words, bool behind_unit, bool at_most_one) {
+bool names_counted_things(std::string_view words, Number number) {
   const std::vector<std::string> each = split(words);
-  if (each.empty() || words == "times") return true;
+  for (const std::string_view alone :
+       {"", "times", "total", "in total", "in all", "each", "apiece", "altogether", "overall"}) {
+    if (words == alone) return true;
+  }
   const bool in_all = each.size() > 2 && each.back() == "all" && each[each.size() - 2] == "in";
   const auto checked = each.end() - (in_all ? 1 : 0);
   if (std::any_of(each.begin(), checked, [](const auto& word) { return changes_value(word); }))
     return false;
+  // "of the pizza", of a part
+  if (each[0] == "of") return number != Number::kOfThings && each.size() > 1;
   std::size_t end = 0;
-  if (!behind_unit) {
+  if (number != Number::kWithUnit) {
     while (end < each.size() && !is_plural(each[end])) {
       if (is_preposition(each[end])) return false;
       ++end;
     }
     if (end == each.size())
-      return at_most_one && each.size() == 1 && !is_participle_or_adverb(each[0]);
+      return number == Number::kAtMostOne && end <= 3 && !is_participle_or_adverb(each.back());
     while (end < each.size() && is_plural(each[end])) ++end;
   }
   if (end == each.size()) return true;
   if (is_preposition(each[end])) return end + 1 < each.size();
   const bool one_more = end + 1 == each.size();
-  return one_more &&
-         (is_closing(each[end]) || (behind_unit && !is_participle_or_adverb(each[end])));
+  return one_more && (is_closing(each[end]) ||
+                      (number == Number::kWithUnit && !is_participle_or_adverb(each[end])));
 }
 
 bool same_things(std::string_view a, std::string_view b) {

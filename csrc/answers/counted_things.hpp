@@ -5,10 +5,13 @@
 
 namespace urpo::answers {
 
+// What the words stand behind: a number with a unit or percent sign ("cm long", "cups of flour"),
+// one that may count a singular ("1 way", "1/2 pizza"), any other.
+enum class Number { kWithUnit, kAtMostOne, kOfThings };
+
 // Whether the words only say what there is a number of: "apples", "different ways to sit", "people
-// in total". `behind_unit`: they follow a known unit, as in "cm long" and "cups of flour".
-// `at_most_one`: of a number up to one, singular nouns are right too: "1 way".
-bool names_counted_things(std::string_view words, bool behind_unit, bool at_most_one);
+// in total".
+bool names_counted_things(std::string_view words, Number number);
 
 // Whether one of them says nothing that the other does not: "red apples" and "apple".
 bool same_things(std::string_view a, std::string_view b);

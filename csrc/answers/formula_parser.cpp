@@ -81,7 +81,7 @@ NodePtr FormulaParser::term() {
   while (true) {
     if (take('*')) {
       factors.push_back(signed_factor());
-    } else if (peek().is('/')) {
+    } else if (peek().is('/') && peek(1).type != Token::Type::kWord && !is_unit_letter(peek(1))) {
       next();
       if (++divisions > kMaxChain) throw LimitExceeded("too many divisions");
       NodePtr divisor = signed_factor();

@@ -218,7 +218,8 @@ class AnswerParser : private FormulaParser {
     }
     if (currency || take_command("currency"))
       multiply_unit(quantity.unit, *find_unit(currency_), 1);
-    if (starts_unit() && read_units(quantity)) value = make_node(Kind::kPercent, {value});
+    if ((starts_unit() || starts_divisor()) && read_units(quantity))
+      value = make_node(Kind::kPercent, {value});
     if (quantity.unit.dimensions.empty() && quantity.text.empty()) return value;
     quantity.args = {value};
     return with_smaller_unit(std::move(quantity));
@@ -293,6 +294,16 @@ class AnswerParser : private FormulaParser {
            is_unit_letter(token);
   }
 
+  // "sq. ft": the dot of an abbreviation.
+  bool starts_unit_behind_dot() {
+    if (peek().is('.') && peek(1).type == Token::Type::kWord) next();
+    return starts_unit();
+  }
+
+  bool starts_divisor() const {
+    return peek().is('/') && (peek(1).type == Token::Type::kWord || is_unit_letter(peek(1)));
+  }
+
   static void multiply_unit(Unit& unit, const Unit& by, int power) {
     for (int i = 0; i < (power < 0 ? -power : power); ++i) {
       unit.factor = power < 0 ? unit.factor / by.factor : unit.factor * by.factor;
@@ -303,6 +314,7 @@ class AnswerParser : private FormulaParser {
   }
 
   int unit_power() {
+    if (peek().is('.') && peek(1).is('^')) next();
     if (!take('^')) return 1;
     const bool braced = take('{');
     const bool negative = take('-');
@@ -344,9 +356,9 @@ class AnswerParser : private FormulaParser {
           sign = -1;
           // Of a unit that is known, it is part of the unit.
           if (!find_unit(peek().text)) add_noun(plain);
-        } else if ((plain == "square" || plain == "sq") && starts_unit()) {
+        } else if ((plain == "square" || plain == "sq") && starts_unit_behind_dot()) {
           power = 2;
-        } else if ((plain == "cubic" || plain == "cu") && starts_unit()) {
+        } else if ((plain == "cubic" || plain == "cu") && starts_unit_behind_dot()) {
           power = 3;
         } else if (before && (plain == "squared" || plain == "cubed")) {
           multiply_unit(quantity.unit, *before, last_sign * (plain == "squared" ? 1 : 2));
@@ -367,8 +379,7 @@ class AnswerParser : private FormulaParser {
         } else {
           add_noun(word);
         }
-      } else if (words > 0 && peek().is('/') &&
-                 (peek(1).type == Token::Type::kWord || is_unit_letter(peek(1)))) {
+      } else if (starts_divisor()) {
         next();
         sign = -1;
       } else if (words > 0 && peek().is('*') &&

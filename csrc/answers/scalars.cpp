@@ -322,7 +322,10 @@ bool says_only_a_value(const Node& answer, const Node& gold) {
                     value.args[1]->kind == Kind::kNumber &&
                     value.args[0]->value < value.args[1]->value;
   const bool at_most_one = part || (value.kind == Kind::kNumber && !(Rational(1) < value.value));
-  return names_counted_things(answer.text, !answer.unit.dimensions.empty(), at_most_one);
+  const bool has_unit = !answer.unit.dimensions.empty() || value.kind == Kind::kPercent;
+  return names_counted_things(answer.text, has_unit      ? Number::kWithUnit
+                                           : at_most_one ? Number::kAtMostOne
+                                                         : Number::kOfThings);
 }
 
 // Degrees on one side, and a multiple of pi without a unit, or radians, on the other.
