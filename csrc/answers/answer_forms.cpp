@@ -1,8 +1,10 @@
 #include "answer_forms.hpp"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
+#include "evaluate.hpp"
 #include "named_values.hpp"
 #include "real_set.hpp"
 #include "restatement.hpp"
@@ -145,6 +147,38 @@ NodePtr as_matrix(const NodePtr& node, const Node& other) {
     return node;
   }
   return std::make_shared<const Node>(std::move(matrix));
+}
+
+namespace {
+
+NodePtr renamed(const NodePtr& node, const std::string& from, const std::string& to) {
+  if (node->kind == Kind::kSymbol)
+    return node->text == from ? make_node(Kind::kSymbol, {}, to) : node;
+  if (node->args.empty()) return node;
+  Node copy = *node;
+  for (NodePtr& arg : copy.args) arg = renamed(arg, from, to);
+  return std::make_shared<const Node>(std::move(copy));
+}
+
+// The letter x of an equation f(x) = ...; null for any other.
+const Node* argument_of(const Node& equation) {
+  const Node& function = *equation.args[0];
+  const bool one = function.kind == Kind::kApply && function.args.size() == 1 &&
+                   function.args[0]->kind == Kind::kSymbol;
+  return one ? function.args[0].get() : nullptr;
+}
+
+}  // namespace
+
+NodePtr with_argument_of(const NodePtr& gold, const NodePtr& answer) {
+  const Node* from = argument_of(*answer);
+  const Node* to = argument_of(*gold);
+  if (from == nullptr || to == nullptr || from->text == to->text ||
+      answer->args[0]->text != gold->args[0]->text)
+    return answer;
+  std::map<std::string, Rational> taken;
+  collect_symbols(*answer, taken);
+  return taken.count(to->text) != 0 ? answer : renamed(answer, from->text, to->text);
 }
 
 }  // namespace urpo::answers

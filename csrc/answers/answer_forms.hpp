@@ -50,4 +50,7 @@ NodePtr scaled_matrix(const NodePtr& node);
 // A point as the row or column that the other side is, "[[1, 2], [3, 4]]" as a matrix.
 NodePtr as_matrix(const NodePtr& node, const Node& other);
 
+// An answer f(t) = ... with the letter of the gold f(x) = ..., where that is free in it.
+NodePtr with_argument_of(const NodePtr& gold, const NodePtr& answer);
+
 }  // namespace urpo::answers

@@ -2,21 +2,17 @@
 
 #include <algorithm>
 #include <optional>
-#include <unordered_map>
-#include <unordered_set>
 #include <utility>
 
-#include "characters.hpp"
-#include "formula_parser.hpp"
-#include "value_words.hpp"
+#include "quantity_parser.hpp"
 
 namespace urpo::answers {
 namespace {
 
-// Lists, relations, sets and units around formulas.
-class AnswerParser : private FormulaParser {
+// Lists, relations and sets around quantities.
+class AnswerParser : private QuantityParser {
  public:
-  explicit AnswerParser(std::vector<Token> tokens) : FormulaParser(std::move(tokens)) {}
+  explicit AnswerParser(std::vector<Token> tokens) : QuantityParser(std::move(tokens)) {}
 
   NodePtr run() {
     NodePtr answer = list();
@@ -200,212 +196,6 @@ class AnswerParser : private FormulaParser {
     while (take(':')) terms.push_back(quantity());
     return make_node(Kind::kRatio, std::move(terms));
   }
-
-  // Units -----------------------------------------------------------------------------------------
-
-  NodePtr quantity() {
-    const bool negative = peek().is('-') && peek(1).is_command("currency");
-    if (negative) next();
-    const bool currency = take_command("currency") || take_currency_word();
-    NodePtr value = sum();
-    if (negative) value = make_node(Kind::kNegate, {value});
-    value = scaled(value);
-    Node quantity{};
-    quantity.kind = Kind::kQuantity;
-    if (value->kind == Kind::kDegree) {
-      value = with_arc_minutes(value->args.front());
-      quantity.unit = *find_unit("degree");
-    }
-    if (currency || take_command("currency"))
-      multiply_unit(quantity.unit, *find_unit(currency_), 1);
-    if ((starts_unit() || starts_divisor()) && read_units(quantity))
-      value = make_node(Kind::kPercent, {value});
-    if (quantity.unit.dimensions.empty() && quantity.text.empty()) return value;
-    quantity.args = {value};
-    return with_smaller_unit(std::move(quantity));
-  }
-
-  // "30^\circ 15'": the minutes and seconds of an angle.
-  NodePtr with_arc_minutes(NodePtr degrees) {
-    std::int64_t parts = 1;
-    while (degrees->kind == Kind::kNumber && parts < 3600 && peek().type == Token::Type::kNumber &&
-           peek(1).is('\'')) {
-      const Rational value = next().value;
-      next();
-      parts = take('\'') ? 3600 : 60;
-      degrees = make_number(degrees->value + value / Rational(parts));
-    }
-    return degrees;
-  }
-
-  // "3 hours 20 minutes", "5 feet and 10 inches": in the smaller unit.
-  NodePtr with_smaller_unit(Node quantity) {
-    const std::size_t and_word = peek().is_word("and") || peek().is(',') ? 1 : 0;
-    const bool follows =
-        peek(and_word).type == Token::Type::kNumber &&
-        (peek(and_word + 1).type == Token::Type::kWord || is_unit_letter(peek(and_word + 1)));
-    const auto whole = [](const Node& each) {
-      return each.text.empty() && each.unit.dimensions.size() == 1 &&
-             each.args[0]->kind == Kind::kNumber;
-    };
-    if (follows && whole(quantity)) {
-      const auto smaller = find_unit(peek(and_word + 1).text);
-      if (smaller && smaller->dimensions == quantity.unit.dimensions &&
-          smaller->factor < quantity.unit.factor) {
-        at_ += and_word;
-        const Rational more = next().value;
-        next();
-        const Rational count = quantity.args[0]->value * quantity.unit.factor / smaller->factor;
-        quantity.args = {make_number(count + more)};
-        quantity.unit = *smaller;
-        return with_smaller_unit(std::move(quantity));
-      }
-    }
-    return std::make_shared<const Node>(std::move(quantity));
-  }
-
-  // "5 million"
-  NodePtr scaled(const NodePtr& value) {
-    static const std::unordered_map<std::string, unsigned> scales = {
-        {"thousand", 3}, {"million", 6}, {"billion", 9}, {"trillion", 12}};
-    const auto found = scales.find(peek().text);
-    if (value->kind != Kind::kNumber || peek().type != Token::Type::kWord ||
-        found == scales.end()) {
-      return value;
-    }
-    next();
-    return make_number(value->value * Rational(power(BigInt(10), found->second)));
-  }
-
-  // A currency sign before the number: read as a word, since Unicode has many.
-  bool take_currency_word() {
-    const std::string& name = peek().text;
-    static const std::unordered_set<std::string_view> signs = {"euro",  "pound", "yuan",
-                                                               "rupee", "won",   "ruble"};
-    if (peek().type != Token::Type::kWord || signs.count(name) == 0) return false;
-    if (peek(1).type != Token::Type::kNumber) return false;
-    currency_ = next().text;
-    return true;
-  }
-
-  bool starts_unit() const {
-    const Token& token = peek();
-    return (token.type == Token::Type::kWord && token.text != "and" && token.text != "or") ||
-           is_unit_letter(token);
-  }
-
-  // "sq. ft": the dot of an abbreviation.
-  bool starts_unit_behind_dot() {
-    if (peek().is('.') && peek(1).type == Token::Type::kWord) next();
-    return starts_unit();
-  }
-
-  bool starts_divisor() const {
-    return peek().is('/') && (peek(1).type == Token::Type::kWord || is_unit_letter(peek(1)));
-  }
-
-  static void multiply_unit(Unit& unit, const Unit& by, int power) {
-    for (int i = 0; i < (power < 0 ? -power : power); ++i) {
-      unit.factor = power < 0 ? unit.factor / by.factor : unit.factor * by.factor;
-    }
-    for (const auto& [dimension, exponent] : by.dimensions) {
-      if ((unit.dimensions[dimension] += exponent * power) == 0) unit.dimensions.erase(dimension);
-    }
-  }
-
-  int unit_power() {
-    if (peek().is('.') && peek(1).is('^')) next();
-    if (!take('^')) return 1;
-    const bool braced = take('{');
-    const bool negative = take('-');
-    const Token& token = next();
-    if (token.type != Token::Type::kNumber || !token.value.is_integer() ||
-        !(token.value < Rational(10))) {
-      throw Unsupported("a unit to an unknown power");
-    }
-    if (braced) expect('}');
-    const auto power = static_cast<int>(token.value.numerator().to_int64());
-    return negative ? -power : power;
-  }
-
-  bool ends_item() const {
-    const Token& token = peek();
-    return token.type == Token::Type::kEnd || token.is(',') || token.is(';') || token.is(')');
-  }
-
-  // Reads units and nouns behind a value; true if they say percent.
-  bool read_units(Node& quantity) {
-    bool percent = false;
-    int sign = 1;
-    int power = 1;
-    int words = 0;
-    std::optional<Unit> last;  // the unit read just before, as a divisor where its power says so
-    int last_sign = 1;
-    const auto add_noun = [&](const std::string& word) {
-      quantity.text += (quantity.text.empty() ? "" : " ") + word;
-    };
-    while (true) {
-      if (starts_unit()) {
-        const std::string word = next().text;
-        const std::string plain = lower_case(word);
-        if (++words > 6) throw Unsupported("words behind a value");
-        const std::optional<Unit> before = std::exchange(last, std::nullopt);
-        if (plain == "percent" || plain == "percentage" || plain == "pct") {
-          percent = true;
-        } else if (plain == "per") {
-          sign = -1;
-          // Of a unit that is known, it is part of the unit.
-          if (!find_unit(peek().text)) add_noun(plain);
-        } else if ((plain == "square" || plain == "sq") && starts_unit_behind_dot()) {
-          power = 2;
-        } else if ((plain == "cubic" || plain == "cu") && starts_unit_behind_dot()) {
-          power = 3;
-        } else if (before && (plain == "squared" || plain == "cubed")) {
-          multiply_unit(quantity.unit, *before, last_sign * (plain == "squared" ? 1 : 2));
-        } else if (is_preposition_in(plain, quantity)) {
-          add_noun(plain);
-        } else if (const auto unit = find_unit(word)) {
-          multiply_unit(quantity.unit, *unit, sign * power * unit_power());
-          last = unit;
-          last_sign = sign;
-          power = sign = 1;
-        } else if (plain == "unit" || plain == "units") {
-          unit_power();
-          power = 1;
-        } else if (changes_value(plain) && !(plain == "times" && ends_item()) &&
-                   !(plain == "all" && quantity.text.size() > 2 &&
-                     quantity.text.substr(quantity.text.size() - 3) == " in")) {
-          throw Unsupported("words behind a value that change it");
-        } else {
-          add_noun(word);
-        }
-      } else if (starts_divisor()) {
-        next();
-        sign = -1;
-      } else if (words > 0 && peek().is('*') &&
-                 (peek(1).type == Token::Type::kWord || is_unit_letter(peek(1)))) {
-        next();
-      } else if (words > 0 && peek().is('.')) {
-        next();
-      } else {
-        return percent;
-      }
-    }
-  }
-
-  // "apples in a box", "5 cm in total", but "5 in".
-  bool is_preposition_in(const std::string& word, const Node& quantity) const {
-    if (word != "in" || !starts_unit()) return false;
-    return !quantity.text.empty() || peek().text == "total" || peek().text == "all";
-  }
-
-  static std::string lower_case(const std::string& word) {
-    std::string out = word;
-    std::transform(out.begin(), out.end(), out.begin(), lower);
-    return out;
-  }
-
-  std::string currency_ = "dollar";
 };
 
 }  // namespace

@@ -288,7 +288,7 @@ class Comparison {
 
   Verdict compare_equations(const NodePtr& given_answer, const NodePtr& gold) {
     const Named wanted = named(gold);
-    const NodePtr answer = with_argument_of(*gold, given_answer);
+    const NodePtr answer = with_argument_of(gold, given_answer);
     const Named given = named(answer);
     const bool points = (given.name && given.name->kind == Kind::kBracketed) ||
                         (wanted.name && wanted.name->kind == Kind::kBracketed);
@@ -305,33 +305,6 @@ class Comparison {
         return Verdict::kNo;
     }
     return compare_zero_sets(*answer, *gold);
-  }
-
-  // The letter in the definition of a function, renamed to the gold's where that is free.
-  static NodePtr with_argument_of(const Node& gold, const NodePtr& answer) {
-    const auto argument = [](const Node& equation) -> const Node* {
-      const Node& function = *equation.args[0];
-      const bool one = function.kind == Kind::kApply && function.args.size() == 1 &&
-                       function.args[0]->kind == Kind::kSymbol;
-      return one ? function.args[0].get() : nullptr;
-    };
-    const Node* from = argument(*answer);
-    const Node* to = argument(gold);
-    if (from == nullptr || to == nullptr || from->text == to->text ||
-        answer->args[0]->text != gold.args[0]->text)
-      return answer;
-    std::map<std::string, Rational> taken;
-    collect_symbols(*answer, taken);
-    return taken.count(to->text) != 0 ? answer : renamed(answer, from->text, to->text);
-  }
-
-  static NodePtr renamed(const NodePtr& node, const std::string& from, const std::string& to) {
-    if (node->kind == Kind::kSymbol)
-      return node->text == from ? make_node(Kind::kSymbol, {}, to) : node;
-    if (node->args.empty()) return node;
-    Node copy = *node;
-    for (NodePtr& arg : copy.args) arg = renamed(arg, from, to);
-    return std::make_shared<const Node>(std::move(copy));
   }
 
   // f(x) = ... and y = ... are the same function.

@@ -5,6 +5,7 @@
 
 #include "characters.hpp"
 #include "names.hpp"
+#include "repeating_decimals.hpp"
 
 namespace urpo::answers {
 namespace {
@@ -116,11 +117,14 @@ class Tokenizer {
   void read_repeating(Token& token, std::size_t end) {
     std::size_t at = at_;
     if (token.decimals > 0) {
-      const std::size_t past = end_of_ellipsis(at, end);
-      const std::size_t block = past == at ? 0 : shown_period(token);
-      if (block != 0) {
+      const std::size_t past = end_of_ellipsis(text_.substr(0, end), at);
+      const std::string_view block =
+          past == at ? std::string_view() : shown_period(token.text, token.decimals);
+      if (!block.empty()) {
+        token.value = token.value + repeated_behind(block, token.decimals);
+        token.decimals = -1;
         at_ = past;
-        return repeat(token, token.text.substr(token.text.size() - block), 0);
+        return;
       }
     }
     int decimals = token.decimals;
@@ -137,38 +141,10 @@ class Tokenizer {
       if (length == 0 || length > 100 || close >= end || text_[close] != (open == "(" ? ')' : '}'))
         return;
       at_ = close + 1;
-      return repeat(token, text_.substr(at + open.size(), length), decimals);
+      token.value = token.value + repeated_behind(text_.substr(at + open.size(), length), decimals);
+      token.decimals = -1;
+      return;
     }
-  }
-
-  // The digits go on with `block` for ever behind `decimals` digits after the point; 0: behind
-  // those that the token has.
-  static void repeat(Token& token, std::string_view block, int decimals) {
-    const int before = std::max(decimals, token.decimals);
-    const BigInt scale = urpo::answers::power(10, static_cast<std::uint64_t>(before));
-    const BigInt period = urpo::answers::power(10, block.size()) - 1;
-    token.value = token.value + Rational(BigInt::from_decimal(block), scale * period);
-    token.decimals = -1;
-  }
-
-  // How many digits at the end of a decimal repeat themselves, shown three times; 0 for none.
-  static std::size_t shown_period(const Token& token) {
-    const std::string& text = token.text;
-    const auto decimals = static_cast<std::size_t>(token.decimals);
-    for (std::size_t block = 1; 3 * block <= decimals && block <= 100; ++block) {
-      const std::size_t first = text.size() - 3 * block;
-      if (text.compare(first, 2 * block, text, first + block, 2 * block) == 0) return block;
-    }
-    return 0;
-  }
-
-  std::size_t end_of_ellipsis(std::size_t at, std::size_t end) const {
-    for (const std::string_view dots : {"...", "\\ldots", "\\dots", "\\cdots"}) {
-      if (text_.compare(at, dots.size(), dots) == 0 && at + dots.size() <= end &&
-          (at + dots.size() == end || !is_letter(text_[at + dots.size()])))
-        return at + dots.size();
-    }
-    return at;
   }
 
   // "1.5e-3", not "2e": e is also a constant.

@@ -1,0 +1,35 @@
+#include "repeating_decimals.hpp"
+
+#include <cstdint>
+
+#include "bigint.hpp"
+#include "characters.hpp"
+
+namespace urpo::answers {
+
+std::size_t end_of_ellipsis(std::string_view text, std::size_t at) {
+  for (const std::string_view dots : {"...", "\\ldots", "\\dots", "\\cdots"}) {
+    const std::size_t end = at + dots.size();
+    if (text.compare(at, dots.size(), dots) == 0 && (end == text.size() || !is_letter(text[end])))
+      return end;
+  }
+  return at;
+}
+
+std::string_view shown_period(std::string_view number, int decimals) {
+  constexpr std::size_t kLongest = 100;
+  const auto shown = static_cast<std::size_t>(decimals);
+  for (std::size_t length = 1; 3 * length <= shown && length <= kLongest; ++length) {
+    const std::string_view end = number.substr(number.size() - 3 * length);
+    if (end.substr(0, 2 * length) == end.substr(length)) return end.substr(2 * length);
+  }
+  return {};
+}
+
+Rational repeated_behind(std::string_view block, int decimals) {
+  const BigInt scale = power(BigInt(10), static_cast<std::uint64_t>(decimals));
+  const BigInt period = power(BigInt(10), block.size()) - 1;
+  return Rational(BigInt::from_decimal(block), scale * period);
+}
+
+}  // namespace urpo::answers
