@@ -167,6 +167,7 @@ SAME = {
         ("p\\rightarrow q", "p \\to q"),
         ("P(A\\mid B)", "P(A|B)"),
         ("A^T B", "A^TB"),
+        ("\\vec a \\times \\vec b", "\\vec{a}\\times\\vec{b}"),
         ("\\frac{\\pi}{4}+n\\pi, n\\in\\mathbb{Z}", "\\frac{\\pi}{4}+k\\pi, k\\in\\mathbb{Z}"),
         ("n\\pi + \\frac{\\pi}{4}, n \\in \\mathbb{Z}", "\\frac{\\pi}{4}+k\\pi, k\\in\\mathbb{Z}"),
     ],
@@ -670,6 +671,7 @@ DIFFERENT = {
     "sets and points": [
         ("(1,2,3)", "\\{1,2,3\\}"),
         ("\\{1,2,3\\}", "(1,2,3)"),
+        ("x=1, x=2", "(1,2)"),
     ],
     "what the library drops": [
         ("\\frac{1}{2}|\\frac{3}{4}", "\\frac{3}{4}"),
@@ -725,6 +727,8 @@ DIFFERENT = {
         ("p", "\\neg p"),
         ("A\\cup B", "A\\cap B"),
         ("BA^T", "A^TB"),
+        ("\\vec{a}\\cdot\\vec{b}", "\\vec{a}\\times\\vec{b}"),
+        ("\\vec{b}\\times\\vec{a}", "\\vec{a}\\times\\vec{b}"),
         ("P(B|A)", "P(A|B)"),
         ("-\\frac{\\pi}{4}+k\\pi, k\\in\\mathbb{Z}", "\\frac{\\pi}{4}+k\\pi, k\\in\\mathbb{Z}"),
         ("\\frac{\\pi}{4}", "\\frac{\\pi}{4}+k\\pi, k\\in\\mathbb{Z}"),

@@ -29,6 +29,7 @@ std::pair<std::string_view, std::string_view> leading_text(std::string_view text
 
 // The length of an announcement in lower case at the beginning of `text`, which a value follows.
 std::size_t announcement(std::string_view text) {
+  if (text.empty() || !is_letter(text.front())) return 0;
   std::string folded(text.substr(0, 60));
   std::transform(folded.begin(), folded.end(), folded.begin(), lower);
   std::size_t at = 0;
@@ -122,7 +123,8 @@ std::string without_place_ending(std::string text) {
 std::string with_base_as_subscript(std::string text) {
   std::size_t digits = 0;
   while (digits < text.size() && is_digit(text[digits])) ++digits;
-  if (digits == 0 || text.size() - digits > 40) return text;
+  if (digits == 0 || text.size() - digits > 40 || text.find("base") == std::string::npos)
+    return text;
   std::string rest;
   for (std::size_t i = digits; i < text.size(); ++i) {
     if (starts_with(std::string_view(text).substr(i), "\\text")) {

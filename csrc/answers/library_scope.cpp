@@ -164,11 +164,16 @@ bool spaces_numbers(const std::string& text) {
 
 }  // namespace
 
-bool is_matrix_product(const std::string& text) {
+bool has_ordered_product(const std::string& text) {
   for (const std::string_view transposed : {"^T", "^{T}", "^\\top", "^{\\top}"}) {
     const std::size_t at = text.find(transposed);
     if (at != std::string::npos && at > 0 && text[at - 1] >= 'A' && text[at - 1] <= 'Z')
       return true;
+  }
+  if (text.find("\\times") == std::string::npos) return false;
+  const std::string squeezed_text = squeezed(text);
+  for (const std::string_view vector : {"vec{", "overrightarrow{", "mathbf{", "boldsymbol{"}) {
+    if (squeezed_text.find("}\\times\\" + std::string(vector)) != std::string::npos) return true;
   }
   return false;
 }

@@ -5,8 +5,8 @@
 
 namespace urpo::answers {
 
-// "A^T B": a product of matrices, which has an order.
-bool is_matrix_product(const std::string& normalized_text);
+// "A^T B", "\vec{a} \times \vec{b}": a product of matrices or vectors, which has an order.
+bool has_ordered_product(const std::string& normalized_text);
 
 // A statement of logic, geometry or sets, or a conditional probability: the library cannot read it.
 bool is_statement(const std::string& normalized_text);

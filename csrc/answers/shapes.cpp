@@ -222,7 +222,11 @@ class Comparison {
   Verdict compare_with_point(const NodePtr& answer, const Node& gold) {
     std::vector<NodePtr> answers = elements(answer);
     if (answers.size() == 1) return compare_points(*answers[0], gold);
-    if (has_several_names(answers)) answers = by_name(std::move(answers));
+    const bool several_names = has_several_names(answers);
+    // "x = 1, x = 2" are two values, no point.
+    const bool one_name = !several_names && named(answers[0]).name && named(answers[1]).name;
+    if (one_name) return Verdict::kNo;
+    if (several_names) answers = by_name(std::move(answers));
     // Braces say that there is no order.
     if (!is_vector(gold) || answer->kind == Kind::kBraces) return Verdict::kNo;
     return ordered(answers, gold.args);

@@ -50,11 +50,17 @@ class EquivalenceJob(TypedDict):
 def judge(job: EquivalenceJob) -> str:
     """Say "correct", "wrong", or "error": it cannot compare them, or cannot read a gold.
 
-    An answer that cannot be read is wrong.
+    An answer that cannot be read is wrong: else a policy could have its group left out by it.
     """
     try:
-        answer = _parsed(job["answer"])
         golds = [_parsed(gold) for gold in job["golds"]]
+    except _LIBRARY_ERRORS:
+        return "error"
+    try:
+        answer = _parsed(job["answer"])
+    except _LIBRARY_ERRORS:
+        return "wrong"
+    try:
         if any(
             verify(gold, answer, timeout_seconds=None, raise_on_error=True)
             for gold in golds
