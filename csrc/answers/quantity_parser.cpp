@@ -104,8 +104,8 @@ NodePtr QuantityParser::scaled(const NodePtr& value) {
 }
 
 bool QuantityParser::take_currency_word() {
-  static const std::unordered_set<std::string_view> signs = {"euro",  "pound", "yuan",
-                                                             "rupee", "won",   "ruble"};
+  static const std::unordered_set<std::string_view> signs = {"euro", "pound", "yuan", "rupee",
+                                                             "ruble"};
   if (peek().type != Token::Type::kWord || signs.count(peek().text) == 0) return false;
   if (peek(1).type != Token::Type::kNumber) return false;
   currency_ = next().text;

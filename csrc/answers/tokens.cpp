@@ -170,7 +170,11 @@ class Tokenizer {
     const std::size_t begin = at_;
     while (at_ < end && is_letter(text_[at_])) ++at_;
     const std::string_view run = text_.substr(begin, at_ - begin);
-    const bool after_number = !tokens_.empty() && tokens_.back().type == Token::Type::kNumber;
+    // "5kN" may be a product of letters.
+    const bool product =
+        run.size() == 2 && (run == "Pa" || (run[0] == 'k' && run[1] != lower(run[1])));
+    const bool after_number =
+        !product && !tokens_.empty() && tokens_.back().type == Token::Type::kNumber;
     if (run.size() == 1) {
       push(Token::Type::kLetter, run, in_text);
     } else if (run == "pct") {
@@ -198,7 +202,7 @@ class Tokenizer {
     const std::string_view run = text_.substr(begin, at_ - begin);
     for (const auto& [sign, currency] :
          {std::pair("\u20AC", "euro"), std::pair("\u00A3", "pound"), std::pair("\u00A5", "yuan"),
-          std::pair("\u20B9", "rupee"), std::pair("\u00A2", "cent"), std::pair("\u20A9", "won"),
+          std::pair("\u20B9", "rupee"), std::pair("\u00A2", "cent"),
           std::pair("\u20BD", "ruble")}) {
       if (run == sign) return push(Token::Type::kWord, currency, true);
     }

@@ -51,33 +51,34 @@ const Words& arithmetic() {
 
 const Words& reservations() {
   static const Words words = {
-      "not",       "no",         "never",       "none",        "nor",
-      "neither",   "nope",       "cannot",      "without",     "except",
-      "excepting", "excluding",  "excluded",    "exclusive",   "rejected",
-      "discarded", "extraneous", "removed",     "omitted",     "ignored",
-      "missing",   "wrong",      "incorrect",   "incorrectly", "false",
-      "falsely",   "invalid",    "impossible",  "unlikely",    "likely",
-      "unknown",   "undefined",  "nonexistent", "imaginary",   "fake",
-      "fails",     "mistake",    "mistaken",    "error",       "contradiction",
-      "guess",     "guessed",    "guesses",     "maybe",       "perhaps",
-      "possibly",  "probably",   "suppose",     "supposedly",  "assuming",
-      "if",        "unless",     "when",        "whenever",    "where",
-      "either",    "would",      "could",       "should",      "might",
-      "may",       "but",        "only",        "about",       "approximately",
-      "approx",    "around",     "roughly",     "almost",      "nearly",
-      "circa",     "least",      "most",        "max",         "min",
-      "up",        "upwards",    "down",        "onwards",     "so",
-      "etc",       "any",        "all",         "every",       "some",
-      "too",       "enough",     "is",          "are",         "was",
-      "equals",    "exceeds",    "then",        "for",         "with",
-      "between",   "instead",    "unsure",      "doubt",       "doubtful",
-      "or"};
+      "not",       "no",          "never",       "none",        "nor",
+      "neither",   "nope",        "cannot",      "without",     "except",
+      "excepting", "excluding",   "excluded",    "exclusive",   "rejected",
+      "discarded", "extraneous",  "removed",     "omitted",     "ignored",
+      "missing",   "wrong",       "incorrect",   "incorrectly", "false",
+      "falsely",   "invalid",     "impossible",  "unlikely",    "likely",
+      "unknown",   "undefined",   "nonexistent", "imaginary",   "fake",
+      "fails",     "mistake",     "mistaken",    "error",       "contradiction",
+      "guess",     "guessed",     "guesses",     "maybe",       "perhaps",
+      "possibly",  "probably",    "suppose",     "supposedly",  "assuming",
+      "if",        "unless",      "when",        "whenever",    "where",
+      "either",    "would",       "could",       "should",      "might",
+      "may",       "but",         "only",        "about",       "approximately",
+      "approx",    "around",      "roughly",     "almost",      "nearly",
+      "circa",     "least",       "most",        "max",         "min",
+      "up",        "upwards",     "down",        "onwards",     "so",
+      "etc",       "any",         "all",         "every",       "some",
+      "too",       "enough",      "is",          "are",         "was",
+      "equals",    "exceeds",     "then",        "for",         "with",
+      "between",   "instead",     "unsure",      "doubt",       "doubtful",
+      "misses",    "contradicts", "or"};
   return words;
 }
 
 }  // namespace
 
 bool is_number_word(std::string_view word) {
+  if (word == "zeros" || word == "ones") return false;  // digits that are counted
   if (numbers().count(word) != 0) return true;
   if (ends_with(word, "s") && numbers().count(word.substr(0, word.size() - 1)) != 0) return true;
   return ends_with(word, "fold") || ends_with(word, "illion") || ends_with(word, "illions");
