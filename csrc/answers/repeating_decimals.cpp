@@ -18,12 +18,20 @@ std::size_t end_of_ellipsis(std::string_view text, std::size_t at) {
 
 std::string_view shown_period(std::string_view number, int decimals) {
   constexpr std::size_t kLongest = 100;
-  const auto shown = static_cast<std::size_t>(decimals);
-  for (std::size_t length = 1; 3 * length <= shown && length <= kLongest; ++length) {
-    const std::string_view end = number.substr(number.size() - 3 * length);
-    if (end.substr(0, 2 * length) == end.substr(length)) return end.substr(2 * length);
+  const std::string_view digits = number.substr(number.size() - static_cast<std::size_t>(decimals));
+  std::string_view period;
+  // "0.011101110111..." ends with three ones as well: the period that explains most digits.
+  std::size_t most = 0;
+  for (std::size_t length = 1; 3 * length <= digits.size() && length <= kLongest; ++length) {
+    std::size_t explained = length;
+    while (explained < digits.size() &&
+           digits[digits.size() - explained - 1] == digits[digits.size() - explained - 1 + length])
+      ++explained;
+    if (explained < 3 * length || explained <= most) continue;
+    most = explained;
+    period = digits.substr(digits.size() - length);
   }
-  return {};
+  return period;
 }
 
 Rational repeated_behind(std::string_view block, int decimals) {

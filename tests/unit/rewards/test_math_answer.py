@@ -116,6 +116,51 @@ def test_integers_of_any_size_are_compared_exactly(value, offset):
     assert status is (CORRECT if offset == 0 else WRONG)
 
 
+SMALL = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+    "sixteen seventeen eighteen nineteen"
+).split()
+TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+
+
+def in_words(number):
+    """English for 0 to 10^12 - 1."""
+    for size, name in ((10**9, "billion"), (10**6, "million"), (1000, "thousand")):
+        if number >= size:
+            rest = number % size
+            tail = f" {'and ' if rest < 100 else ''}{in_words(rest)}" if rest else ""
+            return f"{in_words(number // size)} {name}{tail}"
+    if number >= 100:
+        tail = f" and {in_words(number % 100)}" if number % 100 else ""
+        return f"{SMALL[number // 100]} hundred{tail}"
+    if number < 20:
+        return SMALL[number]
+    return TENS[number // 10 - 2] + (f"-{SMALL[number % 10]}" if number % 10 else "")
+
+
+@given(st.integers(0, 10**12 - 1), st.integers(1, 1000))
+def test_numbers_in_words_are_read_whole(number, offset):
+    words = f"\\text{{{in_words(number)}}}"
+    assert math_answer.verify(boxed(words), str(number), NoPool()).status is CORRECT
+    assert math_answer.verify(boxed(words), str(number + offset), NoPool()).status is WRONG
+    negative = f"\\text{{negative {in_words(number)}}}"
+    assert math_answer.verify(boxed(negative), str(-number), NoPool()).status is CORRECT
+
+
+@given(st.from_regex(r"[0-9]{0,4}", fullmatch=True), st.from_regex(r"[0-9]{1,5}", fullmatch=True))
+def test_a_block_shown_three_times_goes_on(before, block):
+    value = Fraction(int(before or "0"), 10 ** len(before)) + Fraction(
+        int(block), 10 ** len(before) * (10 ** len(block) - 1)
+    )
+    for dots in ("...", "\\ldots", "\u2026"):
+        shown = f"0.{before}{block * 3}{dots}"
+        assert math_answer.verify(boxed(shown), str(value), NoPool()).status is CORRECT
+        cut = f"0.{before}{block * 3}"
+        cut_is_exact = Fraction(cut) == value
+        if not cut_is_exact:
+            assert math_answer.verify(boxed(shown), cut, NoPool()).status is WRONG
+
+
 X, Y = sympy.symbols("x y")
 leaves = (
     st.integers(-9, 9).map(sympy.Integer)
