@@ -99,7 +99,7 @@ def test_lengths_shares_and_cut_offs(metrics):
 
 def test_rewards_leave_masked_groups_out(metrics):
     assert metrics["rewards/reasoning/mean"] == 0.5
-    assert metrics["rewards/reasoning/spread"] == 0.5
+    assert metrics["rewards/reasoning/std"] == 0.5
     assert metrics["rewards/instruction/mean"] == 5.0
     assert metrics["rewards/instruction/usable_share"] == 0.5
     assert metrics["rewards/instruction/varied_share"] == 0.5
