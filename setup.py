@@ -5,7 +5,7 @@ import sysconfig
 from glob import glob
 from pathlib import Path
 
-from pybind11.setup_helpers import Pybind11Extension
+from pybind11.setup_helpers import ParallelCompile, Pybind11Extension
 from pybind11.setup_helpers import build_ext as pybind11_build_ext
 from setuptools import setup
 from setuptools.errors import PlatformError
@@ -32,6 +32,7 @@ class build_ext(pybind11_build_ext):
         super().build_extensions()
 
 
+ParallelCompile(default=0).install()  # as many files at a time as there are processors
 setup(
     ext_modules=[
         Pybind11Extension(
