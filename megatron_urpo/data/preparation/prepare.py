@@ -36,10 +36,8 @@ from megatron_urpo.types import TaskKind
 
 Report = Callable[[str], None]
 WORK_DIRECTORY = ".preparation"
-OTHER_SOURCES = (
-    "earlier",
-    "beside",
-)  # in a plan: those that duplicates and prompts are shared with
+# Keys of a plan: the sources that its duplicates, and its held-out prompts, are shared with.
+OTHER_SOURCES = ("earlier", "beside")
 
 
 @dataclass(slots=True)

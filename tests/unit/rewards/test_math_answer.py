@@ -13,6 +13,7 @@ from megatron_urpo.rewards import math_answer, math_job
 from megatron_urpo.rewards.workers import WorkerPool
 from megatron_urpo.types import VerifierStatus
 from tests.answer_cases import DIFFERENT, SAME
+from tests.no_pool import NoPool
 
 CORRECT, WRONG = VerifierStatus.CORRECT, VerifierStatus.WRONG
 
@@ -22,13 +23,6 @@ def pool():
     pool = WorkerPool(math_answer.WORKER_TARGET, workers=1, timeout_seconds=20.0)
     yield pool
     pool.close()
-
-
-class NoPool:
-    """Stands where no worker may be asked."""
-
-    def submit(self, job):
-        raise AssertionError(f"not decided without a worker: {job}")
 
 
 def boxed(answer):

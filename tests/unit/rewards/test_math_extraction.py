@@ -6,15 +6,9 @@ from hypothesis import strategies as st
 
 from megatron_urpo.rewards import math_answer
 from megatron_urpo.types import VerifierStatus
+from tests.no_pool import NoPool
 
 CORRECT, WRONG = VerifierStatus.CORRECT, VerifierStatus.WRONG
-
-
-class NoPool:
-    """Stands where no worker may be asked."""
-
-    def submit(self, job):
-        raise AssertionError(f"not decided without a worker: {job}")
 
 
 # A box beside other parts of its formula, and what that comes to; the box alone is no answer.
