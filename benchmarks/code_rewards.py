@@ -32,7 +32,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.machine import describe_machine
-from megatron_urpo.code_tests import StdioCase, StdioTests
+from megatron_urpo.code_tests.records import StdioCase, StdioTests
 from megatron_urpo.config import RewardsConfig
 from megatron_urpo.environment import environment_record
 from megatron_urpo.rewards.code_answer import begin_verification, open_pool

@@ -36,10 +36,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import describe_machine
+from megatron_urpo.config.load import load_config
 from megatron_urpo.environment import environment_record
 from megatron_urpo.evaluation.comparison import Difference, paired_difference
 from megatron_urpo.evaluation.records import read_items, read_summaries
-from megatron_urpo.load_config import load_config
 from megatron_urpo.metrics import read_metrics
 
 REPOSITORY = Path(__file__).resolve().parents[1]

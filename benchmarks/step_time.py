@@ -28,9 +28,9 @@ import torch
 from benchmarks.machine import describe_machine
 from megatron_urpo.build import open_trainer
 from megatron_urpo.config import Config
+from megatron_urpo.config.load import load_config
 from megatron_urpo.data.prompts import build_prompts
 from megatron_urpo.environment import environment_record
-from megatron_urpo.load_config import load_config
 from megatron_urpo.trainer import Trainer
 from megatron_urpo.types import Prompt
 

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from megatron_urpo.checkpoint import CheckpointError
+from megatron_urpo.checkpoints.store import CheckpointError
 from megatron_urpo.config import Config, ConfigError
+from megatron_urpo.config.load import format_config, load_config
 from megatron_urpo.data.jsonl import DataError
 from megatron_urpo.launch_environment import read_torch_rank
-from megatron_urpo.load_config import format_config, load_config
 from megatron_urpo.metrics import Timers
 from megatron_urpo.planning.options import PlanOptions, add_plan_options
 from megatron_urpo.types import RunError
@@ -238,7 +238,7 @@ def _probe(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
 def _export(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     config = _load(arguments, overrides)
     from megatron_urpo.build import open_policy
-    from megatron_urpo.run_checkpoints import RunCheckpoints
+    from megatron_urpo.checkpoints.run import RunCheckpoints
 
     directory = Path(config.run.directory)
     output = Path(arguments.output) if arguments.output else directory / EXPORT_DIRECTORY

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from megatron_urpo.code_tests import (
+from megatron_urpo.code_tests.records import (
     CodeFailure,
     CodeResult,
     read_tests,

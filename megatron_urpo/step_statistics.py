@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from megatron_urpo.advantages import AdvantageStatistics
-from megatron_urpo.code_tests import CodeFailure, CodeResult
+from megatron_urpo.code_tests.records import CodeFailure, CodeResult
 from megatron_urpo.data.checkers import check_score
 from megatron_urpo.rewards.ranking import kendall_tau
 from megatron_urpo.rollout.collect import RolloutStatistics

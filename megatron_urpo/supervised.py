@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from megatron_urpo.batching import pack_mini_batch
+from megatron_urpo.checkpoints.run import RunCheckpoints
 from megatron_urpo.config import BatchingConfig, Config
 from megatron_urpo.data.demonstration_batches import DemonstrationBatches, Demonstrations
 from megatron_urpo.data.prompts import PromptEncoder
 from megatron_urpo.metrics import MetricsWriter, Timers
 from megatron_urpo.progress import ProgressLine
-from megatron_urpo.run_checkpoints import RunCheckpoints
 from megatron_urpo.step_statistics import PackingLoad
 from megatron_urpo.stop_request import StopRequest
 from megatron_urpo.training.optimizer import learning_rate

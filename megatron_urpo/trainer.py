@@ -19,6 +19,7 @@ from torch import Tensor
 
 from megatron_urpo.advantages import make_training_groups
 from megatron_urpo.batching import make_mini_batches, pack_mini_batch, split_sequences
+from megatron_urpo.checkpoints.run import RunCheckpoints
 from megatron_urpo.config import Config
 from megatron_urpo.data.mixture import Mixture
 from megatron_urpo.data.prompts import PromptEncoder, build_prompts
@@ -31,7 +32,6 @@ from megatron_urpo.rollout.collect import RolloutStatistics, collect
 from megatron_urpo.rollout.gather import deal, gather, mean_response_tokens, this_replica
 from megatron_urpo.rollout.interface import RolloutEngine
 from megatron_urpo.rollout_log import RolloutLog
-from megatron_urpo.run_checkpoints import RunCheckpoints
 from megatron_urpo.step_statistics import (
     PackingLoad,
     batching_metrics,

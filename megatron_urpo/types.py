@@ -23,7 +23,7 @@ from enum import Enum
 import numpy as np
 import numpy.typing as npt
 
-from megatron_urpo.code_tests import CodeResult, CodeTests
+from megatron_urpo.code_tests.records import CodeResult, CodeTests
 
 Int64Array = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]

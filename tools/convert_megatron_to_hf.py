@@ -15,9 +15,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from megatron_urpo.checkpoint_files import MANIFEST, find_damage
+from megatron_urpo.checkpoints.files import MANIFEST, find_damage
 from megatron_urpo.config import ConfigError, ModelConfig
-from megatron_urpo.load_config import load_config
+from megatron_urpo.config.load import load_config
 
 
 def main(arguments: list[str] | None = None) -> int:

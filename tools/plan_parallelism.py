@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from megatron_urpo.config import ConfigError
-from megatron_urpo.load_config import load_config
+from megatron_urpo.config.load import load_config
 from megatron_urpo.planning.layout import Layout, refused_sizes, valid_layouts
 from megatron_urpo.planning.models import MODELS, find_model
 from megatron_urpo.planning.options import PlanOptions, add_plan_options, require_positive

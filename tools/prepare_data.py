@@ -16,11 +16,11 @@ import argparse
 import sys
 
 from megatron_urpo.config import ConfigError
+from megatron_urpo.config.load import read_toml
 from megatron_urpo.data.jsonl import DataError
 from megatron_urpo.data.preparation.manifest import format_table
 from megatron_urpo.data.preparation.prepare import prepare
 from megatron_urpo.data.preparation.settings import PreparationConfig
-from megatron_urpo.load_config import read_toml
 from megatron_urpo.types import RunError
 
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from megatron_urpo.code_encodings import CodeTestsError, parse_code_tests
-from megatron_urpo.code_tests import write_tests
+from megatron_urpo.code_tests.encodings import CodeTestsError, parse_code_tests
+from megatron_urpo.code_tests.records import write_tests
 from megatron_urpo.config import SourceConfig
 from megatron_urpo.data.checkers import CHECKERS, argument_problem
 from megatron_urpo.types import (

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from megatron_urpo.checkpoint import Ranks
+from megatron_urpo.checkpoints.store import Ranks
 from megatron_urpo.config import Config
 from megatron_urpo.data.prompts import PromptEncoder
 from megatron_urpo.monitoring.alarms import Alarm, RefereeAlarmError, check_alarms

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from megatron_urpo.code_tests import (
+from megatron_urpo.code_tests.records import (
     AssertTests,
     CallTests,
     CodeFailure,

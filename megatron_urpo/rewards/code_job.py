@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict, TypeVar
 
-from megatron_urpo.code_tests import (
+from megatron_urpo.code_tests.records import (
     AssertTests,
     CallCase,
     CallTests,

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from megatron_urpo.batching import pack_mini_batch
+from megatron_urpo.checkpoints.run import RunCheckpoints
 from megatron_urpo.config import (
     BatchingConfig,
     Config,
@@ -20,7 +21,6 @@ from megatron_urpo.config import (
     RunConfig,
     TrainingConfig,
 )
-from megatron_urpo.run_checkpoints import RunCheckpoints
 from megatron_urpo.training import parallel as parallelism
 from megatron_urpo.training.policy import Policy
 from tests.distributed.next_layout import leave_layout

@@ -12,7 +12,8 @@ import signal
 import sys
 from typing import Any
 
-from megatron_urpo import checkpoint, cli, trainer
+from megatron_urpo import cli, trainer
+from megatron_urpo.checkpoints import store
 from megatron_urpo.metrics import MetricsWriter
 from megatron_urpo.monitoring import monitor
 from megatron_urpo.rollout.engine import VLLMEngine
@@ -30,8 +31,8 @@ POINTS: dict[str, tuple[Any, str]] = {
     "update": (Optimizer, "step"),
     "sync": (VLLMEngine, "reset_prefix_cache"),  # weights loaded, cache not reset
     "before save": (policy.Policy, "save"),
-    "checksums": (checkpoint, "flush_and_checksum"),  # tensors written, no manifest
-    "publish": (checkpoint, "publish"),
+    "checksums": (store, "flush_and_checksum"),  # tensors written, no manifest
+    "publish": (store, "publish"),
     "metrics": (MetricsWriter, "log"),
     "learn": (trainer.Trainer, "learn"),
 }

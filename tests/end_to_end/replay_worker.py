@@ -15,7 +15,7 @@ import numpy as np
 from safetensors.torch import save_file
 
 from megatron_urpo.build import open_trainer
-from megatron_urpo.load_config import load_config
+from megatron_urpo.config.load import load_config
 from megatron_urpo.rollout_log import RolloutLog
 from megatron_urpo.types import Group, MaskReason
 

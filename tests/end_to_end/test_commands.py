@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from megatron_urpo.cli import main
-from megatron_urpo.load_config import load_config
+from megatron_urpo.config.load import load_config
 from megatron_urpo.metrics import read_metrics
 from megatron_urpo.rollout_log import RolloutLog
 from megatron_urpo.types import TaskKind

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from megatron_urpo.code_tests import StdioCase, StdioTests
+from megatron_urpo.code_tests.records import StdioCase, StdioTests
 from megatron_urpo.data.jsonl import format_task
 from megatron_urpo.data.tables import record_schema
 from megatron_urpo.metrics import read_metrics

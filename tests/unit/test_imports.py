@@ -17,31 +17,23 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # A component (a module or subpackage) imports only from components above its own line.
 LAYERS = (
-    {"code_names", "code_ambiguity", "code_tests"},
-    {"_core", "code_encodings", "types"},
+    {"code_tests", "disk"},
+    {"_core", "types"},
     {
         "config",
-        "disk",
         "environment",
         "judging",
         "launch_environment",
         "progress",
-        "checkpoint_files",
         "run_lock",
         "stop_request",
         "weight_digest",
     },
-    {"advantages", "batching", "data", "heartbeats", "load_config", "metrics", "rewards"},
+    {"advantages", "batching", "data", "heartbeats", "metrics", "rewards"},
     {"rollout", "training", "watchdog"},
-    {
-        "checkpoint",
-        "planning",
-        "rollout_log",
-        "step_statistics",
-        "weight_sync",
-    },
+    {"planning", "rollout_log", "step_statistics", "weight_sync"},
     {"earlier_run"},
-    {"doctor", "evaluation", "run_checkpoints"},
+    {"checkpoints", "doctor", "evaluation"},
     {"monitoring"},
     {"supervised", "trainer"},
     {"report"},
@@ -60,7 +52,7 @@ OWNERS = {
     "transformer_engine": "training/",
     "vllm": "rollout/engine.py",
 }
-LIGHT = ("config", "load_config", "judging", "data", "rewards", "advantages", "metrics", "planning")
+LIGHT = ("config", "judging", "data", "rewards", "advantages", "metrics", "planning")
 LIGHT += ("monitoring.statistics", "monitoring.alarms", "monitoring.baseline")
 
 

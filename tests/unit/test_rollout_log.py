@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from megatron_urpo.code_tests import (
+from megatron_urpo.code_tests.records import (
     AssertTests,
     CallCase,
     CallTests,

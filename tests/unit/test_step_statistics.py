@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from megatron_urpo.advantages import AdvantageStatistics
-from megatron_urpo.code_tests import CodeFailure, CodeResult
+from megatron_urpo.code_tests.records import CodeFailure, CodeResult
 from megatron_urpo.rollout.collect import RolloutStatistics
 from megatron_urpo.step_statistics import (
     PackingLoad,

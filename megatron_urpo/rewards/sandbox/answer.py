@@ -15,7 +15,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from megatron_urpo.code_names import PRELUDE
+from megatron_urpo.code_tests.names import PRELUDE
 from megatron_urpo.rewards.sandbox.channel import Channel
 from megatron_urpo.rewards.sandbox.wire import Reader, Writer
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, NoReturn
 
-from megatron_urpo.code_names import PRELUDE
+from megatron_urpo.code_tests.names import PRELUDE
 from megatron_urpo.rewards.sandbox.answer import module_namespace, run_code, setup_classes
 from megatron_urpo.rewards.sandbox.channel import Channel, ChannelClosedError, LineTooLongError
 from megatron_urpo.rewards.sandbox.wire import Reader, WireError, Writer
@@ -69,12 +69,12 @@ def judge(document: dict[str, Any], channel: Channel, begin: Callable[[], None])
 
     Args:
         document: "setup"; "names", what the tests take from the answer; and either "statements" or
-            "check" and "entry_point" (megatron_urpo.code_tests.AssertTests, CheckTests).
+            "check" and "entry_point" (megatron_urpo.code_tests.records.AssertTests, CheckTests).
         begin: called after the setup, before anything comes from the answer.
 
     Returns:
-        "passed" and "total" tests; "failure": a value of megatron_urpo.code_tests.CodeFailure, or
-        None; "reason": the exception, for people.
+        "passed" and "total" tests; "failure": a value of CodeFailure in
+        megatron_urpo.code_tests.records, or None; "reason": the exception, for people.
     """
     random.seed(0)  # tests that draw their cases draw the same ones for every answer
     namespace = module_namespace("tests", dict(PRELUDE))

@@ -15,7 +15,7 @@ BUBBLEWRAP, NONE = "bubblewrap", "none"
 _NOBODY = 65534
 _PACKAGE = Path(__file__).resolve().parents[2]
 # What the spawner imports, below the package; the sandbox holds no other file of ours.
-_INSIDE = ("code_names.py", "rewards/sandbox")
+_INSIDE = ("code_tests/names.py", "rewards/sandbox")
 _INSIDE_ROOT = "/opt/urpo"
 _SYSTEM_DIRECTORIES = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 # The loader's index of libraries; what Debian's compilers are links to.

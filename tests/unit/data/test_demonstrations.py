@@ -5,7 +5,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from megatron_urpo.code_encodings import parse_code_tests
+from megatron_urpo.code_tests.encodings import parse_code_tests
 from megatron_urpo.config import SourceConfig
 from megatron_urpo.data.checkers import check_score
 from megatron_urpo.data.demonstrations import demonstrate, stretch_scores

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from megatron_urpo.code_tests import StdioCase, StdioTests
+from megatron_urpo.code_tests.records import StdioCase, StdioTests
 from megatron_urpo.config import SourceConfig
 from megatron_urpo.data.jsonl import DataError, format_task, parse_task, read_tasks
 from megatron_urpo.types import (

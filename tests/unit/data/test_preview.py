@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from megatron_urpo.config import Config, ConfigError, SFTConfig, SourceConfig
+from megatron_urpo.config.load import load_config
 from megatron_urpo.data.mixture import Mixture
 from megatron_urpo.data.preview import format_preview, preview
 from megatron_urpo.data.prompts import build_prompts, load_encoder
 from megatron_urpo.data.sources import load_sources
-from megatron_urpo.load_config import load_config
 from megatron_urpo.types import TaskKind
 
 from .conftest import MODEL, REPOSITORY

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from megatron_urpo.code_tests import AssertTests
+from megatron_urpo.code_tests.records import AssertTests
 from megatron_urpo.config import SourceConfig
 from megatron_urpo.data.jsonl import DataError, format_task
 from megatron_urpo.data.sources import load_source

@@ -14,7 +14,7 @@ import pytest
 
 from megatron_urpo.cli import main
 from megatron_urpo.config import Config
-from megatron_urpo.load_config import load_config
+from megatron_urpo.config.load import load_config
 from megatron_urpo.planning.models import find_model
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"

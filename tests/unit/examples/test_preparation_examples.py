@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from megatron_urpo.config.load import load_config, read_toml
 from megatron_urpo.data.preparation.settings import PreparationConfig
-from megatron_urpo.load_config import load_config, read_toml
 from megatron_urpo.types import TaskKind
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"

@@ -7,8 +7,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from megatron_urpo.code_tests import CodeFailure, CodeResult, StdioCase, StdioTests
+from megatron_urpo.code_tests.records import CodeFailure, CodeResult, StdioCase, StdioTests
 from megatron_urpo.config import Config, MetricsConfig
+from megatron_urpo.config.load import save_config
 from megatron_urpo.environment import save_environment
 from megatron_urpo.evaluation.items import Evaluation, EvaluationItem
 from megatron_urpo.evaluation.records import (
@@ -16,7 +17,6 @@ from megatron_urpo.evaluation.records import (
     DamagedEvaluationsError,
     record_evaluation,
 )
-from megatron_urpo.load_config import save_config
 from megatron_urpo.metrics import MetricsWriter
 from megatron_urpo.report.page import evaluation_table, render_report
 from megatron_urpo.rollout_log import RolloutLog

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from megatron_urpo.config import ALARMS, Config, MonitoringConfig
-from megatron_urpo.load_config import format_config
+from megatron_urpo.config.load import format_config
 from megatron_urpo.metrics import MetricsWriter
 from megatron_urpo.monitoring.alarms import MEANING
 from megatron_urpo.monitoring.baseline import Baseline, write_baseline

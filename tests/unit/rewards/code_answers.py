@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from megatron_urpo.code_encodings import parse_code_tests
-from megatron_urpo.code_tests import CodeFailure, CodeResult, Language, write_tests
+from megatron_urpo.code_tests.encodings import parse_code_tests
+from megatron_urpo.code_tests.records import CodeFailure, CodeResult, Language, write_tests
 from megatron_urpo.config import RewardsConfig
 from megatron_urpo.rewards.code_answer import Program, make_job
 from megatron_urpo.rewards.code_job import judge

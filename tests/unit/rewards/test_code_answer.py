@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from megatron_urpo.code_encodings import parse_code_tests
-from megatron_urpo.code_tests import CodeFailure, CodeResult, Language
+from megatron_urpo.code_tests.encodings import parse_code_tests
+from megatron_urpo.code_tests.records import CodeFailure, CodeResult, Language
 from megatron_urpo.rewards.code_answer import (
     WORKER_TARGET,
     Program,

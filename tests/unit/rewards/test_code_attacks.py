@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from megatron_urpo.code_tests import CodeFailure, Language
+from megatron_urpo.code_tests.records import CodeFailure, Language
 from tests.unit.rewards.code_answers import judged
 
 pytestmark = pytest.mark.usefixtures("bubblewrap")

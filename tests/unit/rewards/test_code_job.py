@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from megatron_urpo.code_tests import CodeFailure, CodeResult, Language, write_tests
+from megatron_urpo.code_tests.records import CodeFailure, CodeResult, Language, write_tests
 from megatron_urpo.config import RewardsConfig
 from megatron_urpo.rewards.sandbox.pressure import is_under_pressure
 from tests.unit.rewards.code_answers import SMALL, judged
@@ -509,7 +509,7 @@ def test_without_a_sandbox_verdicts_and_limits_are_the_same():
 
 def test_a_starved_program_is_not_judged():
     """Neither CPU time nor waiting is used up when the wall clock ends, for others take it."""
-    from megatron_urpo.code_encodings import parse_code_tests
+    from megatron_urpo.code_tests.encodings import parse_code_tests
     from megatron_urpo.rewards.code_answer import Program, make_job
     from megatron_urpo.rewards.code_job import judge
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from megatron_urpo.code_encodings import parse_code_tests
-from megatron_urpo.code_tests import CodeFailure, CodeResult
+from megatron_urpo.code_tests.encodings import parse_code_tests
+from megatron_urpo.code_tests.records import CodeFailure, CodeResult
 from megatron_urpo.config import RewardsConfig
 from megatron_urpo.rewards.score import RewardScorer
 from megatron_urpo.types import (

@@ -2,9 +2,9 @@
 
 import pytest
 
-from megatron_urpo.checkpoint_files import Manifest, flush_and_checksum, publish
+from megatron_urpo.checkpoints.files import Manifest, flush_and_checksum, publish
 from megatron_urpo.config import Config, ConfigError, ModelConfig
-from megatron_urpo.load_config import save_config
+from megatron_urpo.config.load import save_config
 from tools.convert_megatron_to_hf import main, model_of, newest_checkpoint
 
 

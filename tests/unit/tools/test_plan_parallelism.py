@@ -7,7 +7,7 @@ import pytest
 
 from megatron_urpo.cli import main as urpo
 from megatron_urpo.config import Config
-from megatron_urpo.load_config import load_config
+from megatron_urpo.config.load import load_config
 from tools.plan_parallelism import main
 
 ROOT = Path(__file__).parents[3]

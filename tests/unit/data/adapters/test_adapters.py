@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from megatron_urpo.code_encodings import parse_code_tests
+from megatron_urpo.code_tests.encodings import parse_code_tests
 from megatron_urpo.config import SourceConfig
 from megatron_urpo.data.adapters.nectar import split_dialogue
 from megatron_urpo.data.adapters.rows import RowError

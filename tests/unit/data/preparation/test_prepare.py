@@ -9,7 +9,7 @@ from shutil import copy
 
 import pytest
 
-from megatron_urpo.code_encodings import parse_code_tests
+from megatron_urpo.code_tests.encodings import parse_code_tests
 from megatron_urpo.config import ModelConfig, SourceConfig
 from megatron_urpo.data.jsonl import DataError
 from megatron_urpo.data.preparation.manifest import Manifest, format_table, hash_file

@@ -3,12 +3,12 @@
 import pytest
 
 from megatron_urpo.config import ConfigError
+from megatron_urpo.config.load import read_toml
 from megatron_urpo.data.preparation.settings import (
     FiltersConfig,
     PreparationConfig,
     RawSourceConfig,
 )
-from megatron_urpo.load_config import read_toml
 
 
 @pytest.mark.parametrize(

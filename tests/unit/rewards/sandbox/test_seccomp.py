@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from megatron_urpo.code_tests import CodeFailure
+from megatron_urpo.code_tests.records import CodeFailure
 from megatron_urpo.rewards.sandbox import seccomp
 from tests.unit.rewards.code_answers import judged
 

@@ -22,9 +22,9 @@ import json
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
-from megatron_urpo.code_ambiguity import IMPORTS, find_ambiguity
-from megatron_urpo.code_names import PRELUDE_NAMES, bound_names, loaded_names
-from megatron_urpo.code_tests import (
+from megatron_urpo.code_tests.ambiguity import IMPORTS, find_ambiguity
+from megatron_urpo.code_tests.names import PRELUDE_NAMES, bound_names, loaded_names
+from megatron_urpo.code_tests.records import (
     AssertTests,
     CallCase,
     CallTests,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from megatron_urpo.checkpoint import CheckpointError, CheckpointStore
-from megatron_urpo.checkpoint_files import Manifest
+from megatron_urpo.checkpoints.files import Manifest
+from megatron_urpo.checkpoints.store import CheckpointError, CheckpointStore
 from megatron_urpo.config import CheckpointConfig
 
 MODEL = {"hidden_size": 8}

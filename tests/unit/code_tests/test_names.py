@@ -3,7 +3,7 @@
 import ast
 import builtins
 
-from megatron_urpo.code_names import PRELUDE, bound_names, loaded_names
+from megatron_urpo.code_tests.names import PRELUDE, bound_names, loaded_names
 
 CODE = """
 import os.path, json as js

@@ -1,7 +1,7 @@
 """Tests of code answers and what they say: the records.
 
-megatron_urpo.code_encodings reads them from data. Imports nothing but the standard library: the
-worker that runs the tests loads this too.
+megatron_urpo.code_tests.encodings reads them from data. Imports nothing but the standard library:
+the worker that runs the tests loads this too.
 """
 
 from __future__ import annotations

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from megatron_urpo.checkpoint import CheckpointError, CheckpointStore, SaveStatistics
-from megatron_urpo.checkpoint_files import Manifest, SavedCheckpoint
+from megatron_urpo.checkpoints.files import Manifest, SavedCheckpoint
+from megatron_urpo.checkpoints.store import CheckpointError, CheckpointStore, SaveStatistics
 from megatron_urpo.config import Config
+from megatron_urpo.config.load import save_config
 from megatron_urpo.earlier_run import set_earlier_run_aside
 from megatron_urpo.environment import environment_record, save_environment
-from megatron_urpo.load_config import save_config
 from megatron_urpo.metrics import Timers
 from megatron_urpo.run_lock import lock_run_directory
 from megatron_urpo.training.parallel import Parallel

@@ -21,7 +21,7 @@ from megatron_urpo.config import (
     TrainingConfig,
     WeightSyncConfig,
 )
-from megatron_urpo.load_config import format_config, load_config, save_config
+from megatron_urpo.config.load import format_config, load_config, save_config
 from megatron_urpo.types import TaskKind
 
 SOURCES = """

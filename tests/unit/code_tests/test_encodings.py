@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from megatron_urpo.code_encodings import CodeTestsError, parse_code_tests
-from megatron_urpo.code_tests import (
+from megatron_urpo.code_tests.encodings import CodeTestsError, parse_code_tests
+from megatron_urpo.code_tests.records import (
     AssertTests,
     CallCase,
     CallTests,

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from megatron_urpo.checkpoint_files import (
+from megatron_urpo.checkpoints.files import (
     Manifest,
     SavedCheckpoint,
     find_damage,
