@@ -7,10 +7,8 @@ also works where those are broken.
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import shutil
-import struct
 import subprocess
 import sys
 import sysconfig
@@ -21,6 +19,7 @@ from megatron_urpo.config import Config, ConfigError, RewardsConfig
 from megatron_urpo.doctor.finding import Finding, Status
 from megatron_urpo.doctor.gpu import check_gpu_machine
 from megatron_urpo.environment import installed_version, release
+from megatron_urpo.model_files import SafetensorsDirectory
 from megatron_urpo.rewards.sandbox.launch import NONE
 from megatron_urpo.rewards.sandbox_check import examine_sandbox, remedy
 from megatron_urpo.training.hf_config import read_model_shape
@@ -217,10 +216,7 @@ def check_sources(config: Config) -> list[Finding]:
 
 
 def model_problem(directory: Path) -> str | None:
-    """What is wrong with a Hugging Face directory, None when it is whole and can be trained.
-
-    Every safetensors file must be as long as its own header says: a shorter one was half written.
-    """
+    """What is wrong with a Hugging Face directory, None when it is whole and can be trained."""
     if not directory.is_dir() or directory == Path():
         return f"model.path = '{directory}' is not a directory"
     for name in ("config.json", "tokenizer_config.json"):
@@ -228,35 +224,12 @@ def model_problem(directory: Path) -> str | None:
             return f"{directory / name} is missing"
     if not any((directory / name).is_file() for name in TOKENIZERS):
         return f"{directory} has neither {' nor '.join(TOKENIZERS)}"
-    index = directory / "model.safetensors.index.json"
     try:
-        weights = ["model.safetensors"]
-        if index.is_file():
-            weights = sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
-        for name in weights:
-            if (problem := _safetensors_problem(directory / name)) is not None:
-                return problem
+        SafetensorsDirectory(directory)
         read_model_shape(directory)
     except ConfigError as error:
         return str(error)
-    except (ValueError, KeyError) as error:
-        return f"{directory}: a damaged file: {error!r}"
     return None
-
-
-def _safetensors_problem(path: Path) -> str | None:
-    if not path.is_file():
-        return f"{path} is missing"
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        prefix = file.read(8)
-        length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else size
-        if length > size - 8:
-            return f"{path} is cut off within its header"
-        header = json.loads(file.read(length))
-    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-    expected = 8 + length + max(ends, default=0)
-    return None if size == expected else f"{path} has {size} bytes instead of {expected}: cut off"
 
 
 def available_memory(

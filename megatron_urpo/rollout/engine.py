@@ -21,6 +21,7 @@ import torch
 import torch.distributed as dist
 
 from megatron_urpo.config import Config, ConfigError
+from megatron_urpo.model_files import SafetensorsDirectory
 from megatron_urpo.rollout.engine_weights import differing_tensors, piece_digests
 from megatron_urpo.rollout.gather import this_replica
 from megatron_urpo.rollout.interface import Completion, Generation, GenerationRequest
@@ -90,7 +91,7 @@ class VLLMEngine:
                 f"no end token is known for {config.model.path}: name eos_token_id in its "
                 "generation_config.json"
             )
-        self._weight_names = _checkpoint_names(Path(config.model.path))
+        self._weight_names = SafetensorsDirectory(Path(config.model.path)).weight_names
         self._requests: dict[str, GenerationRequest] = {}
         self._policy_version = 0
         self._cache_outdated = False
@@ -359,26 +360,6 @@ def _repack_tied_output_layer(model: Any) -> None:
     output_layer = model.get_submodule("lm_head")
     output_layer.weight = model.get_submodule("model.embed_tokens").weight
     output_layer.quant_method.process_weights_after_loading(output_layer)
-
-
-def _checkpoint_names(directory: Path) -> set[str]:
-    """Names of a model directory's tensors, without the constants that old files hold too.
-
-    Of the files that the index names, as training reads them: others may lie beside them.
-    """
-    from safetensors import safe_open
-
-    index, single = directory / "model.safetensors.index.json", directory / "model.safetensors"
-    if index.is_file():
-        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
-    elif single.is_file():
-        with safe_open(single, framework="np") as file:
-            names = set(file.keys())
-    else:
-        raise ConfigError(
-            f"model.path = {str(directory)!r} has neither {single.name} nor {index.name}"
-        )
-    return {name for name in names if not name.endswith("rotary_emb.inv_freq")}
 
 
 def _declared_end_tokens(directory: str) -> list[int]:

@@ -20,6 +20,7 @@ from megatron.core import dist_checkpointing
 from torch import Tensor
 
 from megatron_urpo.config import Config, ConfigError, ModelConfig, TrainingConfig
+from megatron_urpo.model_files import SafetensorsDirectory
 from megatron_urpo.training import parallel as parallelism
 from megatron_urpo.training.hf_config import ModelShape, read_model_shape
 from megatron_urpo.training.hf_export import (
@@ -40,7 +41,6 @@ from megatron_urpo.training.hf_weights import (
     whole_model,
 )
 from megatron_urpo.training.model import DTYPES, build_model
-from megatron_urpo.training.model_files import SafetensorsDirectory
 from megatron_urpo.training.parallel import Parallel
 from megatron_urpo.training.platform import Platform, read_launch
 from megatron_urpo.training.sharded_state import (

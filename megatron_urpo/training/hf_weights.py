@@ -14,10 +14,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from megatron_urpo.model_files import ModelFilesError, SafetensorsDirectory
 from megatron_urpo.training.fp8_parameters import keep_exact
 from megatron_urpo.training.hf_config import ModelShape
 from megatron_urpo.training.model import padded_vocab_size
-from megatron_urpo.training.model_files import ModelFilesError, SafetensorsDirectory
 from megatron_urpo.training.parallel import Parallel
 
 

@@ -125,7 +125,7 @@ def test_sharded_model_needs_every_shard(model):
     (model / "model.safetensors.index.json").write_text(json.dumps(index))
     finding = checks.check_model(model)
     assert finding.status is Status.FAILURE
-    assert finding.detail == f"{model}/model-2.safetensors is missing"
+    assert finding.detail.startswith(f"{model}/model-2.safetensors is missing")
     save_file({"b": np.zeros(1)}, model / "model-2.safetensors")
     assert checks.check_model(model).status is Status.OK
 
@@ -142,17 +142,17 @@ def test_a_tokenizer_of_sentencepiece_will_do(model):
 @pytest.mark.parametrize(
     ("damage", "detail"),
     [
-        (lambda m: cut(m / "model.safetensors", -1), "bytes instead of"),
-        (lambda m: cut(m / "model.safetensors", 40), "cut off within its header"),
-        (lambda m: cut(m / "model.safetensors", 3), "cut off within its header"),
-        (lambda m: (m / "model.safetensors").unlink(), "model.safetensors is missing"),
+        (lambda m: cut(m / "model.safetensors", -1), "is damaged or cut off"),
+        (lambda m: cut(m / "model.safetensors", 40), "is damaged or cut off"),
+        (lambda m: cut(m / "model.safetensors", 3), "is damaged or cut off"),
+        (lambda m: (m / "model.safetensors").unlink(), "neither model.safetensors nor"),
         (lambda m: (m / "tokenizer.json").unlink(), "neither tokenizer.json nor tokenizer.model"),
         (lambda m: cut(m / "config.json", -5), "config.json"),
         (
             lambda m: (m / "config.json").write_text(json.dumps(MODEL_CONFIG | {"new_thing": 1})),
             "new_thing",
         ),
-        (lambda m: (m / "model.safetensors.index.json").write_text("{}"), "a damaged file"),
+        (lambda m: (m / "model.safetensors.index.json").write_text("{}"), "index.json is damaged"),
     ],
 )
 def test_damaged_model(model, damage, detail):

@@ -1,16 +1,12 @@
 """The vLLM engine against plain transformers with the same weights, in fp32."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
 
-from megatron_urpo.config import ConfigError
 from megatron_urpo.rollout.engine import (
     EngineVersionError,
     VLLMEngine,
-    _checkpoint_names,
     check_version,
 )
 from megatron_urpo.rollout.interface import GenerationRequest
@@ -125,17 +121,6 @@ class TestWeights:
             engine.load_weights(weights_of(reference), 2)
         engine.abort_all()
         assert engine.num_unfinished == 0
-
-
-def test_names_of_a_model_are_those_of_the_files_its_index_names(tmp_path):
-    names = {"model.norm.weight": "a.safetensors", "layers.0.rotary_emb.inv_freq": "a.safetensors"}
-    index = tmp_path / "model.safetensors.index.json"
-    index.write_text(json.dumps({"weight_map": names}))
-    (tmp_path / "adapter_model.safetensors").write_bytes(b"of something else")
-    assert _checkpoint_names(tmp_path) == {"model.norm.weight"}
-    index.unlink()
-    with pytest.raises(ConfigError, match="has neither model.safetensors nor"):
-        _checkpoint_names(tmp_path)
 
 
 def through_fp8(weight):

@@ -6,6 +6,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+from megatron_urpo.model_files import ModelFilesError, SafetensorsDirectory
 from megatron_urpo.training.hf_config import read_model_shape
 from megatron_urpo.training.hf_weights import (
     Layout,
@@ -16,7 +17,6 @@ from megatron_urpo.training.hf_weights import (
     to_shard,
     whole_model,
 )
-from megatron_urpo.training.model_files import ModelFilesError, SafetensorsDirectory
 
 FAMILIES = ["llama_tied", "llama_untied", "qwen2", "qwen3"]
 

@@ -1,4 +1,7 @@
-"""The safetensors of a Hugging Face model directory, checked for wholeness, read slice by slice."""
+"""The safetensors of a Hugging Face model directory, checked for wholeness, read slice by slice.
+
+Importing this module does not import torch.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,17 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
 from megatron_urpo.config import ConfigError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+_CONSTANT = "rotary_emb.inv_freq"
 
 
 class ModelFilesError(ConfigError):
@@ -27,7 +36,7 @@ class SafetensorsDirectory:
         if index.is_file():
             self._file_of = _read_index(index)
         elif single.is_file():
-            with self._open(single) as reader:
+            with _open(single) as reader:
                 self._file_of = dict.fromkeys(reader.keys(), single)
         else:
             raise ModelFilesError(
@@ -41,8 +50,13 @@ class SafetensorsDirectory:
                 raise ModelFilesError(
                     f"{file} is missing: {index.name} names it; download it again"
                 )
-            with self._open(file):  # its header says how long it has to be
+            with _open(file):  # its header says how long it has to be
                 pass
+
+    @property
+    def weight_names(self) -> set[str]:
+        """Of all tensors but the constants that old files hold too."""
+        return {name for name in self._file_of if not name.endswith(_CONSTANT)}
 
     def path_of(self, name: str) -> Path:
         return self._file_of.get(name, self._directory)
@@ -56,7 +70,7 @@ class SafetensorsDirectory:
                 f"{missing[0]}: the directory is half-written or belongs to another model; "
                 "download it again"
             )
-        ignored = ("rotary_emb.inv_freq", "lm_head.weight")  # a constant; a copy when tied
+        ignored = (_CONSTANT, "lm_head.weight")  # the latter a copy when tied
         for name in sorted(set(self._file_of) - set(names)):
             if not name.endswith(ignored):
                 raise ModelFilesError(
@@ -86,7 +100,7 @@ class SafetensorsDirectory:
     def _reader_of(self, name: str) -> Iterator[safe_open]:
         """The file of a tensor, opened for one use: a mapping that stays open stays in memory."""
         file = self._file_of[name]
-        with self._open(file) as reader:
+        with _open(file, framework="pt") as reader:
             if name not in reader.keys():  # noqa: SIM118  (a reader is no dictionary)
                 raise ModelFilesError(
                     f"{file}: the tensor {name} is missing though the index places it there; "
@@ -94,13 +108,14 @@ class SafetensorsDirectory:
                 )
             yield reader
 
-    def _open(self, file: Path) -> safe_open:
-        try:
-            return safe_open(file, framework="pt")
-        except SafetensorError as error:
-            raise ModelFilesError(
-                f"{file} is damaged or cut off ({error}): download it again"
-            ) from error
+
+def _open(file: Path, framework: str = "np") -> safe_open:
+    try:
+        return safe_open(file, framework=framework)
+    except SafetensorError as error:
+        raise ModelFilesError(
+            f"{file} is damaged or cut off ({error}): download it again"
+        ) from error
 
 
 def _read_index(index: Path) -> dict[str, Path]:
