@@ -26,7 +26,8 @@ class AdvantageStatistics:
 
     groups: Counter[TaskKind] = field(default_factory=Counter)  # all of them
     masked: Counter[TaskKind] = field(default_factory=Counter)  # out of the loss altogether
-    zero_variance: Counter[TaskKind] = field(default_factory=Counter)  # no gradient, still counted
+    # Without a gradient but that of a KL term; their tokens count.
+    zero_variance: Counter[TaskKind] = field(default_factory=Counter)
 
 
 def group_advantages(rewards: Float64Array, *, normalize_by_std: bool = True) -> Float64Array:
@@ -63,7 +64,7 @@ def make_training_groups(
     """Turns rewarded groups into what the update needs.
 
     A masked group is left out. A group without variance stays, with advantages of zero: it adds no
-    gradient, and its tokens count in the loss denominator.
+    gradient but that of a KL term, and its tokens count in the loss denominator.
     """
     statistics = AdvantageStatistics()
     training_groups = []

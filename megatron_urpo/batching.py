@@ -90,23 +90,26 @@ class Part:
 
 
 def make_mini_batches(
-    groups: Sequence[TrainingGroup], num_mini_batches: int
+    groups: Sequence[TrainingGroup], num_mini_batches: int, *, kl_beta: float = 0.0
 ) -> list[list[TrainingGroup]]:
     """Deals whole groups into mini-batches, stratified by role.
 
     Within each role, groups with a gradient are dealt before those without, so that mini-batches
     agree within one group in the number of each. Mini-batches without any gradient (everything
     masked or without variance) are left out: there is nothing to step on.
+
+    Args:
+        kl_beta: of the loss. Above 0 every group has a gradient: the KL term needs no variance.
     """
     mini_batches: list[list[TrainingGroup]] = [[] for _ in range(num_mini_batches)]
     dealt = 0
     for has_gradient in (True, False):
         for kind in TaskKind:
             for group in groups:
-                if group.kind is kind and group.advantages.any() == has_gradient:
+                if group.kind is kind and _has_gradient(group, kl_beta) == has_gradient:
                     mini_batches[dealt % num_mini_batches].append(group)
                     dealt += 1
-    return [batch for batch in mini_batches if any(group.advantages.any() for group in batch)]
+    return [batch for batch in mini_batches if any(_has_gradient(g, kl_beta) for g in batch)]
 
 
 def branch_loss_weights(
@@ -142,7 +145,11 @@ def branch_loss_weights(
 
 
 def plan_mini_batch(
-    groups: Sequence[TrainingGroup], micro_batch_tokens: int, layout: PackingLayout
+    groups: Sequence[TrainingGroup],
+    micro_batch_tokens: int,
+    layout: PackingLayout,
+    *,
+    kl_beta: float = 0.0,
 ) -> list[list[list[Part]]]:
     """What every data-parallel rank computes of a mini-batch: the parts of each micro-batch.
 
@@ -153,7 +160,7 @@ def plan_mini_batch(
     Returns:
         by rank its micro-batches, the longest first.
     """
-    trained = [group for group in groups if group.advantages.any()]
+    trained = [group for group in groups if _has_gradient(group, kl_beta)]
     parts_of = [_split_group(group, micro_batch_tokens, layout) for group in trained]
     shares = _balance(parts_of, layout.data_parallel_size)
     ranks = [_pack_bins(parts, micro_batch_tokens) for parts in shares]
@@ -166,15 +173,21 @@ def pack_mini_batch(
     config: BatchingConfig,
     layout: PackingLayout,
     data_parallel_rank: int = 0,
+    *,
+    kl_beta: float = 0.0,
 ) -> list[MicroBatch]:
     """Packs one mini-batch into this rank's micro-batches, as `plan_mini_batch` shares it out.
+
+    Args:
+        kl_beta: of the loss, as for `make_mini_batches`.
 
     Returns:
         the micro-batches of data_parallel_rank, the longest first.
     """
     weights = branch_loss_weights(groups, config)
     weight_of = {group.index: weight for group, weight in zip(groups, weights, strict=True)}
-    mine = plan_mini_batch(groups, config.micro_batch_tokens, layout)[data_parallel_rank]
+    by_rank = plan_mini_batch(groups, config.micro_batch_tokens, layout, kl_beta=kl_beta)
+    mine = by_rank[data_parallel_rank]
     return [_build_micro_batch(parts, weight_of, layout.pad_multiple) for parts in mine]
 
 
@@ -184,6 +197,10 @@ def split_sequences(batch: MicroBatch, values: Float32Array) -> list[Float32Arra
         return []
     new_response = (np.diff(batch.group_indices) != 0) | (np.diff(batch.branch_indices) != 0)
     return np.split(values, np.flatnonzero(new_response) + 1)
+
+
+def _has_gradient(group: TrainingGroup, kl_beta: float) -> bool:
+    return kl_beta > 0 or bool(group.advantages.any())
 
 
 def _split_group(group: TrainingGroup, budget: int, layout: PackingLayout) -> list[Part]:

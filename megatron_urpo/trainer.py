@@ -179,7 +179,9 @@ class Trainer:
             mini_batches = [
                 self._pack(mini_batch)
                 for mini_batch in make_mini_batches(
-                    training_groups, self.config.batching.mini_batches
+                    training_groups,
+                    self.config.batching.mini_batches,
+                    kl_beta=self.config.training.kl_beta,
                 )
             ]
             load = PackingLoad.of(mini_batches, self.parallel.data_parallel_rank)
@@ -249,6 +251,7 @@ class Trainer:
             self.config.batching,
             self.policy.packing,
             self.parallel.data_parallel_rank,
+            kl_beta=self.config.training.kl_beta,
         )
 
     def _check_mismatch(

@@ -127,7 +127,11 @@ class Run:
         self.policy = Policy.from_pretrained(self.config, parallel, optimizer)
         self.packed = [
             pack_mini_batch(
-                groups, self.config.batching, self.policy.packing, parallel.data_parallel_rank
+                groups,
+                self.config.batching,
+                self.policy.packing,
+                parallel.data_parallel_rank,
+                kl_beta=self.config.training.kl_beta,
             )
             for groups in mini_batches
         ]

@@ -187,6 +187,19 @@ def test_batch_without_any_gradient_makes_no_mini_batch():
     assert make_mini_batches([make_group(0, 2, [1, 1], [0.0, 0.0])], 2) == []
 
 
+def test_a_kl_term_gives_every_group_a_gradient():
+    groups = [make_group(0, 2, [1, 1], [0.0, 0.0]), make_group(1, 2, [1, 1], [-1.0, 1.0])]
+    assert make_mini_batches(groups, 2) == [[groups[1]]]
+    mini_batches = make_mini_batches(groups, 2, kl_beta=0.1)
+    assert mini_batches == [[groups[0]], [groups[1]]]
+
+    def loss_tokens(**kl):
+        packed = pack_mini_batch(groups, BatchingConfig(), PackingLayout(), **kl)
+        return sum(batch.num_loss_tokens for batch in packed)
+
+    assert (loss_tokens(), loss_tokens(kl_beta=0.1)) == (2, 4)
+
+
 def test_micro_batches_are_even_and_no_more_than_needed():
     def lengths(prompts, budget):
         groups = [make_group(i, n, [1, 1], [1.0, -1.0]) for i, n in enumerate(prompts)]
