@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from megatron_urpo import _core
 from megatron_urpo.code_tests.encodings import CodeTestsError, parse_code_tests
 from megatron_urpo.code_tests.records import write_tests
 from megatron_urpo.config import SourceConfig
@@ -214,12 +215,22 @@ def _parse_reasoning(
         )
     if "answers" in record:
         gold = _parse_texts(record, "answers", place, minimum=1)
+        for index, answer in enumerate(gold):
+            _check_gold(answer, f"{place}: answers[{index}]")
         return ReasoningTask(source, key, messages, gold)
     try:
         tests = parse_code_tests(record["tests"])
     except CodeTestsError as error:
         raise DataError(f"{place}: tests: {error}; see docs/code-rewards.md") from error
     return ReasoningTask(source, key, messages, tests=tests)
+
+
+def _check_gold(answer: str, place: str) -> None:
+    """Refuses what the verifier would: a box or a formula with nothing in it."""
+    try:
+        _core.judge_answer("", [answer])
+    except ValueError as error:
+        raise DataError(f"{place}: {error}: write the accepted answer into it") from error
 
 
 def _parse_messages(

@@ -195,6 +195,11 @@ def test_duplicate_ids_name_both_lines(tmp_path):
         ("reasoning", {"answers": []}, "answers = []: give a list of at least 1"),
         ("reasoning", {"answers": ["42", 7]}, "answers[1] = 7: give a text"),
         ("reasoning", {"answers": [" "]}, "answers[0] = ' ': give a text that is not blank"),
+        (
+            "reasoning",
+            {"answers": ["1", r"\boxed{}"]},
+            r"answers[1]: gold answer '\boxed{}' is empty",
+        ),
         ("reasoning", {"prompt": ""}, "prompt = '': give a text"),
         ("reasoning", {"prompt": "\ud800"}, "prompt holds half of a surrogate pair"),
         ("reasoning", {"messages": []}, "either prompt (a text) or messages"),
