@@ -144,6 +144,11 @@ class RunCheckpoints:
         self.saved_step = max(self.saved_step, saved.step)
         gib = saved.num_bytes / (1 << 30)
         self._say(f"checkpoint of step {saved.step}: {gib:.2f} GiB in {saved.seconds:.1f} s")
+        if saved.not_deleted is not None:
+            self._say(
+                f"WARNING: an older checkpoint could not be deleted ({saved.not_deleted}): it "
+                "takes disk space until the next one is written"
+            )
         return {"checkpoint/all/save_seconds": saved.seconds, "checkpoint/all/gib": gib}
 
     def _manifest(self, step: int, fields: dict[str, Any]) -> Manifest:

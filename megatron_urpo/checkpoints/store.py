@@ -33,6 +33,7 @@ from megatron_urpo.config import CheckpointConfig
 from megatron_urpo.types import RunError
 
 _GIB = 1 << 30
+_DELETING = ".deleting-"
 
 
 class CheckpointError(RunError):
@@ -65,6 +66,7 @@ class SaveStatistics:
     step: int
     seconds: float  # from its beginning until it is whole on the disk
     num_bytes: int  # of its files, the manifest left out
+    not_deleted: str | None = None  # on rank 0: why an older checkpoint is still there
 
 
 class Writing(Protocol):
@@ -103,14 +105,13 @@ class CheckpointStore:
 
     def __init__(self, directory: Path, config: CheckpointConfig, ranks: Ranks) -> None:
         """Args:
-        directory: <run>/checkpoints; made if absent.
+        directory: <run>/checkpoints; made with the first checkpoint.
         """
         self.directory = directory
         self._keep_last = config.keep_last
         self._keep_every = config.keep_every
         self._ranks = ranks
         self._begun: _Begun | None = None
-        ranks.on_main(lambda: directory.mkdir(parents=True, exist_ok=True))
 
     def save(
         self, manifest: Manifest, write_policy: Callable[[Path], None], expected_bytes: int = 0
@@ -156,10 +157,7 @@ class CheckpointStore:
         begun = _Begun(manifest, temporary, time.monotonic())
         failure = None
         if self._ranks.rank == 0:
-            shutil.rmtree(temporary, ignore_errors=True)
-            failure = self._lack_of_space(expected_bytes) or self._attempt(
-                lambda: (temporary / "policy").mkdir(parents=True)
-            )
+            failure = self._attempt(lambda: self._make_room(temporary, expected_bytes))
         self._raise_jointly(failure, temporary)
 
         def write() -> None:
@@ -195,13 +193,18 @@ class CheckpointStore:
             self._raise_jointly(self._attempt(begun.writing.finish), begun.temporary)
         files = self._checksum(begun)
         final = self.directory / f"step_{begun.manifest.step:06d}"
-        failure = None
+        failure = not_deleted = None
         if self._ranks.rank == 0:
             failure = self._attempt(lambda: publish(begun.temporary, final, begun.manifest, files))
         self._raise_jointly(failure, begun.temporary)
-        self._ranks.on_main(self._delete_old)
-        num_bytes = sum(size for size, _ in files.values())
-        return SaveStatistics(begun.manifest.step, time.monotonic() - begun.started, num_bytes)
+        if self._ranks.rank == 0:
+            not_deleted = self._attempt(self._delete_old)
+        return SaveStatistics(
+            step=begun.manifest.step,
+            seconds=time.monotonic() - begun.started,
+            num_bytes=sum(size for size, _ in files.values()),
+            not_deleted=not_deleted,
+        )
 
     def newest_whole(
         self, model: dict[str, Any], step: int | None = None
@@ -284,7 +287,13 @@ class CheckpointStore:
     def _delete_old(self) -> None:
         for old in self._directories()[: -self._keep_last]:
             if not (self._keep_every and step_of(old) % self._keep_every == 0):
-                shutil.rmtree(old)
+                old.rename(old.with_name(f"{_DELETING}{old.name}"))
+        self._delete_unwanted()
+
+    def _delete_unwanted(self) -> None:
+        """Under a name of their own, so that one that is deleted in part is not taken for whole."""
+        for unwanted in self.directory.glob(f"{_DELETING}*"):
+            shutil.rmtree(unwanted)
 
     def _directories(self) -> list[Path]:
         return sorted(path for path in self.directory.glob("step_*") if path.is_dir())
@@ -314,14 +323,17 @@ class CheckpointStore:
         found = self._ranks.gather_objects(damage)
         return next((entry for entry in found if entry is not None), None)
 
-    def _lack_of_space(self, expected_bytes: int) -> str | None:
+    def _make_room(self, temporary: Path, expected_bytes: int) -> None:
+        """An empty directory to write into; OSError where the disk has less than expected."""
+        shutil.rmtree(temporary, ignore_errors=True)
+        self.directory.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self.directory).free
-        if free >= expected_bytes:
-            return None
-        return (
-            f"it takes about {expected_bytes / _GIB:.2f} GiB and {free / _GIB:.2f} GiB are free; "
-            "free some disk space, or lower checkpoint.keep_last"
-        )
+        if free < expected_bytes:
+            raise OSError(
+                f"it takes about {expected_bytes / _GIB:.2f} GiB and {free / _GIB:.2f} GiB are "
+                "free; free some disk space, or lower checkpoint.keep_last"
+            )
+        (temporary / "policy").mkdir(parents=True)
 
     @staticmethod
     def _attempt(action: Callable[[], None]) -> str | None:

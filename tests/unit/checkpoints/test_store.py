@@ -1,5 +1,6 @@
 import errno
 import json
+import shutil
 import threading
 from pathlib import Path
 
@@ -169,8 +170,32 @@ def test_a_checkpoint_that_cannot_fit_is_not_begun(store):
     assert [p.name for p in store.directory.iterdir()] == ["step_000001"]
 
 
+def test_an_old_checkpoint_that_cannot_be_deleted_costs_no_new_one(store, monkeypatch):
+    for step in (1, 2):
+        store.save(manifest(step), write_policy("good"))
+    rmtree = shutil.rmtree
+
+    def busy(path, **options):
+        if "step_000001" in str(path):
+            raise OSError(errno.EBUSY, "Device or resource busy", str(path))
+        rmtree(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", busy)
+        saved = store.save(manifest(3), write_policy("good"))
+    assert saved.step == 3
+    assert "busy: " in saved.not_deleted
+    assert "step_000001" in saved.not_deleted
+    names = {path.name for path in store.directory.iterdir()}
+    assert names == {".deleting-step_000001", "step_000002", "step_000003"}
+    assert store.save(manifest(4), write_policy("good")).not_deleted is None  # tried again
+    names = {path.name for path in store.directory.iterdir()}
+    assert names == {"step_000003", "step_000004"}
+
+
 def test_no_checkpoint_yet(store):
     assert store.newest_whole(MODEL) == (None, [])
+    assert not store.directory.exists()
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "remove", "manifest", "format"])
