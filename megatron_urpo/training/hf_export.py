@@ -18,15 +18,29 @@ from megatron_urpo.training.parallel import Parallel
 # Larger models are cut into files of at most this size; a larger tensor gets a file of its own.
 SHARD_BYTES = 4 << 30
 _PART = "model.safetensors.part"  # a file of weights that is not in its place yet
+_MARKER = ".megatron_urpo_export"  # in a directory whose weights an export may replace
 _WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".index.json")
 
 
 def refuse_overwriting(source: Path, target: Path) -> None:
-    """Raises ConfigError when an export would replace the model the run starts from."""
+    """Raises ConfigError when an export would replace a model that is no earlier export.
+
+    Args:
+        source: the model the run starts from.
+        target: where the export goes; need not exist.
+    """
     if source.resolve() == target.resolve():
         raise ConfigError(
             f"model.path = {str(source)!r} is where the export goes: name another run.directory, "
             "or another --output"
+        )
+    if (target / _MARKER).is_file() or not target.is_dir():
+        return
+    found = next((f.name for f in sorted(target.iterdir()) if _holds_weights(f.name)), None)
+    if found is not None:
+        raise ConfigError(
+            f"{target / found} belongs to a model that was not exported by this project and would "
+            "be lost: name another directory, or move it away"
         )
 
 
@@ -74,7 +88,7 @@ def write_hf_directory(
     Args:
         weights: (HF name, full tensor), the whole model.
         source: the directory the model was loaded from, for config.json and the tokenizer.
-        target: made if absent; files of the same name are replaced.
+        target: made if absent; what an earlier export left there is replaced.
         chat_template: a Jinja file that the model was trained with instead of the source's own.
         shard_bytes: size of the files the weights are cut into, at most.
 
@@ -82,6 +96,7 @@ def write_hf_directory(
         OSError: a file cannot be written.
     """
     target.mkdir(parents=True, exist_ok=True)
+    (target / _MARKER).touch()
     dtype = _write_weights(weights, target, shard_bytes)
     copy_companions(source, target)
     if chat_template is not None:
@@ -98,10 +113,14 @@ def copy_companions(source: Path, target: Path) -> None:
     for file in sorted(source.iterdir()):
         if (
             file.is_file()
-            and file.name != "config.json"
-            and not file.name.endswith(_WEIGHT_SUFFIXES)
+            and file.name not in ("config.json", _MARKER)
+            and not _holds_weights(file.name)
         ):
             shutil.copyfile(file, target / file.name)
+
+
+def _holds_weights(file_name: str) -> bool:
+    return file_name.endswith(_WEIGHT_SUFFIXES)
 
 
 def write_hf_config(source: Path, target: Path, dtype: str) -> None:

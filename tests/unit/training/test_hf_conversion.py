@@ -1,6 +1,7 @@
 """Hugging Face <-> Megatron in one process; tests/distributed has several."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,29 @@ def test_a_checkpoint_is_not_overwritten(qwen2, tmp_path):
         convert_hf_to_megatron(qwen2, tmp_path, TrainingConfig())
     with pytest.raises(ConfigError, match="is where the export goes"):
         convert_hf_to_megatron(qwen2, qwen2, TrainingConfig())
+
+
+def test_only_what_an_export_wrote_is_replaced_by_one(qwen2, model_directory, tmp_path):
+    convert_hf_to_megatron(qwen2, tmp_path / "megatron", TrainingConfig())
+    policy, other = tmp_path / "megatron/policy", tmp_path / "other"
+    shutil.copytree(model_directory("qwen3"), other)
+    before = {file.name: file.read_bytes() for file in other.iterdir()}
+    with pytest.raises(ConfigError, match=r"other/model.safetensors belongs to .* would be lost"):
+        convert_megatron_to_hf(policy, qwen2, other)
+    with pytest.raises(ConfigError, match=r"other/model.safetensors belongs to .* would be lost"):
+        convert_hf_to_megatron(qwen2, other, TrainingConfig())
+    assert {file.name: file.read_bytes() for file in other.iterdir()} == before
+
+    export = tmp_path / "export"
+    export.mkdir()
+    (export / "notes.txt").write_text("mine")
+    for _ in range(2):
+        convert_megatron_to_hf(policy, qwen2, export)
+    assert (
+        load_file(export / "model.safetensors").keys()
+        == load_file(qwen2 / "model.safetensors").keys()
+    )
+    assert (export / "notes.txt").read_text() == "mine"
 
 
 def test_what_cannot_become_a_hugging_face_directory(qwen2, model_directory, tmp_path, monkeypatch):
