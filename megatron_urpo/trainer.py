@@ -40,6 +40,7 @@ from megatron_urpo.step_statistics import (
     update_metrics,
 )
 from megatron_urpo.stop_request import StopRequest
+from megatron_urpo.training.model import DTYPES
 from megatron_urpo.training.optimizer import learning_rate
 from megatron_urpo.training.parallel import Parallel
 from megatron_urpo.training.policy import (
@@ -105,7 +106,8 @@ class Trainer:
         self.monitor = monitor
         self.state = RunState()
         self.replica = this_replica(config.rollout.tensor_model_parallel_size)
-        self.weight_sync = WeightSync(policy, engine, config.weight_sync)
+        engine_dtype = DTYPES[config.engine_dtype]
+        self.weight_sync = WeightSync(policy, engine, config.weight_sync, engine_dtype)
         self.directory = Path(config.run.directory)
         self.checkpoints = RunCheckpoints(self.directory, config, policy, parallel)
         self.rollout_log = RolloutLog(self.directory, encoder.decode)

@@ -10,17 +10,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from megatron_urpo.config import WeightSyncConfig
 from megatron_urpo.types import Float64Array, Rollout, RunError
 from megatron_urpo.weight_digest import tensor_digest
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 class WeightSource(Protocol):
@@ -68,9 +67,19 @@ class SyncStatistics:
 class WeightSync:
     """Copies the weights of a source into a sink."""
 
-    def __init__(self, source: WeightSource, sink: WeightSink, config: WeightSyncConfig) -> None:
+    def __init__(
+        self,
+        source: WeightSource,
+        sink: WeightSink,
+        config: WeightSyncConfig,
+        sink_dtype: torch.dtype,
+    ) -> None:
+        """Args:
+        sink_dtype: what the sink holds the weights in; it rounds where the source has more bits.
+        """
         self._source = source
         self._sink = sink
+        self._sink_dtype = sink_dtype
         self._verify = config.verify
         self._verified = False
 
@@ -91,7 +100,7 @@ class WeightSync:
                 num_tensors += 1
                 num_bytes += tensor.numel() * tensor.element_size()
                 if verifies:
-                    digests[name] = tensor_digest(tensor)
+                    digests[name] = tensor_digest(tensor.to(self._sink_dtype))
                 yield name, tensor
 
         self._sink.load_weights(counted(), version)

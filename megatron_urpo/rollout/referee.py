@@ -57,7 +57,7 @@ class GenerativeReferee:
     The first attempt is made at rollout.judge_temperature, the others at
     rollout.judge_retry_temperature. Every attempt shows the answers in a fresh order drawn from
     (seed, prompt index, attempt): a failure that a particular order provokes is not repeated, and
-    the order depends neither on the rank nor on when the group finished.
+    the order does not depend on when the group finished. All ranks of an engine pass one seed.
     """
 
     def __init__(

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import torch
 import torch.distributed as dist
 
 from megatron_urpo.config import WeightSyncConfig
@@ -66,7 +67,7 @@ def main(directory, tensor_parallel_size):
     encoder = load_encoder(config.model)
     engine = VLLMEngine(config, encoder.eos_ids)
     trained = load_reference(directory / "trained")
-    WeightSync(Source(trained), engine, WeightSyncConfig(verify="always")).sync(3)
+    WeightSync(Source(trained), engine, WeightSyncConfig(verify="always"), torch.float32).sync(3)
 
     prompts = make_prompts(encoder)
     replica = this_replica(tensor_parallel_size)

@@ -14,6 +14,7 @@ from megatron_urpo.types import (
     Response,
     Rollout,
 )
+from megatron_urpo.weight_digest import tensor_digest
 from megatron_urpo.weight_sync import (
     StaleWeightsError,
     WeightCopyError,
@@ -25,7 +26,11 @@ from megatron_urpo.weight_sync import (
     mismatch,
 )
 
-WEIGHTS = [("a", torch.zeros(2, 3)), ("b", torch.zeros(4, dtype=torch.bfloat16))]
+WEIGHTS = [("a", torch.full((2, 3), 0.1)), ("b", torch.zeros(4, dtype=torch.bfloat16))]
+
+
+def weight_sync(calls, sink, **config):
+    return WeightSync(Source(calls), sink, WeightSyncConfig(**config), torch.bfloat16)
 
 
 class Source:
@@ -44,6 +49,7 @@ class Sink:
         self.policy_version = 0
         self.deaf = deaf
         self.differing = list(differing)
+        self.digests = {}
 
     def load_weights(self, weights, version):
         self.calls.append("load")
@@ -57,6 +63,7 @@ class Sink:
 
     def differing_weights(self, digests):
         self.calls.append("verify " + " ".join(digests))
+        self.digests = dict(digests)
         return self.differing
 
 
@@ -74,7 +81,7 @@ def rollout(versions, judged_by=None):
 
 def test_weights_stream_through_and_the_cache_is_reset_last():
     calls = []
-    statistics = WeightSync(Source(calls), Sink(calls), WeightSyncConfig(verify="never")).sync(5)
+    statistics = weight_sync(calls, Sink(calls), verify="never").sync(5)
     assert calls == ["load", "give a", "take a", "give b", "take b", "reset"]
     assert statistics.num_tensors == 2
     assert statistics.num_bytes == 6 * 4 + 4 * 2
@@ -84,20 +91,24 @@ def test_weights_stream_through_and_the_cache_is_reset_last():
 def test_a_sink_that_keeps_its_version_is_noticed():
     calls = []
     with pytest.raises(StaleWeightsError, match="reports policy version 0 after a sync of version"):
-        WeightSync(Source(calls), Sink(calls, deaf=True), WeightSyncConfig()).sync(5)
+        weight_sync(calls, Sink(calls, deaf=True)).sync(5)
 
 
 @pytest.mark.parametrize(("verify", "count"), [("never", 0), ("first", 1), ("always", 2)])
 def test_copies_are_verified_when_asked_for(verify, count):
     calls = []
-    sync = WeightSync(Source(calls), Sink(calls), WeightSyncConfig(verify=verify))
+    sink = Sink(calls)
+    sync = weight_sync(calls, sink, verify=verify)
     sync.sync(1)
     sync.sync(2)
     assert calls.count("verify a b") == count
+    # Of the bits that the sink holds, in its own precision.
+    rounded = {name: tensor_digest(tensor.bfloat16()) for name, tensor in WEIGHTS}
+    assert sink.digests == (rounded if count else {})
 
 
 def test_a_copy_that_differs_is_named():
-    sync = WeightSync(Source([]), Sink([], differing=["b"]), WeightSyncConfig())
+    sync = weight_sync([], Sink([], differing=["b"]))
     with pytest.raises(WeightCopyError, match="version 4 1 of 2 tensors of the engine .* first b"):
         sync.sync(4)
 
