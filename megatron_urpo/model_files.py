@@ -6,6 +6,7 @@ Importing this module does not import torch.
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 
 _CONSTANT = "rotary_emb.inv_freq"
+_FINGERPRINT_BYTES = 1 << 20
 
 
 class ModelFilesError(ConfigError):
@@ -57,6 +59,22 @@ class SafetensorsDirectory:
     def weight_names(self) -> set[str]:
         """Of all tensors but the constants that old files hold too."""
         return {name for name in self._file_of if not name.endswith(_CONSTANT)}
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells these weights from others of the same shape.
+
+        A checksum of the sizes, first and last MiB of the files.
+        """
+        checksum = 0
+        for path in sorted(set(self._file_of.values())):
+            size = path.stat().st_size
+            checksum = zlib.crc32(f"{path.name}:{size}".encode(), checksum)
+            with path.open("rb") as stream:
+                checksum = zlib.crc32(stream.read(_FINGERPRINT_BYTES), checksum)
+                stream.seek(max(size - _FINGERPRINT_BYTES, 0))
+                checksum = zlib.crc32(stream.read(_FINGERPRINT_BYTES), checksum)
+        return f"{checksum:08x}"
 
     def path_of(self, name: str) -> Path:
         return self._file_of.get(name, self._directory)

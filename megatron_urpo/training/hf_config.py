@@ -8,15 +8,12 @@ trained as another one.
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from megatron_urpo.config import ConfigError
-
-_FINGERPRINT_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,19 +182,3 @@ def _rope(fields: dict[str, Any], path: Path) -> tuple[float, RopeScaling | None
             f"'default' without parameters and 'llama3' with {', '.join(sorted(names))}"
         )
     return float(base), RopeScaling(**parameters)
-
-
-def fingerprint(directory: Path) -> str:
-    """Tells the weights of a model directory from others of the same shape.
-
-    A checksum of the sizes, first and last MiB of its safetensors files.
-    """
-    checksum = 0
-    for path in sorted(directory.glob("*.safetensors")):
-        size = path.stat().st_size
-        checksum = zlib.crc32(f"{path.name}:{size}".encode(), checksum)
-        with path.open("rb") as stream:
-            checksum = zlib.crc32(stream.read(_FINGERPRINT_BYTES), checksum)
-            stream.seek(max(size - _FINGERPRINT_BYTES, 0))
-            checksum = zlib.crc32(stream.read(_FINGERPRINT_BYTES), checksum)
-    return f"{checksum:08x}"

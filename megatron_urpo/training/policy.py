@@ -23,9 +23,10 @@ from torch import Tensor
 
 from megatron_urpo.batching import packing_layout
 from megatron_urpo.config import Config, OptimizerConfig
+from megatron_urpo.model_files import SafetensorsDirectory
 from megatron_urpo.training.checkpoint_writing import CheckpointWriting
 from megatron_urpo.training.context_parallel import ContextShard
-from megatron_urpo.training.hf_config import ModelShape, fingerprint, read_model_shape
+from megatron_urpo.training.hf_config import ModelShape, read_model_shape
 from megatron_urpo.training.hf_export import export_hf_directory, refuse_overwriting
 from megatron_urpo.training.hf_weights import load_hf_weights
 from megatron_urpo.training.loss import (
@@ -186,7 +187,8 @@ class Policy:
         The weights are told apart by the first and last MiB of their files, which is cheap for
         models of any size.
         """
-        return asdict(self.shape) | {"starting_weights": fingerprint(Path(self.config.model.path))}
+        files = SafetensorsDirectory(Path(self.config.model.path))
+        return asdict(self.shape) | {"starting_weights": files.fingerprint}
 
     def state_bytes(self) -> int:
         """About what `save` writes, all ranks together. A collective."""

@@ -16,7 +16,13 @@ def test_weights_are_what_the_index_names_without_constants(tmp_path):
     save_file({"adapter": np.zeros(2)}, tmp_path / "adapter_model.safetensors")
     index = tmp_path / "model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": dict.fromkeys(NAMES, "a.safetensors")}))
-    assert SafetensorsDirectory(tmp_path).weight_names == {"model.norm.weight"}
+    files = SafetensorsDirectory(tmp_path)
+    assert files.weight_names == {"model.norm.weight"}
+    fingerprint = files.fingerprint
+    (tmp_path / "adapter_model.safetensors").unlink()
+    assert SafetensorsDirectory(tmp_path).fingerprint == fingerprint
+    save_file({name: np.ones(2) for name in NAMES}, tmp_path / "a.safetensors")
+    assert SafetensorsDirectory(tmp_path).fingerprint != fingerprint
     index.unlink()
     with pytest.raises(ModelFilesError, match="neither model.safetensors nor"):
         SafetensorsDirectory(tmp_path)
