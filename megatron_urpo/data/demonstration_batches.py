@@ -36,12 +36,15 @@ class Demonstrations:
         """Number of tasks; a conversation of several answers has a demonstration of each."""
         return int(self._ends[-1])
 
-    def __getitem__(self, index: int) -> list[Demonstration]:
-        """The demonstrations of a task, the same at every call."""
+    def draw(self, index: int, epoch: int) -> list[Demonstration]:
+        """The demonstrations of a task, the same at every call.
+
+        A judgement shows its responses in an order of the epoch's own.
+        """
         number = int(np.searchsorted(self._ends, index, side="right"))
         source = self._sources[number]
         task = source.tasks[index - (int(self._ends[number]) - len(source.tasks))]
-        random = generator("demonstration", self._seed, source.config.name, task.key)
+        random = generator("demonstration", self._seed + epoch, source.config.name, task.key)
         return demonstrate_all(task, random, terse_share=self._terse_share)
 
 
@@ -86,7 +89,7 @@ class DemonstrationBatches:
 
     def __init__(
         self,
-        demonstrations: Sequence[Sequence[Demonstration]] | Demonstrations,
+        demonstrations: Demonstrations,
         encoder: PromptEncoder,
         *,
         max_tokens: int,
@@ -130,7 +133,7 @@ class DemonstrationBatches:
             count = 0
             order = np.random.default_rng([seed, epoch]).permutation(len(self._demonstrations))
             for place in order:
-                for demonstration in self._demonstrations[int(place)]:
+                for demonstration in self._demonstrations.draw(int(place), epoch):
                     group = encode_demonstration(demonstration, self._encoder)
                     if len(group.prompt_ids) + group.num_tokens <= self._max_tokens:
                         count += 1

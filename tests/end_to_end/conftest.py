@@ -26,7 +26,7 @@ def run_urpo(*arguments: object, module: str = "megatron_urpo.cli", check: bool 
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=480,
         check=False,
     )
     if check:

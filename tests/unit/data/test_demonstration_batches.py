@@ -29,9 +29,20 @@ def demonstration(prompt, target):
     return [Demonstration(TaskKind.REASONING, (ChatMessage("user", prompt),), target)]
 
 
+class Listed(list):
+    """Demonstrations that are the same in every epoch."""
+
+    def draw(self, index, epoch):
+        return self[index]
+
+
 def batches(demonstrations, max_tokens=100, tokens_per_step=25, seed=3):
     return DemonstrationBatches(
-        demonstrations, Letters(), max_tokens=max_tokens, tokens_per_step=tokens_per_step, seed=seed
+        Listed(demonstrations),
+        Letters(),
+        max_tokens=max_tokens,
+        tokens_per_step=tokens_per_step,
+        seed=seed,
     )
 
 
@@ -93,10 +104,20 @@ def test_conversations_of_a_file_are_shown_turn_by_turn(tmp_path):
     config = replace(Config(), sft=SFTConfig(sources=(generated, source)))
     shown = load_demonstrations(config)
     assert len(shown) == 3
-    first, second = shown[2]
+    first, second = shown.draw(2, 0)
     assert [turn.content for turn in first.messages] == ["S", "Ask me.", "u1"]
     assert first.target == "a1"
     assert [turn.content for turn in second.messages] == ["S", "Ask me.", "u1", "a1", "u2"]
     assert second.target == "a2"
-    assert shown[0] == shown[0]
-    assert shown[0][0].target.startswith("\\boxed{")
+    assert shown.draw(0, 0) == shown.draw(0, 0)
+    assert shown.draw(0, 0)[0].target.startswith("\\boxed{")
+
+
+def test_every_epoch_shows_the_responses_in_an_order_of_its_own():
+    options = {"items": 40, "num_responses": "3,4"}
+    source = SourceConfig("ranked", TaskKind.PREFERENCE, "embedded:writing_preferences", 0, options)
+    shown = load_demonstrations(replace(Config(), sft=SFTConfig(sources=(source,))))
+    first = [shown.draw(index, 0) for index in range(len(shown))]
+    assert first == [shown.draw(index, 0) for index in range(len(shown))]
+    changed = [shown.draw(index, 1) != first[index] for index in range(len(shown))]
+    assert sum(changed) > len(shown) / 2  # two orders of three are alike one time in six
