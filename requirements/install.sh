@@ -87,6 +87,15 @@ build_extension() {
     echo "$wanted" >"$stamp"
 }
 
+refuse_gpu_installation() {
+    local installed='import importlib.metadata as m; m.version("transformer-engine")'
+    if [[ -x .venv/bin/python ]] && .venv/bin/python -c "$installed" 2>/dev/null; then
+        echo ".venv is the GPU installation: test it with make gpu-test. For the CPU: rm -rf .venv" >&2
+        return 1
+    fi
+}
+
+refuse_gpu_installation
 python=$(find_python)
 install_system_packages "$python"
 supported .venv/bin/python || { rm -rf .venv && "$python" -m venv .venv; }

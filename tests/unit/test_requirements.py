@@ -2,6 +2,8 @@
 
 import importlib.metadata
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -67,3 +69,17 @@ def test_the_doctor_and_the_extras_know_these_releases():
     for line in extras["optional-dependencies"]["gpu"]:
         requirement = Requirement(line)
         assert requirement.specifier.contains(GPU[requirement.name])
+
+
+def test_the_cpu_lock_is_not_installed_over_the_gpu_one(tmp_path):
+    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\ncase "$2" in *transformer-engine*) exit 0 ;; esac\nexit 1\n')
+    python.chmod(0o755)
+    result = subprocess.run(
+        [tmp_path / "requirements" / "install.sh"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert "GPU installation: test it with make gpu-test" in result.stderr
+    assert result.stdout == ""
