@@ -12,6 +12,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch.distributed as dist
+
 from megatron_urpo.config import Config, OptimizerConfig
 from megatron_urpo.data.demonstration_batches import load_demonstrations
 from megatron_urpo.data.prompts import PromptEncoder, load_encoder
@@ -45,6 +47,7 @@ class _Inference:
 
     scorer: RewardScorer
     engine: RolloutEngine
+    process_group: dist.ProcessGroup | None  # see gather.gather
     is_main: bool  # this rank records what all of them know
 
 
@@ -53,16 +56,17 @@ def _open_engine(config: Config, encoder: PromptEncoder) -> Iterator[_Inference]
     open_model_files(Path(config.model.path), read_model_shape(config.model.path))
     launch = read_launch()
     config = _without_training_layout(config)
+    process_group = None
     if launch.from_launcher:
         check_world(config, launch.world_size)
         # The engines of several ranks find each other in the trainer's process groups.
-        parallelism.initialize(config)
+        process_group = parallelism.initialize(config).host_group
     try:
         with (
             closing(RewardScorer(config.rewards, config.run.seed)) as scorer,
             closing(VLLMEngine(config, encoder.eos_ids)) as engine,
         ):
-            yield _Inference(scorer, engine, launch.rank == 0)
+            yield _Inference(scorer, engine, process_group, launch.rank == 0)
     finally:
         if launch.from_launcher:
             parallelism.shutdown()
@@ -90,7 +94,10 @@ def open_inference(config: Config) -> Iterator[tuple[HeldOut, bool]]:
     encoder = load_encoder(config.model)
     prompts = load_held_out(config, encoder, _show)
     with _open_engine(config, encoder) as parts:
-        yield HeldOut(prompts, parts.engine, encoder, parts.scorer, config), parts.is_main
+        held_out = HeldOut(
+            prompts, parts.engine, encoder, parts.scorer, config, parts.process_group
+        )
+        yield held_out, parts.is_main
 
 
 @contextmanager
@@ -107,7 +114,9 @@ def open_probe(config: Config) -> Iterator[tuple[Probe, bool]]:
     tasks = load_probe_tasks(config, _show)
     check_judge_prompt(config, encoder)
     with _open_engine(config, encoder) as parts:
-        probe = Probe(tasks, parts.engine, encoder, parts.scorer, config, _show)
+        probe = Probe(
+            tasks, parts.engine, encoder, parts.scorer, config, parts.process_group, _show
+        )
         yield probe, parts.is_main
 
 
@@ -151,9 +160,11 @@ def open_trainer(config: Config) -> Iterator[Trainer]:
     ):
         held_out = monitor = None
         if config.evaluation.every:
-            held_out = HeldOut(inputs.held_out, engine, encoder, scorer, config)
+            held_out = HeldOut(
+                inputs.held_out, engine, encoder, scorer, config, parallel.host_group
+            )
         if config.monitoring.every:
-            monitor = RefereeMonitor(inputs.monitored, engine, encoder, config)
+            monitor = RefereeMonitor(inputs.monitored, engine, encoder, config, parallel.host_group)
         yield Trainer(
             config,
             parallel=parallel,

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch.distributed as dist
 
 from megatron_urpo.config import Config, ConfigError
 from megatron_urpo.data.checkers import check_score
@@ -44,13 +45,19 @@ class HeldOut:
         encoder: PromptEncoder,
         scorer: RewardScorer,
         config: Config,
+        process_group: dist.ProcessGroup | None,
     ) -> None:
-        """prompts: of held_out_prompts."""
+        """
+        Args:
+            prompts: of held_out_prompts.
+            process_group: see gather.gather.
+        """
         self._prompts = prompts
         self._engine = engine
         self._encoder = encoder
         self._scorer = scorer
         self._config = config
+        self._process_group = process_group
 
     def evaluate(self, label: str, step: int, tick: Callable[[], None] | None = None) -> Evaluation:
         """Answers and judges every task once. All ranks call it together and get the same result.
@@ -86,7 +93,8 @@ class HeldOut:
             elif replica.is_lead:
                 self._scorer.submit(rollout)
         items += [(group.prompt.index, _measure(group)) for group in self._scorer.drain()]
-        return _summarise(gather_indexed(items, replica), label, step, self._engine.policy_version)
+        measured = gather_indexed(items, replica, self._process_group)
+        return _summarise(measured, label, step, self._engine.policy_version)
 
 
 def held_out_prompts(

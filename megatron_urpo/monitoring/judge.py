@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch.distributed as dist
 
 from megatron_urpo.config import Config, ConfigError
 from megatron_urpo.data.prompts import PromptEncoder, PromptTooLongError
@@ -30,6 +31,7 @@ def judge(
     encoder: PromptEncoder,
     config: Config,
     step: int,
+    process_group: dist.ProcessGroup | None,
 ) -> list[JudgedGroup]:
     """Has each group judged in monitoring.orders orders, as the first attempt in training is.
 
@@ -38,6 +40,7 @@ def judge(
 
     Args:
         step: seeds the sampling, where rollout.judge_temperature is not 0.
+        process_group: see gather.gather.
 
     Raises:
         ConfigError: see judge_prompts.
@@ -54,7 +57,9 @@ def judge(
         replica.seed(int(seeds.generate_state(1)[0])),
         temperature=config.rollout.judge_temperature,
     )
-    verdicts = gather_indexed([(r.prompt.index, _read(r)) for r in rollouts], replica)
+    verdicts = gather_indexed(
+        [(r.prompt.index, _read(r)) for r in rollouts], replica, process_group
+    )
     orders = config.monitoring.orders
     return [
         JudgedGroup(group, tuple(verdicts[position * orders : (position + 1) * orders]))

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch.distributed as dist
 
 from megatron_urpo.checkpoints.store import Ranks
 from megatron_urpo.config import Config
@@ -23,7 +24,7 @@ from megatron_urpo.data.prompts import PromptEncoder
 from megatron_urpo.monitoring.alarms import Alarm, RefereeAlarmError, check_alarms
 from megatron_urpo.monitoring.baseline import Baseline, read_baseline, write_baseline
 from megatron_urpo.monitoring.judge import judge, judge_prompts
-from megatron_urpo.monitoring.judged import KnownGroup, verified_groups
+from megatron_urpo.monitoring.judged import JudgedGroup, KnownGroup, verified_groups
 from megatron_urpo.monitoring.statistics import (
     baseline_agreement,
     referee_metrics,
@@ -44,11 +45,13 @@ class RefereeMonitor:
         engine: RolloutEngine,
         encoder: PromptEncoder,
         config: Config,
+        process_group: dist.ProcessGroup | None,
     ) -> None:
         """
         Args:
             tasks: held out, the same at every start of the run.
             engine: the one that holds the referee.
+            process_group: see gather.gather.
 
         Raises:
             ConfigError: a task does not fit the referee's context.
@@ -58,6 +61,7 @@ class RefereeMonitor:
         self._engine = engine
         self._encoder = encoder
         self._config = config
+        self._process_group = process_group
         self._directory = Path(config.run.directory)
         self._baseline: Baseline | None = None
         self._is_main = True
@@ -83,7 +87,7 @@ class RefereeMonitor:
         if self._baseline is not None and self._baseline.step < step:
             self._baseline.check(self._directory, self._held_out, self._orders)
         else:
-            judged = judge(self._held_out, self._engine, self._encoder, self._config, step)
+            judged = self._judge(self._held_out, step)
             made = self._baseline = Baseline.of(step, referee_metrics(judged), judged)
             ranks.on_main(lambda: write_baseline(self._directory, made))
 
@@ -96,7 +100,7 @@ class RefereeMonitor:
         """
         config = self._config.monitoring
         known = self._held_out + verified_groups(groups, config.reasoning_groups)
-        judged = judge(known, self._engine, self._encoder, self._config, step)
+        judged = self._judge(known, step)
         values = referee_metrics(judged) | self_judged_metrics(groups)
         if self._baseline is not None:
             held_out = judged[: len(self._held_out)]
@@ -113,6 +117,9 @@ class RefereeMonitor:
             for alarm in self._alarms:
                 print(f"WARNING: step {step}: {alarm}", flush=True)
         return values
+
+    def _judge(self, groups: Sequence[KnownGroup], step: int) -> list[JudgedGroup]:
+        return judge(groups, self._engine, self._encoder, self._config, step, self._process_group)
 
     @property
     def stops(self) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch.distributed as dist
 
 from megatron_urpo.config import Config, ConfigError
 from megatron_urpo.data.prompts import PromptEncoder, build_prompts
@@ -71,14 +72,20 @@ class Probe:
         encoder: PromptEncoder,
         scorer: RewardScorer,
         config: Config,
+        process_group: dist.ProcessGroup | None,
         show: Callable[[str], None],
     ) -> None:
-        """show: is told what begins, for whoever waits."""
+        """
+        Args:
+            process_group: see gather.gather.
+            show: is told what begins, for whoever waits.
+        """
         self._tasks = tasks
         self._engine = engine
         self._encoder = encoder
         self._scorer = scorer
         self._config = config
+        self._process_group = process_group
         self._show = show
 
     def run(self) -> list[Measure]:
@@ -91,7 +98,7 @@ class Probe:
         known = [KnownGroup(TaskKind.PREFERENCE, task) for task in self._tasks.preferences]
         known += verified_groups(groups, len(groups))
         self._show(f"{len(known)} groups, judged in {self._config.monitoring.orders} orders each")
-        judged = judge(known, self._engine, self._encoder, self._config, step=0)
+        judged = judge(known, self._engine, self._encoder, self._config, 0, self._process_group)
         return player_measures(groups) + referee_measures(judged, self._config)
 
     def _answer(self) -> list[Group]:
@@ -119,7 +126,7 @@ class Probe:
         ):
             if replica.is_lead:
                 self._scorer.submit(rollout)
-        return gather(self._scorer.drain(), prompts, replica)
+        return gather(self._scorer.drain(), prompts, replica, self._process_group)
 
 
 def player_measures(groups: Sequence[Group]) -> list[Measure]:

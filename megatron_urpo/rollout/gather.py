@@ -121,14 +121,16 @@ def gather(
     groups: Sequence[Group],
     prompts: Sequence[Prompt],
     replica: Replica,
-    process_group: dist.ProcessGroup | None = None,
+    process_group: dist.ProcessGroup | None,
 ) -> list[Group]:
     """All groups of the step in prompt order, the same list on every rank.
 
     Args:
         groups: what this rank's replica finished; ignored unless the rank is its lead.
         prompts: all prompts of the step, on every rank.
-        process_group: all ranks of the job on a CPU backend; None: the default group.
+        process_group: all ranks of the job on a CPU backend, since the objects would go through
+            the memory of GPUs otherwise, of which the engine leaves little; None: the default
+            group is one.
 
     Raises RuntimeError, on all ranks alike, when a prompt has no group or several.
     """
@@ -148,9 +150,12 @@ def gather(
 def gather_indexed(
     items: Sequence[tuple[int, Item]],
     replica: Replica,
-    process_group: dist.ProcessGroup | None = None,
+    process_group: dist.ProcessGroup | None,
 ) -> list[Item]:
-    """What the leads of all replicas hold, sorted by the index of each item, on every rank."""
+    """What the leads of all replicas hold, sorted by the index of each item, on every rank.
+
+    process_group: see `gather`.
+    """
     own = list(items) if replica.is_lead else []
     shares = [own]
     if dist.is_initialized() and dist.get_world_size() > 1:

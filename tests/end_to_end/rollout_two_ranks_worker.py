@@ -77,7 +77,7 @@ def main(directory, tensor_parallel_size):
         Group(rollout, np.zeros(len(rollout.responses)), np.ones(len(rollout.responses), bool))
         for rollout in rollouts
     ]
-    gathered = gather(groups, prompts, replica)
+    gathered = gather(groups, prompts, replica, None)
     measured = mismatch(
         [response.logprobs for rollout in rollouts for response in rollout.responses],
         [

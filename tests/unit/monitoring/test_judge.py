@@ -16,7 +16,7 @@ KNOWN = [judged(truth, key=key).known for key, truth in (("a", [1, 2, 3]), ("b",
 
 @pytest.fixture(scope="module")
 def verdicts(config, encoder, engine):
-    return judge(KNOWN, engine, encoder, config, step=0)
+    return judge(KNOWN, engine, encoder, config, step=0, process_group=None)
 
 
 def test_every_group_comes_back_with_its_verdicts_in_order(verdicts):
@@ -39,16 +39,19 @@ def test_scores_are_by_response(verdicts):
 
 
 def test_orders_follow_from_seed_and_task_alone(verdicts, config, encoder, engine):
-    again = judge(KNOWN[::-1], engine, encoder, config, step=9)
+    again = judge(KNOWN[::-1], engine, encoder, config, step=9, process_group=None)
     assert again[::-1] == verdicts
     other = replace(config, run=replace(config.run, seed=config.run.seed + 1))
-    orders = [g.verdicts[0].order for g in judge(KNOWN, engine, encoder, other, step=0)]
+    orders = [
+        g.verdicts[0].order
+        for g in judge(KNOWN, engine, encoder, other, step=0, process_group=None)
+    ]
     assert orders != [group.verdicts[0].order for group in verdicts]
 
 
 def test_more_orders_come_in_reversed_pairs(config, encoder, engine):
     four = replace(config, monitoring=replace(config.monitoring, orders=4))
-    (group,) = judge(KNOWN[:1], engine, encoder, four, step=0)
+    (group,) = judge(KNOWN[:1], engine, encoder, four, step=0, process_group=None)
     orders = [verdict.order for verdict in group.verdicts]
     assert orders[1] == orders[0][::-1]
     assert orders[3] == orders[2][::-1]
@@ -56,12 +59,12 @@ def test_more_orders_come_in_reversed_pairs(config, encoder, engine):
 
 def test_a_judgement_that_is_cut_off_cannot_be_read(config, encoder, engine):
     short = replace(config, rollout=replace(config.rollout, max_judgement_tokens=4))
-    (group,) = judge(KNOWN[:1], engine, encoder, short, step=0)
+    (group,) = judge(KNOWN[:1], engine, encoder, short, step=0, process_group=None)
     assert all(v.truncated and v.scores is None and v.tokens == 4 for v in group.verdicts)
 
 
 def test_without_groups_nothing_is_asked(config, encoder, engine):
-    assert judge([], engine, encoder, config, step=0) == []
+    assert judge([], engine, encoder, config, step=0, process_group=None) == []
 
 
 def test_the_prompt_is_the_judging_template(config, engine):
@@ -77,7 +80,7 @@ def test_the_prompt_is_the_judging_template(config, engine):
             engine.add_request(request)
 
     encoder = load_encoder(config.model)
-    judge(KNOWN[:1], Recorder(), encoder, config, step=0)
+    judge(KNOWN[:1], Recorder(), encoder, config, step=0, process_group=None)
     first, second = (encoder.decode(request.prompt_ids) for request in asked)
     assert "Which is best?" in first
     assert first != second

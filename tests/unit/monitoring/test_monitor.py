@@ -41,7 +41,7 @@ def make(config, encoder, engine, tmp_path):
             run=replace(config.run, directory=str(tmp_path)),
             monitoring=replace(config.monitoring, **monitoring),
         )
-        return RefereeMonitor(tasks, engine, encoder, changed)
+        return RefereeMonitor(tasks, engine, encoder, changed, None)
 
     return make
 

@@ -111,7 +111,7 @@ def test_every_prompt_is_dealt_once_and_loads_differ_by_one_prompt_at_most(
 
 def test_groups_come_back_in_prompt_order():
     prompts = [prompt(index) for index in range(4)]
-    gathered = gather([group(2), group(0), group(3), group(1)], prompts, ALONE)
+    gathered = gather([group(2), group(0), group(3), group(1)], prompts, ALONE, None)
     assert [item.prompt.index for item in gathered] == [0, 1, 2, 3]
 
 
@@ -125,7 +125,7 @@ def test_groups_come_back_in_prompt_order():
 )
 def test_lost_and_surplus_groups_are_errors(indices, message):
     with pytest.raises(RuntimeError, match=message):
-        gather([group(i) for i in indices], [prompt(i) for i in range(3)], ALONE)
+        gather([group(i) for i in indices], [prompt(i) for i in range(3)], ALONE, None)
 
 
 def test_without_torch_distributed_there_is_one_replica():
