@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from megatron_urpo.checkpoints.store import CheckpointError
 from megatron_urpo.config import Config, ConfigError
 from megatron_urpo.config.load import format_config, load_config
+from megatron_urpo.config.overrides import parse_arguments
 from megatron_urpo.data.jsonl import DataError
 from megatron_urpo.launch_environment import read_torch_rank
 from megatron_urpo.metrics import Timers
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit status. Expected errors are one line, without a trace."""
     _quieten_libraries()
     parser = _build_parser()
-    parsed, overrides = parser.parse_known_args(arguments)
+    parsed, overrides = parse_arguments(parser, Config, arguments)
     if overrides and not parsed.takes_overrides:
         parser.error(f"unrecognized arguments: {' '.join(overrides)}")
     command: Callable[[argparse.Namespace, Sequence[str]], int] = parsed.command
@@ -53,7 +54,7 @@ def read_config(arguments: Sequence[str]) -> Config:
     Raises:
         ConfigError: it is wrong, or the command has none.
     """
-    parsed, overrides = _build_parser().parse_known_args(arguments)
+    parsed, overrides = parse_arguments(_build_parser(), Config, arguments)
     if not parsed.takes_overrides:
         raise ConfigError(f"urpo {parsed.name} takes no configuration: run it without a launcher")
     return _load(parsed, overrides)

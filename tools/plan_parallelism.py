@@ -19,8 +19,9 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 
-from megatron_urpo.config import ConfigError
+from megatron_urpo.config import Config, ConfigError
 from megatron_urpo.config.load import load_config
+from megatron_urpo.config.overrides import parse_arguments
 from megatron_urpo.planning.layout import Layout, refused_sizes, valid_layouts
 from megatron_urpo.planning.models import MODELS, find_model
 from megatron_urpo.planning.options import PlanOptions, add_plan_options, require_positive
@@ -36,7 +37,7 @@ from megatron_urpo.planning.report import (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the ranking and the best plan; 1 when nothing fits, 2 for wrong arguments."""
-    parsed, overrides = _parser().parse_known_args(arguments)
+    parsed, overrides = parse_arguments(_parser(), Config, arguments)
     try:
         return _run(parsed, overrides)
     except ConfigError as error:

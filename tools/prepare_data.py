@@ -17,6 +17,7 @@ import sys
 
 from megatron_urpo.config import ConfigError
 from megatron_urpo.config.load import read_toml
+from megatron_urpo.config.overrides import parse_arguments
 from megatron_urpo.data.jsonl import DataError
 from megatron_urpo.data.preparation.manifest import format_table
 from megatron_urpo.data.preparation.prepare import prepare
@@ -31,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         allow_abbrev=False,
     )
     parser.add_argument("config", help="a TOML file")
-    options, overrides = parser.parse_known_args(arguments)
+    options, overrides = parse_arguments(parser, PreparationConfig, arguments)
     try:
         config = read_toml(PreparationConfig, options.config, overrides)
         manifests = prepare(config, lambda line: print(line, file=sys.stderr, flush=True))

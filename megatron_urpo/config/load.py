@@ -12,7 +12,6 @@ name the place (file and line, or the command line), the key, the value and the 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import re
 import tomllib
@@ -27,9 +26,9 @@ from typing import Any, TypeVar
 import tomli_w
 
 from megatron_urpo.config import Config, ConfigError
+from megatron_urpo.config.known_keys import nearest
+from megatron_urpo.config.overrides import COMMAND_LINE, pairs
 from megatron_urpo.disk import replacing
-
-COMMAND_LINE = "command line"
 
 Root = TypeVar("Root")
 
@@ -186,7 +185,7 @@ def _merge(target: dict[str, Any], changes: Mapping[str, Any]) -> None:
 
 
 def _apply_overrides(overrides: Sequence[str], settings: _Settings) -> None:
-    for key, text in _pairs(overrides):
+    for key, text in pairs(overrides):
         expected = _field_type(settings.root, key)
         *tables, last = key.split(".")
         change: dict[str, Any] = {last: text if expected is str else _toml_value(text)}
@@ -195,22 +194,6 @@ def _apply_overrides(overrides: Sequence[str], settings: _Settings) -> None:
         _merge(settings.values, change)
         settings.forget_under(key)
         settings.places[key] = COMMAND_LINE
-
-
-def _pairs(overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
-    arguments = iter(overrides)
-    for argument in arguments:
-        if not argument.startswith("--") or argument == "--":
-            raise ConfigError(
-                f"{COMMAND_LINE}: {argument!r}: an override is written --section.key value"
-            )
-        key, equals, text = argument[2:].partition("=")
-        if not equals:
-            following = next(arguments, None)
-            if following is None or following.startswith("--"):
-                raise ConfigError(f"{COMMAND_LINE}: {argument} needs a value, as in {argument} 1")
-            text = following
-        yield key, text
 
 
 def _toml_value(text: str) -> Any:
@@ -233,7 +216,7 @@ def _field_type(root: type, key: str) -> Any:
         hints = typing.get_type_hints(section)
         walked = f"{walked}.{part}".lstrip(".")
         if part not in hints:
-            raise ConfigError(f"{COMMAND_LINE}: --{key}: unknown key{_nearest(root, key)}")
+            raise ConfigError(f"{COMMAND_LINE}: --{key}: unknown key{nearest(root, key)}")
         section = hints[part]
     if dataclasses.is_dataclass(section):
         raise ConfigError(f"{COMMAND_LINE}: --{key} is a section: set one of its keys")
@@ -263,7 +246,7 @@ def _build(
         if key not in hints:
             raise ConfigError(
                 f"{settings.place(dotted)}: unknown key {dotted!r}"
-                f"{_nearest(settings.root, dotted, hints)}"
+                f"{nearest(settings.root, dotted, hints)}"
             )
         arguments[key] = _convert(hints[key], value, dotted, settings, section)
     for item in dataclasses.fields(section):
@@ -339,30 +322,6 @@ def _describe(expected: Any) -> str:
         bool: "true or false",
         str: "a string in quotes",
     }[expected]
-
-
-def _nearest(root: type, key: str, hints: Mapping[str, Any] | None = None) -> str:
-    """A clause that names the known key nearest to an unknown one.
-
-    hints: the fields of the table the key stands in, tried before all other keys.
-    """
-    table, _, last = key.rpartition(".")
-    close = difflib.get_close_matches(last, hints or (), n=1, cutoff=0.6)
-    if close:
-        return f": did you mean {f'{table}.{close[0]}'.lstrip('.')!r}?"
-    known = list(_known_keys(root))
-    elsewhere = [name for name in known if name.rpartition(".")[2] == last]
-    candidates = elsewhere or difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-    if candidates:
-        return f": did you mean {' or '.join(map(repr, candidates))}?"
-    return f": known here are {', '.join(hints)}" if hints else ""
-
-
-def _known_keys(section: Any, prefix: str = "") -> Iterator[str]:
-    for key, expected in typing.get_type_hints(section).items():
-        yield prefix + key
-        if dataclasses.is_dataclass(expected):
-            yield from _known_keys(expected, f"{prefix}{key}.")
 
 
 # Writing
