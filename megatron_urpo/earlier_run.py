@@ -9,26 +9,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from megatron_urpo.evaluation.records import in_run_labels, set_evaluations_aside
 from megatron_urpo.metrics import METRICS_FILE
 from megatron_urpo.rollout_log import ROLLOUTS_DIRECTORY
 
-# Evaluations are not among them: those of the model that a run starts from come before it.
 _RECORDS = (METRICS_FILE, ROLLOUTS_DIRECTORY, "tensorboard", "wandb_id", "export", "report.html")
 
 
 def set_earlier_run_aside(directory: Path) -> Path | None:
     """Moves the records of an earlier run into <directory>/earlier-<number>.
 
+    Of the evaluations those that it made of its own weights: others may be of the model that a run
+    starts from, and come before it.
+
     Returns:
         where they are now; None when there are none.
 
     Raises:
         OSError: they cannot be moved.
+        DamagedEvaluationsError: evaluations.jsonl cannot be read.
     """
     metrics = directory / METRICS_FILE
     rollouts = directory / ROLLOUTS_DIRECTORY
     has_records = metrics.is_file() and metrics.stat().st_size > 0
-    if not has_records and not (rollouts.is_dir() and any(rollouts.iterdir())):
+    has_records |= rollouts.is_dir() and any(rollouts.iterdir())
+    if not has_records and not in_run_labels(directory):
         return None
     number = 1
     while (aside := directory / f"earlier-{number}").exists():
@@ -37,4 +42,5 @@ def set_earlier_run_aside(directory: Path) -> Path | None:
     for name in _RECORDS:
         if (directory / name).exists():
             (directory / name).rename(aside / name)
+    set_evaluations_aside(directory, aside)
     return aside

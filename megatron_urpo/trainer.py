@@ -24,7 +24,7 @@ from megatron_urpo.config import Config
 from megatron_urpo.data.mixture import Mixture
 from megatron_urpo.data.prompts import PromptEncoder, build_prompts
 from megatron_urpo.evaluation.held_out import HeldOut
-from megatron_urpo.evaluation.records import record_evaluation
+from megatron_urpo.evaluation.records import cut_off_evaluations, record_evaluation
 from megatron_urpo.metrics import MetricsWriter, Timers
 from megatron_urpo.monitoring.monitor import RefereeMonitor
 from megatron_urpo.rewards.score import RewardScorer
@@ -310,7 +310,7 @@ class Trainer:
         with self.timers("evaluation"):
             label = f"step {self.state.step}"
             evaluation = self.held_out.evaluate(label, self.state.step, self.timers.tick)
-        self.parallel.on_main(lambda: record_evaluation(self.directory, evaluation))
+        self.parallel.on_main(lambda: record_evaluation(self.directory, evaluation, in_run=True))
         return {f"evaluation/{name}": value for name, value in evaluation.values.items()}
 
     def _monitor(self, groups: Sequence[Group]) -> dict[str, float]:
@@ -376,7 +376,11 @@ class Trainer:
             )
             if self.monitor is not None:
                 self.monitor.load_counters(manifest.counters)
-        self.parallel.on_main(lambda: self.rollout_log.cut_off(self.state.step))
+        self.parallel.on_main(self._cut_off_records)
+
+    def _cut_off_records(self) -> None:
+        self.rollout_log.cut_off(self.state.step)
+        cut_off_evaluations(self.directory, self.state.step)
 
     def _show(self, text: str) -> None:
         if self.metrics is not None and self.parallel.is_main:

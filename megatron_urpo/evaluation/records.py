@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,10 @@ class DamagedEvaluationsError(RunError):
     """evaluations.jsonl holds something else; the message has the line and the remedy."""
 
 
-def record_evaluation(directory: Path, evaluation: Evaluation) -> None:
+def record_evaluation(directory: Path, evaluation: Evaluation, *, in_run: bool = False) -> None:
     """Adds an evaluation to a run directory, in place of an earlier one with the same label.
+
+    in_run: the run made it of its own weights; one that starts before it throws it away.
 
     Raises ConfigError as `check_label` does.
     """
@@ -34,10 +37,33 @@ def record_evaluation(directory: Path, evaluation: Evaluation) -> None:
     with naming(path), path.open("w", encoding="utf-8") as stream:
         for item in evaluation.items:
             stream.write(json.dumps(asdict(item)) + "\n")
-    summaries = read_summaries(directory) | {evaluation.label: evaluation.summary()}
-    lines = "".join(json.dumps(summary) + "\n" for summary in summaries.values())
-    with replacing(directory / EVALUATIONS_FILE) as temporary:
-        temporary.write_text(lines, encoding="utf-8")
+    summary = evaluation.summary() | {"in_run": in_run}
+    _write_summaries(directory, read_summaries(directory) | {evaluation.label: summary})
+
+
+def in_run_labels(directory: Path, step: int = 0) -> list[str]:
+    """The evaluations that a run made of its own weights after more steps than `step`."""
+    return [
+        label
+        for label, summary in read_summaries(directory).items()
+        if summary["step"] > step and _is_in_run(summary)
+    ]
+
+
+def cut_off_evaluations(directory: Path, step: int) -> None:
+    """Removes those of `in_run_labels`, when a run goes on from this step."""
+    _take_out(directory, in_run_labels(directory, step), lambda items: items.unlink())
+
+
+def set_evaluations_aside(directory: Path, aside: Path) -> None:
+    """Moves what a run measured of its own weights into another directory of the same form."""
+    labels = in_run_labels(directory)
+    if not labels:
+        return
+    summaries = read_summaries(directory)
+    (aside / ITEMS_DIRECTORY).mkdir(parents=True)
+    _write_summaries(aside, {label: summaries[label] for label in labels})
+    _take_out(directory, labels, lambda items: items.rename(aside / ITEMS_DIRECTORY / items.name))
 
 
 def check_label(directory: Path, label: str) -> None:
@@ -90,6 +116,30 @@ def read_summaries(directory: Path) -> dict[str, dict[str, Any]]:
     return {summary["label"]: summary for summary in summaries}
 
 
+def _is_in_run(summary: Mapping[str, Any]) -> bool:
+    """Records without the field tell by the label that the loop gives."""
+    return bool(summary.get("in_run", summary["label"] == f"step {summary['step']}"))
+
+
+def _take_out(directory: Path, labels: Sequence[str], dispose: Callable[[Path], object]) -> None:
+    """Removes evaluations from the file, and does something with the items of each."""
+    if not labels:
+        return
+    summaries = read_summaries(directory)
+    _write_summaries(
+        directory, {label: summaries[label] for label in summaries if label not in labels}
+    )
+    for label in labels:
+        if (items := items_path(directory, label)).is_file():
+            dispose(items)
+
+
+def _write_summaries(directory: Path, summaries: Mapping[str, Mapping[str, Any]]) -> None:
+    lines = "".join(json.dumps(summary) + "\n" for summary in summaries.values())
+    with replacing(directory / EVALUATIONS_FILE) as temporary:
+        temporary.write_text(lines, encoding="utf-8")
+
+
 def _read_summary(line: str, place: str) -> dict[str, Any]:
     remedy = "remove the line; `urpo eval` measures again"
     try:
@@ -98,7 +148,8 @@ def _read_summary(line: str, place: str) -> dict[str, Any]:
         raise DamagedEvaluationsError(f"{place}: not an evaluation ({error}): {remedy}") from error
     if not (
         isinstance(summary, dict)
-        and {"label", "step"} <= summary.keys()
+        and isinstance(summary.get("label"), str)
+        and isinstance(summary.get("step"), int)
         and isinstance(summary.get("values"), dict)
     ):
         raise DamagedEvaluationsError(

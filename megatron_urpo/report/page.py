@@ -4,7 +4,7 @@ Reads config.toml, environment.json, metrics.jsonl, sft/metrics.jsonl, evaluatio
 monitoring/ and rollouts/; a file that is not there (yet) leaves a note in its place, so that
 partial runs can be looked at. An evaluation is one JSON object a line: {"label": str, "step": int,
 "values": {"preference/tau": float, ...}, "intervals": {"preference/tau": [low, high], ...}
-(optional)}.
+(optional), "in_run": whether the run made it of itself (optional)}.
 """
 
 from __future__ import annotations

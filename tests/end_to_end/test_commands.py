@@ -18,6 +18,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from megatron_urpo.cli import main
 from megatron_urpo.config.load import load_config
+from megatron_urpo.evaluation.items import Evaluation
+from megatron_urpo.evaluation.records import read_summaries, record_evaluation
 from megatron_urpo.metrics import read_metrics
 from megatron_urpo.rollout_log import RolloutLog
 from megatron_urpo.types import TaskKind
@@ -124,6 +126,22 @@ def test_a_finished_run_has_nothing_left_to_do(complete_run):
     before = (complete_run / "metrics.jsonl").read_bytes()
     run_urpo("train", complete_run / "config.toml")
     assert (complete_run / "metrics.jsonl").read_bytes() == before
+
+
+def test_evaluations_after_the_step_that_a_run_resumes_from_go(complete_run, tmp_path):
+    shutil.copytree(complete_run, tmp_path / "run")
+    directory = tmp_path / "run"
+    for label, step, in_run in (("step 4", 4, True), ("step 6", 6, True), ("asked for", 9, False)):
+        evaluation = Evaluation(label, step, step + 1, {"reasoning/accuracy": 0.5})
+        record_evaluation(directory, evaluation, in_run=in_run)
+    kept = [label for label in read_summaries(directory) if label != "step 6"]
+    run_urpo(
+        "train", complete_run / "config.toml", "--run.directory", directory,
+        "--run.steps", 5, "--evaluation.every", 1,
+    )  # fmt: skip
+    summaries = read_summaries(directory)
+    assert list(summaries) == [*kept, "step 5"]
+    assert summaries["step 5"]["in_run"] is True
 
 
 def test_interrupt_saves_and_ends_cleanly(warm_model, tmp_path):

@@ -1,9 +1,12 @@
+import json
+
 import pytest
 
 from megatron_urpo.config import ConfigError
 from megatron_urpo.evaluation.items import Evaluation, EvaluationItem
 from megatron_urpo.evaluation.records import (
     DamagedEvaluationsError,
+    cut_off_evaluations,
     print_evaluations,
     read_items,
     read_summaries,
@@ -70,3 +73,31 @@ def test_the_last_two_evaluations_are_compared_item_by_item(tmp_path, capsys):
     *_, title, line = capsys.readouterr().out.splitlines()
     assert title == "SFT - base, item by item, with 95 % bootstrap intervals:"
     assert line == "reasoning/accuracy  +0.333 [-1.000, +1.000], 3 items"
+
+
+def test_a_run_that_goes_on_before_its_evaluations_drops_them(tmp_path):
+    asked = Evaluation("step 30 of another", 30, 31, {"reasoning/accuracy": 0.5}, items=ITEMS)
+    record_evaluation(tmp_path, asked)
+    for step in (10, 20, 30):
+        own = Evaluation(f"step {step}", step, step + 1, {"reasoning/accuracy": 0.5}, items=ITEMS)
+        record_evaluation(tmp_path, own, in_run=step != 30)
+    cut_off_evaluations(tmp_path, 10)
+    # That of step 30 has the loop's label, but was asked for.
+    assert list(read_summaries(tmp_path)) == ["step 30 of another", "step 10", "step 30"]
+    left = sorted(path.name for path in (tmp_path / "evaluations").iterdir())
+    assert left == ["step-10.jsonl", "step-30-of-another.jsonl", "step-30.jsonl"]
+
+
+def test_records_that_do_not_say_who_made_them_tell_by_their_label(tmp_path):
+    lines = [
+        {"label": label, "step": step, "policy_version": 1, "values": {}}
+        for label, step in (("step 10", 10), ("step 20", 20), ("step 20", 30), ("after", 40))
+    ]
+    for cut, expected in ((10, ["step 10", "after"]), (20, ["step 10", "step 20", "after"])):
+        text = "".join(json.dumps(line) + "\n" for line in (*lines[:2], lines[3]))
+        (tmp_path / "evaluations.jsonl").write_text(text)
+        cut_off_evaluations(tmp_path, cut)
+        assert list(read_summaries(tmp_path)) == expected
+    (tmp_path / "evaluations.jsonl").write_text(json.dumps(lines[2]) + "\n")
+    cut_off_evaluations(tmp_path, 0)
+    assert list(read_summaries(tmp_path)) == ["step 20"]
