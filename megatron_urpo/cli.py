@@ -19,6 +19,7 @@ from megatron_urpo.data.jsonl import DataError
 from megatron_urpo.launch_environment import read_torch_rank
 from megatron_urpo.metrics import Timers
 from megatron_urpo.planning.options import PlanOptions, add_plan_options
+from megatron_urpo.stop_request import AFTER_STEPS, StopRequest
 from megatron_urpo.types import RunError
 from megatron_urpo.watchdog import Watchdog
 
@@ -153,14 +154,15 @@ def _train(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
         return _dry_run(config, options, arguments.model_name)
     if given := options.given + ["--model-name"] * bool(arguments.model_name):
         raise ConfigError(f"{', '.join(given)}: this is for plans; add --dry-run, or leave it out")
-    from megatron_urpo.build import open_trainer
+    with StopRequest() as stop:
+        from megatron_urpo.build import open_trainer
 
-    with (
-        Watchdog(config.run, read_torch_rank(os.environ)) as watchdog,
-        open_trainer(config) as trainer,
-        watchdog.follow(trainer.timers),
-    ):
-        return _run_and_export(trainer)
+        with (
+            Watchdog(config.run, read_torch_rank(os.environ)) as watchdog,
+            open_trainer(config) as trainer,
+            watchdog.follow(trainer.timers),
+        ):
+            return _run_and_export(trainer, stop)
 
 
 def _dry_run(config: Config, options: PlanOptions, model_name: str | None) -> int:
@@ -176,23 +178,25 @@ def _dry_run(config: Config, options: PlanOptions, model_name: str | None) -> in
 
 def _sft(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     config = _load(arguments, overrides)
-    from megatron_urpo.build import open_supervised
+    with StopRequest() as stop:
+        from megatron_urpo.build import open_supervised
 
-    with (
-        Watchdog(config.run, read_torch_rank(os.environ)) as watchdog,
-        open_supervised(config) as trainer,
-        watchdog.follow(trainer.timers),
-    ):
-        return _run_and_export(trainer)
+        with (
+            Watchdog(config.run, read_torch_rank(os.environ)) as watchdog,
+            open_supervised(config) as trainer,
+            watchdog.follow(trainer.timers),
+        ):
+            return _run_and_export(trainer, stop)
 
 
-def _run_and_export(trainer: Trainer | SupervisedTrainer) -> int:
+def _run_and_export(trainer: Trainer | SupervisedTrainer, stop: StopRequest) -> int:
     from megatron_urpo.training.hf_export import refuse_overwriting
 
     export = trainer.directory / EXPORT_DIRECTORY
     refuse_overwriting(Path(trainer.config.model.path), export)
-    if not trainer.run():
+    if not trainer.run(stop):
         return INTERRUPTED
+    stop.consequence = AFTER_STEPS
     trainer.policy.export(export)
     if trainer.parallel.is_main:
         print(f"done: {export} is a Hugging Face directory")

@@ -200,7 +200,8 @@ def run_slurm_task(
     """
     assert job.step is not None
     # Slurm signals all processes of a step. The ranks act on this one, torchrun must outlive it.
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    # They inherit that it is blocked: one that comes while they start waits for StopRequest.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     rendezvous = [
         f"--nnodes={job.step.nodes}",
         # Slurm knows who is who. torchrun's elastic rendezvous would number the nodes as they come,

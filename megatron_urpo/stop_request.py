@@ -5,9 +5,22 @@ from __future__ import annotations
 import signal
 import sys
 from types import FrameType, TracebackType
+from typing import Any, Protocol
 
 # SIGUSR1 is what Slurm's --signal sends ahead of a time limit.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
+BEFORE_STEPS = "stopping before the first step: there is nothing to save"
+IN_STEPS = "saving after this step, then stopping"
+AFTER_STEPS = "the run is complete and saved: only its export is left, and will be finished"
+
+
+class Ranks(Protocol):
+    """What agreeing needs of the process group."""
+
+    def gather_objects(self, value: Any) -> list[Any]:
+        """The values of all ranks, on every rank."""
+        ...
 
 
 class StopRequest:
@@ -16,15 +29,19 @@ class StopRequest:
     with StopRequest() as stop:
         while not stop.requested:
             ...
+
+    A signal of before counts where it is blocked until then, as the launcher does.
     """
 
     def __init__(self) -> None:
         self.requested: signal.Signals | None = None
+        self.consequence = BEFORE_STEPS  # what is said to come of it; the holder keeps it true
         self._previous: dict[int, object] = {}
 
     def __enter__(self) -> StopRequest:
         for number in _SIGNALS:
             self._previous[number] = signal.signal(number, self._receive)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         return self
 
     def __exit__(
@@ -36,12 +53,16 @@ class StopRequest:
         for number, handler in self._previous.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
+    def is_asked_of(self, ranks: Ranks) -> bool:
+        """Whether any rank was asked; alike on all of them, which call it together."""
+        return any(ranks.gather_objects(self.requested is not None))
+
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.requested is not None:
             raise KeyboardInterrupt
         self.requested = signal.Signals(number)
         print(
-            f"\n{self.requested.name}: saving after this step, then stopping. "
+            f"\n{self.requested.name}: {self.consequence}. "
             "Once more to stop at once (the last checkpoint stays).",
             file=sys.stderr,
             flush=True,

@@ -19,7 +19,7 @@ from megatron_urpo.data.prompts import PromptEncoder
 from megatron_urpo.metrics import MetricsWriter, Timers
 from megatron_urpo.progress import ProgressLine
 from megatron_urpo.step_statistics import PackingLoad
-from megatron_urpo.stop_request import StopRequest
+from megatron_urpo.stop_request import IN_STEPS, StopRequest
 from megatron_urpo.training.optimizer import learning_rate
 from megatron_urpo.training.parallel import Parallel
 from megatron_urpo.training.policy import NonFiniteUpdatesError, Policy
@@ -53,8 +53,11 @@ class SupervisedTrainer:
         self.timers = Timers()
         self._skipped_in_a_row = 0
 
-    def run(self) -> bool:
-        """Trains to sft.steps; returns whether it got there (False after a signal)."""
+    def run(self, stop: StopRequest) -> bool:
+        """Trains to sft.steps; returns whether it got there (False after a signal).
+
+        stop: asked after every step, and before the first one.
+        """
         sft = self.config.sft
         saved = self.checkpoints.resume()
         step = 0 if saved is None else saved.manifest.step
@@ -69,19 +72,16 @@ class SupervisedTrainer:
         for _ in range(step):
             self.batches.next()
         pending: dict[str, float] = {}
-        with StopRequest() as stop:
-            while step < sft.steps:
-                values = self._step(self.batches.next(), step) | pending
-                pending = {}
-                step += 1
-                metrics.log(StepStatistics(step - 1, values))
-                stopping = any(self.parallel.gather_objects(stop.requested is not None))
-                manifest = partial(_manifest, step)
-                pending = self.checkpoints.after_step(
-                    step, self.timers, manifest, stopping=stopping
-                )
-                if stopping:
-                    break
+        stopping = stop.is_asked_of(self.parallel)
+        stop.consequence = IN_STEPS
+        while step < sft.steps and not stopping:
+            values = self._step(self.batches.next(), step) | pending
+            pending = {}
+            step += 1
+            metrics.log(StepStatistics(step - 1, values))
+            stopping = stop.is_asked_of(self.parallel)
+            manifest = partial(_manifest, step)
+            pending = self.checkpoints.after_step(step, self.timers, manifest, stopping=stopping)
         self.checkpoints.at_end(step, self.timers, partial(_manifest, step))
         metrics.close()
         return step == sft.steps

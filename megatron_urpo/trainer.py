@@ -39,7 +39,7 @@ from megatron_urpo.step_statistics import (
     rollout_metrics,
     update_metrics,
 )
-from megatron_urpo.stop_request import StopRequest
+from megatron_urpo.stop_request import IN_STEPS, StopRequest
 from megatron_urpo.training.model import DTYPES
 from megatron_urpo.training.optimizer import learning_rate
 from megatron_urpo.training.parallel import Parallel
@@ -114,11 +114,15 @@ class Trainer:
         self.timers = Timers()
         self.metrics: MetricsWriter | None = None
 
-    def run(self) -> bool:
+    def run(self, stop: StopRequest) -> bool:
         """Trains from the newest checkpoint, or from the start, to run.steps.
 
+        Args:
+            stop: asked after every step, and before the first one, when weights are loaded.
+
         Returns:
-            whether the run is complete; False after a signal, with a checkpoint written.
+            whether the run is complete; False after a signal, with a checkpoint written, unless no
+            step was done.
 
         Raises:
             CheckpointError: the last checkpoint could not be written.
@@ -133,31 +137,34 @@ class Trainer:
             next_step=self.state.step,
             ranks=self.parallel,
         )
-        self._sync_weights()
-        if self.monitor is not None:
-            with self.timers("monitoring"):
-                self.monitor.begin(self.state.step, self.parallel)
+        stopping = stop.is_asked_of(self.parallel) or self._begin(stop)
+        stop.consequence = IN_STEPS
         pending: dict[str, float] = {}
-        with StopRequest() as stop:
-            while self.state.step < self.config.run.steps:
-                values = self.run_step() | pending
-                pending = {}
-                # Logged before it is saved: a record that no checkpoint follows is cut off on
-                # resuming, a checkpoint without its record could never be completed.
-                self.metrics.log(StepStatistics(self.state.step - 1, values))
-                stopping = any(self.parallel.gather_objects(stop.requested is not None))
-                stopping |= self.monitor is not None and self.monitor.stops
-                pending = self.checkpoints.after_step(
-                    self.state.step, self.timers, self._manifest, stopping=stopping
-                )
-                if stopping:
-                    break
+        while self.state.step < self.config.run.steps and not stopping:
+            values = self.run_step() | pending
+            pending = {}
+            # Logged before it is saved: a record that no checkpoint follows is cut off on
+            # resuming, a checkpoint without its record could never be completed.
+            self.metrics.log(StepStatistics(self.state.step - 1, values))
+            stopping = stop.is_asked_of(self.parallel)
+            stopping |= self.monitor is not None and self.monitor.stops
+            pending = self.checkpoints.after_step(
+                self.state.step, self.timers, self._manifest, stopping=stopping
+            )
         self.checkpoints.at_end(self.state.step, self.timers, self._manifest)
         self.metrics.close()
         complete = self.state.step == self.config.run.steps
         if self.monitor is not None and not complete:
             self.monitor.raise_alarm(self.state.step)
         return complete
+
+    def _begin(self, stop: StopRequest) -> bool:
+        """What precedes the first step; returns whether the run is to stop before it."""
+        self._sync_weights()
+        if self.monitor is not None:
+            with self.timers("monitoring"):
+                self.monitor.begin(self.state.step, self.parallel)
+        return stop.is_asked_of(self.parallel)
 
     def run_step(self) -> dict[str, float]:
         """Collects a batch, learns from it, and gives the engine the new weights."""

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from megatron_urpo.build import open_trainer
 from megatron_urpo.config.load import load_config
 from megatron_urpo.rollout_log import RolloutLog
+from megatron_urpo.stop_request import StopRequest
 from megatron_urpo.types import Group, MaskReason
 
 
@@ -47,7 +48,7 @@ def main(recorded: Path, steps: int, output: Path, config_path: str, *overrides:
             output.mkdir(parents=True, exist_ok=True)
             (output / "values.json").write_text(json.dumps(values))
             save_file(weights, output / "weights.safetensors")
-        trainer.run()
+        trainer.run(StopRequest())
 
 
 if __name__ == "__main__":

@@ -172,6 +172,26 @@ def test_interrupt_saves_and_ends_cleanly(warm_model, tmp_path):
     assert checkpoint.name == f"step_{steps:06d}"
 
 
+def test_a_signal_before_the_first_step_ends_cleanly_too(warm_model, tmp_path):
+    """Slurm's, as a rank gets it that is still starting: blocked by the launcher."""
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "megatron_urpo.cli", "train", str(TINY_CONFIG),
+            "--model.path", str(warm_model), "--run.directory", str(tmp_path),
+        ],
+        cwd=REPOSITORY,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1}),
+    )  # fmt: skip
+    process.send_signal(signal.SIGUSR1)
+    _, stderr = process.communicate(timeout=180)
+    assert process.returncode == 130
+    assert "SIGUSR1: stopping before the first step: there is nothing to save" in stderr
+    assert "Traceback" not in stderr
+    assert not any((tmp_path / "checkpoints").iterdir())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

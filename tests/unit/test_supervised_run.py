@@ -1,7 +1,9 @@
 """Supervised runs of a small model: non-finite updates, and the records of an earlier run."""
 
 import math
+import os
 import shutil
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from megatron_urpo.config import (
     TrainingConfig,
 )
 from megatron_urpo.metrics import read_metrics
+from megatron_urpo.stop_request import IN_STEPS, StopRequest
 from megatron_urpo.supervised import SupervisedTrainer
 from megatron_urpo.training import parallel as parallelism
 from megatron_urpo.training.policy import NonFiniteUpdatesError, Policy
@@ -68,7 +71,7 @@ def test_non_finite_updates_are_skipped_and_then_stop_the_run(make_trainer, tmp_
     """The first update puts the weights out of range; every gradient after it is not finite."""
     trainer = make_trainer(lr=1e30, steps=20)
     with pytest.raises(NonFiniteUpdatesError) as failure:
-        trainer.run()
+        trainer.run(StopRequest())
     message = str(failure.value)
     assert message.startswith("3 supervised updates in a row had a gradient norm of nan (step 3, ")
     assert message.endswith("Lower sft.optimizer.lr")
@@ -98,10 +101,10 @@ def test_a_skipped_update_changes_nothing_and_a_finite_one_ends_the_row(make_tra
 def test_a_run_without_its_checkpoints_starts_over_and_loses_nothing(
     make_trainer, tmp_path, capsys
 ):
-    assert make_trainer().run()
+    assert make_trainer().run(StopRequest())
     written = (tmp_path / "sft" / "metrics.jsonl").read_bytes()
     shutil.rmtree(tmp_path / "sft" / "checkpoints")
-    assert make_trainer().run()
+    assert make_trainer().run(StopRequest())
     assert "sft holds the records of an earlier run but no checkpoint: they are now in " in (
         capsys.readouterr().out
     )
@@ -115,7 +118,7 @@ def test_checkpoints_in_the_background_resume_as_others_do(make_trainer, tmp_pat
 
     def train() -> dict[str, torch.Tensor]:
         trainer = make_trainer(steps=5, checkpoint=background)
-        assert trainer.run()
+        assert trainer.run(StopRequest())
         return {name: tensor.clone() for name, tensor in trainer.policy.hf_weights()}
 
     expected = train()
@@ -130,3 +133,14 @@ def test_checkpoints_in_the_background_resume_as_others_do(make_trainer, tmp_pat
         assert torch.equal(tensor, expected[name]), name
     losses = [record.values["sft/all/loss"] for record in metrics(tmp_path)]
     assert losses == [record.values["sft/all/loss"] for record in records]
+
+
+def test_a_run_that_is_asked_to_stop_before_its_first_step_does_none(make_trainer, tmp_path):
+    with StopRequest() as stop:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert not make_trainer().run(stop)
+    assert metrics(tmp_path) == []
+    assert not any((tmp_path / "sft" / "checkpoints").iterdir())
+    again = StopRequest()
+    assert make_trainer().run(again)
+    assert again.consequence == IN_STEPS
