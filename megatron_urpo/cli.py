@@ -233,8 +233,14 @@ def _probe(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     from megatron_urpo.build import open_probe
     from megatron_urpo.monitoring.seed_competence import format_table, has_seed
 
-    with open_probe(config) as (probe, is_main):
-        measures = probe.run()
+    timers = Timers()
+    with (
+        Watchdog(config.run, read_torch_rank(os.environ)) as watchdog,
+        open_probe(config) as (probe, is_main),
+        watchdog.follow(timers),
+        timers("monitoring"),
+    ):
+        measures = probe.run(timers.tick)
     if is_main:
         print(format_table(arguments.model, measures))
     return 0 if has_seed(measures) else 1

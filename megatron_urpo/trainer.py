@@ -163,7 +163,7 @@ class Trainer:
         self._sync_weights()
         if self.monitor is not None:
             with self.timers("monitoring"):
-                self.monitor.begin(self.state.step, self.parallel)
+                self.monitor.begin(self.state.step, self.parallel, self.timers.tick)
         return stop.is_asked_of(self.parallel)
 
     def run_step(self) -> dict[str, float]:
@@ -325,7 +325,7 @@ class Trainer:
         if self.monitor is None or not self._is_due(self.config.monitoring.every, step):
             return {}
         with self.timers("monitoring"):
-            return self.monitor.measure(groups, step)
+            return self.monitor.measure(groups, step, self.timers.tick)
 
     def _count_skipped(self, update: UpdateStatistics, step: int) -> None:
         self.state.skipped_in_a_row = self.state.skipped_in_a_row + 1 if update.skipped else 0

@@ -6,7 +6,7 @@ rollout.judge_temperature.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch.distributed as dist
@@ -32,6 +32,7 @@ def judge(
     config: Config,
     step: int,
     process_group: dist.ProcessGroup | None,
+    tick: Callable[[], None],
 ) -> list[JudgedGroup]:
     """Has each group judged in monitoring.orders orders, as the first attempt in training is.
 
@@ -41,6 +42,7 @@ def judge(
     Args:
         step: seeds the sampling, where rollout.judge_temperature is not 0.
         process_group: see gather.gather.
+        tick: called whenever a judgement has been written.
 
     Raises:
         ConfigError: see judge_prompts.
@@ -57,9 +59,11 @@ def judge(
         replica.seed(int(seeds.generate_state(1)[0])),
         temperature=config.rollout.judge_temperature,
     )
-    verdicts = gather_indexed(
-        [(r.prompt.index, _read(r)) for r in rollouts], replica, process_group
-    )
+    read: list[tuple[int, Verdict]] = []
+    for rollout in rollouts:
+        tick()
+        read.append((rollout.prompt.index, _read(rollout)))
+    verdicts = gather_indexed(read, replica, process_group)
     orders = config.monitoring.orders
     return [
         JudgedGroup(group, tuple(verdicts[position * orders : (position + 1) * orders]))

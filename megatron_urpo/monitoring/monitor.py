@@ -12,7 +12,7 @@ Three roles, by who knows the truth: `preference`, held-out data, the same group
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +68,7 @@ class RefereeMonitor:
         self._alarms: list[Alarm] = []
         self._counts: dict[str, int] = {}  # see check_alarms
 
-    def begin(self, step: int, ranks: Ranks) -> None:
+    def begin(self, step: int, ranks: Ranks, tick: Callable[[], None]) -> None:
         """Finds the referee that later ones are compared with; all ranks together.
 
         Its judgements of the held-out groups are read from the run directory. Where there are none,
@@ -76,6 +76,7 @@ class RefereeMonitor:
 
         Args:
             step: steps completed; the engine holds their weights.
+            tick: called whenever a judgement has been written.
 
         Raises:
             BaselineError: the file is damaged, or of other groups.
@@ -87,20 +88,23 @@ class RefereeMonitor:
         if self._baseline is not None and self._baseline.step < step:
             self._baseline.check(self._directory, self._held_out, self._orders)
         else:
-            judged = self._judge(self._held_out, step)
+            judged = self._judge(self._held_out, step, tick)
             made = self._baseline = Baseline.of(step, referee_metrics(judged), judged)
             ranks.on_main(lambda: write_baseline(self._directory, made))
 
-    def measure(self, groups: Sequence[Group], step: int) -> dict[str, float]:
+    def measure(
+        self, groups: Sequence[Group], step: int, tick: Callable[[], None]
+    ) -> dict[str, float]:
         """Metrics of the referee that the engine holds now; prints its alarms. All ranks together.
 
         Args:
             groups: of the step, with their rewards.
             step: steps completed.
+            tick: called whenever a judgement has been written.
         """
         config = self._config.monitoring
         known = self._held_out + verified_groups(groups, config.reasoning_groups)
-        judged = self._judge(known, step)
+        judged = self._judge(known, step, tick)
         values = referee_metrics(judged) | self_judged_metrics(groups)
         if self._baseline is not None:
             held_out = judged[: len(self._held_out)]
@@ -118,8 +122,12 @@ class RefereeMonitor:
                 print(f"WARNING: step {step}: {alarm}", flush=True)
         return values
 
-    def _judge(self, groups: Sequence[KnownGroup], step: int) -> list[JudgedGroup]:
-        return judge(groups, self._engine, self._encoder, self._config, step, self._process_group)
+    def _judge(
+        self, groups: Sequence[KnownGroup], step: int, tick: Callable[[], None]
+    ) -> list[JudgedGroup]:
+        return judge(
+            groups, self._engine, self._encoder, self._config, step, self._process_group, tick
+        )
 
     @property
     def stops(self) -> bool:

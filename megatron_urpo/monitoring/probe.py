@@ -88,20 +88,25 @@ class Probe:
         self._process_group = process_group
         self._show = show
 
-    def run(self) -> list[Measure]:
+    def run(self, tick: Callable[[], None]) -> list[Measure]:
         """Samples, verifies and judges. All ranks call it together and get the same measures.
+
+        Args:
+            tick: called whenever a problem has been answered or a judgement written.
 
         Raises:
             ConfigError: no reasoning prompt fits data.max_prompt_tokens.
         """
-        groups = self._answer()
+        groups = self._answer(tick)
         known = [KnownGroup(TaskKind.PREFERENCE, task) for task in self._tasks.preferences]
         known += verified_groups(groups, len(groups))
         self._show(f"{len(known)} groups, judged in {self._config.monitoring.orders} orders each")
-        judged = judge(known, self._engine, self._encoder, self._config, 0, self._process_group)
+        judged = judge(
+            known, self._engine, self._encoder, self._config, 0, self._process_group, tick
+        )
         return player_measures(groups) + referee_measures(judged, self._config)
 
-    def _answer(self) -> list[Group]:
+    def _answer(self, tick: Callable[[], None]) -> list[Group]:
         """rollout.group_size answers to each problem, verified."""
         config = self._config
         prompts, skipped = build_prompts(
@@ -124,6 +129,7 @@ class Probe:
             temperature=config.rollout.temperature,
             group_size=config.rollout.group_size,
         ):
+            tick()
             if replica.is_lead:
                 self._scorer.submit(rollout)
         return gather(self._scorer.drain(), prompts, replica, self._process_group)

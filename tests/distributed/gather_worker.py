@@ -29,6 +29,9 @@ class Idle:
     def seed(self, seed):
         pass
 
+    def tick(self):
+        pass
+
     def reset_prefix_cache(self):
         pass
 
@@ -70,10 +73,10 @@ def main(directory: Path) -> None:
     items = [(dist.get_rank(), f"of rank {dist.get_rank()}")]
     say("items", gather_indexed(items, this_replica(1), host_group))
     say("held-out", HeldOut((), idle, idle, idle, config, host_group).evaluate("base", 0).items)
-    say("judged", judge([], idle, idle, config, 0, host_group))
+    say("judged", judge([], idle, idle, config, 0, host_group, idle.tick))
     monitor = RefereeMonitor([], idle, idle, config, host_group)
-    monitor.begin(0, Ranks(host_group))
-    say("monitored", monitor.measure([], 1)["monitoring/all/alarms"])
+    monitor.begin(0, Ranks(host_group), idle.tick)
+    say("monitored", monitor.measure([], 1, idle.tick)["monitoring/all/alarms"])
     dist.destroy_process_group()
 
 

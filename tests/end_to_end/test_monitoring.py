@@ -13,9 +13,11 @@ from safetensors.torch import load_file
 from megatron_urpo.metrics import read_metrics
 from megatron_urpo.monitoring.baseline import read_baseline
 from megatron_urpo.rollout_log import RolloutLog
+from megatron_urpo.watchdog import EXIT_STATUS
 from tests.end_to_end.conftest import TINY_CONFIG, run_urpo
 from tests.end_to_end.test_kill_and_resume import assert_same_run, timeless
 from tests.end_to_end.test_layouts import torchrun
+from tools.unpack_smollm2 import unpack
 
 GROUPS = 6
 MONITORING = (
@@ -153,3 +155,15 @@ def test_the_probe_says_whether_a_model_is_ready(warm_model):
     assert values["mixed groups"] <= values["pass@4"]
     assert {"tau", "consistency", "ties", "position bias", "length bias"} <= values.keys()
     assert "Conclusion: " in result.stdout
+
+
+def test_a_probe_that_hangs_is_ended():
+    """Its start takes longer than it may."""
+    result = run_urpo(
+        "probe", unpack(), "--run.stage_timeout_minutes", 0.01,
+        "--run.heartbeat_timeout_minutes", 0.01, check=False,
+    )  # fmt: skip
+    assert result.returncode == EXIT_STATUS
+    assert "WATCHDOG: rank 0: stage start takes longer than run.stage_timeout_minutes" in (
+        result.stderr
+    )

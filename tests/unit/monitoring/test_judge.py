@@ -14,9 +14,13 @@ from .known import judged
 KNOWN = [judged(truth, key=key).known for key, truth in (("a", [1, 2, 3]), ("b", [0, 0, 5]))]
 
 
+def idle():
+    """A tick that nobody waits for."""
+
+
 @pytest.fixture(scope="module")
 def verdicts(config, encoder, engine):
-    return judge(KNOWN, engine, encoder, config, step=0, process_group=None)
+    return judge(KNOWN, engine, encoder, config, step=0, process_group=None, tick=idle)
 
 
 def test_every_group_comes_back_with_its_verdicts_in_order(verdicts):
@@ -39,19 +43,19 @@ def test_scores_are_by_response(verdicts):
 
 
 def test_orders_follow_from_seed_and_task_alone(verdicts, config, encoder, engine):
-    again = judge(KNOWN[::-1], engine, encoder, config, step=9, process_group=None)
+    again = judge(KNOWN[::-1], engine, encoder, config, step=9, process_group=None, tick=idle)
     assert again[::-1] == verdicts
     other = replace(config, run=replace(config.run, seed=config.run.seed + 1))
     orders = [
         g.verdicts[0].order
-        for g in judge(KNOWN, engine, encoder, other, step=0, process_group=None)
+        for g in judge(KNOWN, engine, encoder, other, step=0, process_group=None, tick=idle)
     ]
     assert orders != [group.verdicts[0].order for group in verdicts]
 
 
 def test_more_orders_come_in_reversed_pairs(config, encoder, engine):
     four = replace(config, monitoring=replace(config.monitoring, orders=4))
-    (group,) = judge(KNOWN[:1], engine, encoder, four, step=0, process_group=None)
+    (group,) = judge(KNOWN[:1], engine, encoder, four, step=0, process_group=None, tick=idle)
     orders = [verdict.order for verdict in group.verdicts]
     assert orders[1] == orders[0][::-1]
     assert orders[3] == orders[2][::-1]
@@ -59,12 +63,12 @@ def test_more_orders_come_in_reversed_pairs(config, encoder, engine):
 
 def test_a_judgement_that_is_cut_off_cannot_be_read(config, encoder, engine):
     short = replace(config, rollout=replace(config.rollout, max_judgement_tokens=4))
-    (group,) = judge(KNOWN[:1], engine, encoder, short, step=0, process_group=None)
+    (group,) = judge(KNOWN[:1], engine, encoder, short, step=0, process_group=None, tick=idle)
     assert all(v.truncated and v.scores is None and v.tokens == 4 for v in group.verdicts)
 
 
 def test_without_groups_nothing_is_asked(config, encoder, engine):
-    assert judge([], engine, encoder, config, step=0, process_group=None) == []
+    assert judge([], engine, encoder, config, step=0, process_group=None, tick=idle) == []
 
 
 def test_the_prompt_is_the_judging_template(config, engine):
@@ -80,7 +84,7 @@ def test_the_prompt_is_the_judging_template(config, engine):
             engine.add_request(request)
 
     encoder = load_encoder(config.model)
-    judge(KNOWN[:1], Recorder(), encoder, config, step=0, process_group=None)
+    judge(KNOWN[:1], Recorder(), encoder, config, step=0, process_group=None, tick=idle)
     first, second = (encoder.decode(request.prompt_ids) for request in asked)
     assert "Which is best?" in first
     assert first != second

@@ -32,6 +32,10 @@ class OneRank:
         return [value]
 
 
+def idle():
+    """A tick that nobody waits for."""
+
+
 @pytest.fixture
 def make(config, encoder, engine, tmp_path):
     def make(tasks=TASKS, **monitoring):
@@ -48,8 +52,8 @@ def make(config, encoder, engine, tmp_path):
 
 def test_a_referee_of_places_is_measured_as_one(make, capsys):
     monitor = make()
-    monitor.begin(0, OneRank())
-    values = monitor.measure(GROUPS, 1)
+    monitor.begin(0, OneRank(), idle)
+    values = monitor.measure(GROUPS, 1, idle)
     assert values[BIAS] == values["monitoring/reasoning/position_bias"] == 1.0
     assert values["monitoring/preference/consistency"] == 0.0
     assert values["monitoring/preference/tau"] == pytest.approx(0.0)
@@ -66,7 +70,7 @@ def test_a_referee_of_places_is_measured_as_one(make, capsys):
 
 
 def test_the_baseline_is_kept_and_read_again(make, tmp_path):
-    make().begin(0, OneRank())
+    make().begin(0, OneRank(), idle)
     path = tmp_path / BASELINE_FILE
     written = path.read_bytes()
     baseline = read_baseline(tmp_path)
@@ -74,33 +78,33 @@ def test_the_baseline_is_kept_and_read_again(make, tmp_path):
     assert baseline.values[BIAS] == 1.0
     assert [group.key for group in baseline.groups] == ["a", "b"]
     resumed = make()
-    resumed.begin(3, OneRank())
+    resumed.begin(3, OneRank(), idle)
     assert path.read_bytes() == written
-    assert resumed.measure([], 4)["monitoring/preference/baseline_agreement"] == 1.0
+    assert resumed.measure([], 4, idle)["monitoring/preference/baseline_agreement"] == 1.0
 
 
 def test_a_baseline_of_a_step_that_was_thrown_away_is_made_anew(make, tmp_path):
-    make().begin(5, OneRank())
-    make().begin(2, OneRank())
+    make().begin(5, OneRank(), idle)
+    make().begin(2, OneRank(), idle)
     assert read_baseline(tmp_path).step == 2
 
 
 def test_a_baseline_of_other_groups_is_refused(make):
-    make().begin(0, OneRank())
+    make().begin(0, OneRank(), idle)
     other = make(TASKS[::-1])
     with pytest.raises(BaselineError, match="judgements of pairs/a, where the configuration now"):
-        other.begin(1, OneRank())
+        other.begin(1, OneRank(), idle)
 
 
 def test_an_alarm_of_stop_on_stops_and_names_its_key(make):
     monitor = make(stop_on=("position_bias",), patience=2)
-    monitor.begin(0, OneRank())
-    monitor.measure([], 1)
+    monitor.begin(0, OneRank(), idle)
+    monitor.measure([], 1, idle)
     assert not monitor.stops
     resumed = make(stop_on=("position_bias",), patience=2)
     resumed.load_counters({"skipped_in_a_row": 0} | monitor.counters())
-    resumed.begin(1, OneRank())
-    resumed.measure([], 2)
+    resumed.begin(1, OneRank(), idle)
+    resumed.measure([], 2, idle)
     assert resumed.stops
     with pytest.raises(RefereeAlarmError) as caught:
         resumed.raise_alarm(2)
@@ -110,3 +114,12 @@ def test_an_alarm_of_stop_on_stops_and_names_its_key(make):
         "change monitoring.max_position_bias",
     ):
         assert part in str(caught.value)
+
+
+def test_every_judgement_is_a_sign_of_life(make):
+    ticks = []
+    monitor = make()
+    monitor.begin(0, OneRank(), lambda: ticks.append("begin"))
+    values = monitor.measure(GROUPS, 1, lambda: ticks.append("measure"))
+    assert ticks.count("begin") == 2 * len(TASKS)
+    assert ticks.count("measure") == values["monitoring/all/judgements"]
