@@ -6,6 +6,7 @@ torch.distributed world and takes its memory last.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import torch.distributed as dist
 
-from megatron_urpo.config import Config, OptimizerConfig
+from megatron_urpo.config import Config, ConfigError, OptimizerConfig
 from megatron_urpo.data.demonstration_batches import load_demonstrations
 from megatron_urpo.data.prompts import PromptEncoder, load_encoder
 from megatron_urpo.evaluation.held_out import HeldOut
@@ -31,7 +32,7 @@ from megatron_urpo.training import parallel as parallelism
 from megatron_urpo.training.hf_config import read_model_shape
 from megatron_urpo.training.hf_weights import open_model_files
 from megatron_urpo.training.parallel import Parallel
-from megatron_urpo.training.platform import read_launch
+from megatron_urpo.training.platform import Launch, read_launch
 from megatron_urpo.training.policy import Policy
 
 
@@ -53,12 +54,12 @@ class _Inference:
 
 @contextmanager
 def _open_engine(config: Config, encoder: PromptEncoder) -> Iterator[_Inference]:
-    open_model_files(Path(config.model.path), read_model_shape(config.model.path))
     launch = read_launch()
     config = _without_training_layout(config)
+    _check_engines(config, launch)
+    open_model_files(Path(config.model.path), read_model_shape(config.model.path))
     process_group = None
     if launch.from_launcher:
-        check_world(config, launch.world_size)
         # The engines of several ranks find each other in the trainer's process groups.
         process_group = parallelism.initialize(config).host_group
     try:
@@ -70,6 +71,18 @@ def _open_engine(config: Config, encoder: PromptEncoder) -> Iterator[_Inference]
     finally:
         if launch.from_launcher:
             parallelism.shutdown()
+
+
+def _check_engines(config: Config, launch: Launch) -> None:
+    """Raises ConfigError, with the command to type, where the ranks do not divide into engines."""
+    try:
+        check_world(config, launch.world_size)
+    except ConfigError as error:
+        if launch.from_launcher:
+            raise
+        ranks = f"--nproc-per-node={config.rollout.tensor_model_parallel_size}"
+        command = shlex.join(["torchrun", ranks, "-m", "megatron_urpo.cli", *sys.argv[1:]])
+        raise ConfigError(f"{error}:\n    {command}") from error
 
 
 def _without_training_layout(config: Config) -> Config:

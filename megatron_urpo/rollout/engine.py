@@ -288,6 +288,7 @@ def _build(config: Config) -> LLM:
             "gpu_memory_utilization": rollout.gpu_memory_utilization,
             "enable_sleep_mode": True,
         }
+    layout = _layout(rollout.tensor_model_parallel_size)
     try:
         return vllm.LLM(
             model=config.model.path,
@@ -302,7 +303,7 @@ def _build(config: Config) -> LLM:
             enforce_eager=rollout.enforce_eager or bool(current_platform.is_cpu()),
             logprobs_mode="processed_logprobs",
             use_tqdm_on_load=False,
-            **_layout(rollout.tensor_model_parallel_size),
+            **layout,
             **memory,
         )
     except ValueError as error:

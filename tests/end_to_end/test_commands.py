@@ -25,6 +25,7 @@ from megatron_urpo.rollout_log import RolloutLog
 from megatron_urpo.types import TaskKind
 from tests.end_to_end.conftest import REPOSITORY, TINY_CONFIG, run_urpo
 from tests.metrics_page import is_explained
+from tools.unpack_smollm2 import unpack
 
 
 def test_run_directory_holds_what_other_tools_read(complete_run, warm_model):
@@ -256,6 +257,19 @@ def test_a_cache_too_small_for_the_engine_is_one_clear_line(warm_model, tmp_path
         result.stderr
     )
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [("eval", TINY_CONFIG, "--label", "x", "--model.path"), ("probe",)]
+)
+def test_an_engine_of_several_ranks_names_the_command_to_type(command, capsys):
+    arguments = [*command, unpack(), "--rollout.tensor_model_parallel_size", 2]
+    assert main([str(part) for part in arguments]) == 2
+    error = capsys.readouterr().err
+    assert (
+        "1 ranks cannot be divided into engines of rollout.tensor_model_parallel_size = 2" in error
+    )
+    assert "torchrun --nproc-per-node=2 -m megatron_urpo.cli " in error
 
 
 def test_every_metric_of_a_run_is_explained(complete_run, warm_model):
