@@ -173,7 +173,11 @@ class Trainer:
             prompts, values = self._draw_prompts(step)
             groups = self._collect(prompts, step, values)
             self.engine.sleep()
-            values |= self.learn(groups, step)
+            try:
+                values |= self.learn(groups, step)
+            except NonFiniteUpdatesError:  # on all ranks
+                self._record_rollouts(groups, step)  # its message names the file
+                raise
             self._sync_weights()
         self.state.step += 1
         values |= self._evaluate()
@@ -251,8 +255,11 @@ class Trainer:
         replicas = [found for found in self.parallel.gather_objects(mine) if found is not None]
         values |= rollout_metrics(replicas)
         if self._is_due(self.config.metrics.rollout_every, step):
-            self.parallel.on_main(lambda: self.rollout_log.write(step, groups))
+            self._record_rollouts(groups, step)
         return groups
+
+    def _record_rollouts(self, groups: Sequence[Group], step: int) -> None:
+        self.parallel.on_main(lambda: self.rollout_log.write(step, groups))
 
     def _pack(self, mini_batch: Sequence[TrainingGroup]) -> list[MicroBatch]:
         return pack_mini_batch(

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -221,6 +222,8 @@ def test_bad_input_is_one_clear_line(arguments, message, tmp_path):
                 "1",
                 "--training.epochs",
                 "4",
+                "--metrics.rollout_every",
+                "0",
             ],
             "2 updates in a row had a gradient norm of",
         ),
@@ -234,6 +237,7 @@ def test_what_stops_a_run_is_one_clear_line(arguments, message, warm_model, tmp_
     assert result.returncode == 2
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("urpo train: ")]
     assert message in line
+    assert all(Path(file).is_file() for file in re.findall(r"\S+\.jsonl", line))
     assert "Traceback" not in result.stderr
 
 
