@@ -21,6 +21,7 @@ import torch
 import torch.distributed as dist
 
 from megatron_urpo.config import Config, ConfigError
+from megatron_urpo.environment import release
 from megatron_urpo.model_files import SafetensorsDirectory
 from megatron_urpo.rollout.engine_weights import differing_tensors, piece_digests
 from megatron_urpo.rollout.gather import this_replica
@@ -62,9 +63,8 @@ class EngineStartError(RunError):
 
 def check_version(version: str) -> None:
     """Raise EngineVersionError unless a vLLM version such as "0.32.0+cpu" was tested."""
-    release = tuple(int(part) for part in version.split("+")[0].split(".")[:2])
     lowest, untested = TESTED_VERSIONS
-    if not lowest <= release < untested:
+    if not lowest <= release(version) < untested:
         raise EngineVersionError(
             f"vLLM {version} is installed; megatron_urpo works with releases from "
             f"{lowest[0]}.{lowest[1]} up to, not including, {untested[0]}.{untested[1]}: "

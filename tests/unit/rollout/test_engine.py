@@ -236,7 +236,9 @@ def test_starting_the_engine_leaves_the_process_as_it_was(engine):
     torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize("version", ["0.30.0", "0.32.0+cpu", "0.33.1"])
+@pytest.mark.parametrize(
+    "version", ["0.30.0", "0.32.0+cpu", "0.33.1", "0.33rc1", "0.33.0.dev12+gabc"]
+)
 def test_tested_versions(version):
     assert check_version(version) is None
 
