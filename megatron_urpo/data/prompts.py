@@ -9,6 +9,7 @@ that the tokenizer's own apply_chat_template gives.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,6 +63,7 @@ def load_encoder(model: ModelConfig) -> PromptEncoder:
                 f"model.chat_template = {model.chat_template!r} cannot be read "
                 f"({error.strerror}): name a Jinja file, or leave it empty"
             ) from error
+    _check_tokenizer_file(Path(model.path) / "tokenizer.json")
     try:
         tokenizer = AutoTokenizer.from_pretrained(model.path)
     except (OSError, ValueError) as error:
@@ -70,6 +72,18 @@ def load_encoder(model: ModelConfig) -> PromptEncoder:
             "tokenizer files there"
         ) from error
     return PromptEncoder(tokenizer, template)
+
+
+def _check_tokenizer_file(path: Path) -> None:
+    """Raises ConfigError for a file that is cut off: its reader's own error has no type."""
+    if not path.is_file():
+        return  # tokenizer.model, say
+    try:
+        json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ConfigError(
+            f"{path} is damaged or cut off ({error}): copy the model's tokenizer files again"
+        ) from error
 
 
 class PromptEncoder:
