@@ -16,6 +16,7 @@ from megatron_urpo.config import Config, ConfigError
 from megatron_urpo.config.load import format_config, load_config
 from megatron_urpo.config.overrides import parse_arguments
 from megatron_urpo.data.jsonl import DataError
+from megatron_urpo.environment import missing_package
 from megatron_urpo.launch_environment import read_torch_rank
 from megatron_urpo.metrics import Timers
 from megatron_urpo.planning.options import PlanOptions, add_plan_options
@@ -43,6 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command(parsed, overrides)
     except (ConfigError, DataError, RunError, OSError) as error:
         print(f"urpo {parsed.name}: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if (reason := missing_package(error)) is None:
+            raise
+        print(f"urpo {parsed.name}: {reason}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"urpo {parsed.name}: stopped", file=sys.stderr)

@@ -26,6 +26,18 @@ RECORDED_DISTRIBUTIONS = (
     "reasoning-gym",
 )
 
+# Module -> the extras of pyproject.toml that have it.
+_EXTRAS = {
+    "datasets": ("preparation",),
+    "megatron": ("cpu", "gpu"),
+    "py3langid": ("preparation",),
+    "rensa": ("preparation",),
+    "torch": ("cpu", "gpu"),
+    "transformer_engine": ("gpu",),
+    "transformers": ("cpu", "gpu", "preparation"),
+    "vllm": ("cpu", "gpu"),
+}
+
 
 def environment_record() -> dict[str, str]:
     """What a run ran on: git commit, Python, platform and package versions ("absent" if none)."""
@@ -45,6 +57,19 @@ def installed_version(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def missing_package(error: ModuleNotFoundError) -> str | None:
+    """A sentence on a package of an extra that is not installed; None for any other module."""
+    package = (error.name or "").partition(".")[0]
+    if package not in _EXTRAS:
+        return None
+    first, *others = _EXTRAS[package]
+    alternatives = "".join(f", or with [{extra}]" for extra in others)
+    return (
+        f"the package {package} is not installed: install megatron-urpo with the extra that has "
+        f"it, pip install -e '.[{first}]'{alternatives}, or a lock of requirements/"
+    )
 
 
 def release(version: str) -> tuple[int, int]:

@@ -29,6 +29,7 @@ from types import FrameType
 
 from megatron_urpo import cli
 from megatron_urpo.config import Config, ConfigError
+from megatron_urpo.environment import missing_package
 from megatron_urpo.launch_environment import (
     SlurmJob,
     TorchRank,
@@ -69,14 +70,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rendezvous-host", help=argparse.SUPPRESS)
     options, command = parser.parse_known_args(arguments)
     rank, job = read_torch_rank(os.environ), read_slurm_job(os.environ)
-    ranks = options.nproc_per_node or _default_ranks_per_node(rank, job)
     try:
+        ranks = options.nproc_per_node or _default_ranks_per_node(rank, job)
         part = choose_part(rank, job, ranks)
         if part is Part.RANK:
             return cli.main(command)
         refuse_misfit(cli.read_config(command), _nodes(part, job), ranks)
     except (LaunchError, ConfigError) as error:
         print(f"urpo launch: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if (reason := missing_package(error)) is None:
+            raise
+        print(f"urpo launch: {reason}", file=sys.stderr)
         return 2
     if part is Part.LONE_RANK:
         become_machine(command, ranks)

@@ -19,9 +19,8 @@ from megatron_urpo.config import ConfigError
 from megatron_urpo.config.load import read_toml
 from megatron_urpo.config.overrides import parse_arguments
 from megatron_urpo.data.jsonl import DataError
-from megatron_urpo.data.preparation.manifest import format_table
-from megatron_urpo.data.preparation.prepare import prepare
 from megatron_urpo.data.preparation.settings import PreparationConfig
+from megatron_urpo.environment import missing_package
 from megatron_urpo.types import RunError
 
 
@@ -34,10 +33,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("config", help="a TOML file")
     options, overrides = parse_arguments(parser, PreparationConfig, arguments)
     try:
+        from megatron_urpo.data.preparation.manifest import format_table
+        from megatron_urpo.data.preparation.prepare import prepare
+
         config = read_toml(PreparationConfig, options.config, overrides)
         manifests = prepare(config, lambda line: print(line, file=sys.stderr, flush=True))
     except (ConfigError, DataError, RunError, OSError) as error:
         print(f"prepare_data: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if (reason := missing_package(error)) is None:
+            raise
+        print(f"prepare_data: {reason}", file=sys.stderr)
         return 2
     print(format_table(manifests))
     empty = [manifest.name for manifest in manifests if not manifest.rows_written]

@@ -1,9 +1,18 @@
 """How command lines are read; whole commands are run in tests/end_to_end."""
 
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
 import pytest
+from packaging.requirements import Requirement
 
 from megatron_urpo.cli import main, read_config
 from megatron_urpo.config import ConfigError
+from megatron_urpo.environment import missing_package
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -37,3 +46,40 @@ def test_commands_without_a_configuration_take_no_overrides(capsys):
     with pytest.raises(SystemExit):
         main(["report", "runs/x", "--run.steps", "1"])
     assert "unrecognized arguments: --run.steps 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "absent", "remedy"),
+    [
+        ("megatron_urpo.cli", ["train"], "torch", ".[cpu]', or with [gpu]"),
+        ("megatron_urpo.cli", ["probe", "MODEL"], "transformers", ".[cpu]', or with [gpu]"),
+        ("megatron_urpo.launch", ["train"], "torch", ".[cpu]', or with [gpu]"),
+        ("tools.prepare_data", [], "rensa", ".[preparation]'"),
+    ],
+)
+def test_an_extra_that_is_not_installed_is_named(module, arguments, absent, remedy, config):
+    program = (
+        f"import sys; sys.modules[{absent!r}] = None; from {module} import main; "
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program, *arguments, config],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert f"the package {absent} is not installed: " in result.stderr
+    assert f"pip install -e '{remedy}" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_extras_have_what_is_missing():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for extra, lines in project["optional-dependencies"].items():
+        for name in {Requirement(line).name for line in lines} - {"sentencepiece", "protobuf"}:
+            module = name.removesuffix("-cpu").removesuffix("-core").replace("-", "_")
+            sentence = missing_package(ModuleNotFoundError(name=f"{module}.part"))
+            assert extra == "dev" or f"[{extra}]" in (sentence or "")
+    assert missing_package(ModuleNotFoundError(name="megatron_urpo.typo")) is None
