@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 from megatron_urpo.config import ConfigError, TrainingConfig
+from megatron_urpo.types import RunError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
             pipeline_model_parallel_size=options.pipeline_model_parallel_size,
         )
         convert_hf_to_megatron(options.source, options.target, layout, options.params_dtype)
-    except (ConfigError, OSError) as error:
+    except (ConfigError, RunError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

@@ -18,6 +18,7 @@ from pathlib import Path
 from megatron_urpo.checkpoints.files import MANIFEST, find_damage
 from megatron_urpo.config import ConfigError, ModelConfig
 from megatron_urpo.config.load import load_config
+from megatron_urpo.types import RunError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
             Path(model.chat_template) if model.chat_template else None,
             int(options.shard_gib * (1 << 30)),
         )
-    except (ConfigError, OSError) as error:
+    except (ConfigError, RunError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(f"{directory} -> {options.target}")

@@ -1,6 +1,7 @@
 """Conversion by several processes, of training checkpoints, and how much memory it takes."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,12 +20,14 @@ HF_TO_MEGATRON = ROOT / "tools" / "convert_hf_to_megatron.py"
 MEBIBYTE = 1 << 20
 
 
-def run(*arguments, ranks=0, **environment):
+def run(*arguments, ranks=0, stderr=None, **environment):
     """Runs a Python file, by torchrun if ranks are asked for."""
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
     subprocess.run(
         [sys.executable, *(torchrun if ranks else []), *map(str, arguments)],
         check=True,
+        stderr=stderr,
+        text=True,
         timeout=240,
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | environment,
     )
@@ -47,6 +50,18 @@ def test_four_ranks_write_one_checkpoint(tmp_path):
     assert writers == {f"__{rank}_0.distcp" for rank in range(4)}
     assert convert_megatron_to_hf.main([str(tmp_path / "megatron"), str(tmp_path / "back")]) == 0
     assert_same_weights(tmp_path / "back", model)
+
+
+def test_every_rank_says_in_one_line_why_it_cannot_write(tmp_path):
+    """The first rank finds out, the other is told."""
+    model = write_small_model("llama_tied", tmp_path / "model")
+    (tmp_path / "megatron").write_text("no directory")
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        run(HF_TO_MEGATRON, model, tmp_path / "megatron", ranks=2, stderr=subprocess.PIPE)
+    errors = re.findall("^error: .*", failed.value.stderr, re.MULTILINE)
+    assert len(errors) == 2
+    assert any(error.startswith("error: rank 0: ") for error in errors)
+    assert not re.search(r"^\[rank\d\]: Traceback", failed.value.stderr, re.MULTILINE)
 
 
 def test_training_checkpoints_of_any_layout(tmp_path):
