@@ -83,3 +83,20 @@ def test_the_cpu_lock_is_not_installed_over_the_gpu_one(tmp_path):
     assert result.returncode == 1
     assert "GPU installation: test it with make gpu-test" in result.stderr
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize("extra", ["cpu", "gpu", "preparation"])
+def test_a_tokenizer_model_can_be_read(extra):
+    """The extras ask for what transformers needs for one, and the locks pin it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = map(Requirement, project["optional-dependencies"][extra])
+    assert [r.extras for r in asked if r.name == "transformers"] == [{"sentencepiece"}]
+    needed = [
+        requirement
+        for requirement in map(Requirement, importlib.metadata.requires("transformers"))
+        if requirement.marker and requirement.marker.evaluate({"extra": "sentencepiece"})
+    ]
+    assert {requirement.name for requirement in needed} >= {"sentencepiece", "protobuf"}
+    for requirement in needed:
+        for lock in (CPU, GPU):
+            assert requirement.specifier.contains(lock[requirement.name])
