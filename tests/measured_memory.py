@@ -26,9 +26,9 @@ from megatron_urpo.config import (
     TrainingConfig,
     WeightSyncConfig,
 )
+from megatron_urpo.layout import layout_of
 from megatron_urpo.planning.activations import TrainingLoad, saved_activations
 from megatron_urpo.planning.checkpoint_memory import copied_components, loaded_components
-from megatron_urpo.planning.layout import layout_of
 from megatron_urpo.planning.memory import (
     logprobs_components,
     optimizer_components,

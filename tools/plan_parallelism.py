@@ -22,7 +22,8 @@ from collections.abc import Sequence
 from megatron_urpo.config import Config, ConfigError
 from megatron_urpo.config.load import load_config
 from megatron_urpo.config.overrides import parse_arguments
-from megatron_urpo.planning.layout import Layout, refused_sizes, valid_layouts
+from megatron_urpo.layout import Layout
+from megatron_urpo.planning.layout import refused_sizes, valid_layouts
 from megatron_urpo.planning.models import MODELS, find_model
 from megatron_urpo.planning.options import PlanOptions, add_plan_options, require_positive
 from megatron_urpo.planning.plan import rank_plans

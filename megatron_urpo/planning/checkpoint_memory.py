@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 
+from megatron_urpo.layout import Layout
 from megatron_urpo.planning.activations import TrainingLoad
-from megatron_urpo.planning.layout import Layout
 from megatron_urpo.planning.parameters import rank_parameters
 from megatron_urpo.training.hf_config import ModelShape
 

@@ -10,10 +10,10 @@ import math
 from dataclasses import dataclass
 
 from megatron_urpo.config import Config
+from megatron_urpo.layout import Layout
 from megatron_urpo.planning.activations import TrainingLoad
 from megatron_urpo.planning.engine import EngineMemory
 from megatron_urpo.planning.hardware import Hardware
-from megatron_urpo.planning.layout import Layout
 from megatron_urpo.planning.packing import MiniBatch, Packing
 from megatron_urpo.planning.parameters import (
     count_parameters,

@@ -9,12 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from megatron_urpo.config import Config
-from megatron_urpo.planning.parameters import (
-    count_parameters,
-    key_size,
-    layer_linear_parameters,
-    vocab_rows,
-)
+from megatron_urpo.layout import vocab_rows
+from megatron_urpo.planning.parameters import count_parameters, key_size, layer_linear_parameters
 from megatron_urpo.planning.tokens import Lengths, judge_prompt_tokens
 from megatron_urpo.training.hf_config import ModelShape
 
@@ -74,7 +70,7 @@ def engine_weight_bytes(
     whole = count_parameters(shape) - shape.num_layers * layer_linear_parameters(shape)
     table = (2 - shape.tie_word_embeddings) * shape.hidden_size
     vectors = whole - table * shape.vocab_size
-    rest = table * vocab_rows(shape, tensor_parallel_size) + vectors
+    rest = table * vocab_rows(shape.vocab_size, tensor_parallel_size) + vectors
     return (1 if quantization == "fp8" else element_bytes) * linear + element_bytes * rest
 
 

@@ -7,6 +7,7 @@ weights (training.kl_beta > 0) are in the host's memory, which on the CPU is the
 
 from __future__ import annotations
 
+from megatron_urpo.layout import Layout
 from megatron_urpo.planning.activations import (
     TrainingLoad,
     head_saved_bytes,
@@ -19,7 +20,6 @@ from megatron_urpo.planning.checkpoint_memory import (
     gather_buffer_bytes,
     loaded_components,
 )
-from megatron_urpo.planning.layout import Layout
 from megatron_urpo.planning.parameters import RankParameters, rank_parameters
 from megatron_urpo.planning.sync_buffers import sync_buffer_bytes
 from megatron_urpo.planning.working_set import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from megatron_urpo.planning.layout import Layout
+from megatron_urpo.layout import Layout, vocab_rows
 from megatron_urpo.training.hf_config import ModelShape
 
 
@@ -41,11 +41,6 @@ def key_size(shape: ModelShape, tensor_parallel_size: int = 1) -> int:
     return max(shape.num_query_groups // tensor_parallel_size, 1) * shape.kv_channels
 
 
-def vocab_rows(shape: ModelShape, tensor_parallel_size: int) -> int:
-    """Rows of the embedding on one rank, padding included."""
-    return -(-shape.vocab_size // tensor_parallel_size)
-
-
 def layer_linear_parameters(shape: ModelShape, tensor_parallel_size: int = 1) -> int:
     """Weights of the four matrices of a layer on one rank."""
     queries = query_size(shape, tensor_parallel_size)
@@ -66,7 +61,7 @@ def rank_parameters(shape: ModelShape, layout: Layout, stage: int) -> RankParame
         vectors += query_size(shape, tensor) + 2 * key_size(shape, tensor)
     if shape.qk_layernorm:
         vectors += 2 * shape.kv_channels
-    table = vocab_rows(shape, tensor) * shape.hidden_size
+    table = vocab_rows(shape.vocab_size, tensor) * shape.hidden_size
     is_first, is_last = stage == 0, stage == pipeline - 1
     return RankParameters(
         linear=layers * layer_linear_parameters(shape, tensor),

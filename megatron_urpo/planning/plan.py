@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from megatron_urpo.config import Config, ConfigError
+from megatron_urpo.layout import Layout, refuse
 from megatron_urpo.planning.activations import TrainingLoad
 from megatron_urpo.planning.checkpoint_memory import (
     background_copies,
@@ -15,9 +16,9 @@ from megatron_urpo.planning.checkpoint_memory import (
 from megatron_urpo.planning.durations import Durations, estimate_durations
 from megatron_urpo.planning.engine import EngineMemory, engine_memory
 from megatron_urpo.planning.hardware import Hardware, format_size
-from megatron_urpo.planning.layout import Layout, layout_problems
+from megatron_urpo.planning.layout import layout_misfits
 from megatron_urpo.planning.memory import Components, static_components, training_phases
-from megatron_urpo.planning.packing import Packing, plan_packing
+from megatron_urpo.planning.packing import Packing, packing_layout_of, plan_packing
 from megatron_urpo.planning.precision import check_capability, fp8_problem, fp8_remarks
 from megatron_urpo.planning.remarks import judge_remarks, recompute_remarks, watchdog_remarks
 from megatron_urpo.planning.steps import phases_of
@@ -82,7 +83,7 @@ def training_load(config: Config, layout: Layout, implementation: str) -> Traini
     longest = Lengths.longest(config)
     response = int(max(longest.response, longest.judgement))
     budget = max(config.batching.micro_batch_tokens, int(longest.prompt) + response - 1)
-    shares = implementation == "local" and config.batching.share_prefix != "never"
+    shares = packing_layout_of(config, layout, implementation).share_prefix
     packings = [
         plan_packing(config, phase, longest, layout, implementation) for phase in phases_of(config)
     ]
@@ -115,8 +116,7 @@ def make_plan(
     Raises:
         ConfigError: it does not, it cannot, or the GPU has no such FP8.
     """
-    if problems := layout_problems(shape, layout):
-        raise ConfigError("; ".join(problems) + ": choose a layout that divides the model")
+    refuse(layout_misfits(shape, layout))
     if problem := fp8_problem(shape, layout, config):
         raise ConfigError(problem)
     if choices.compute_capability is not None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from megatron_urpo.config import Config, ConfigError
+from megatron_urpo.layout import Layout
 from megatron_urpo.planning.hardware import Hardware
-from megatron_urpo.planning.layout import Layout
 from megatron_urpo.training.device import DeviceFacts
 from megatron_urpo.training.fp8 import check_device, check_shape
 from megatron_urpo.training.hf_config import ModelShape

@@ -4,31 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from megatron_urpo.config import Config, ConfigError
-from megatron_urpo.planning.layout import layout_of
+from megatron_urpo.config import Config
+from megatron_urpo.layout import check_world, layout_of
 from megatron_urpo.planning.tokens import Lengths, prompts_by_kind, step_tokens
 from megatron_urpo.types import TaskKind
-
-
-def check_world(config: Config, world_size: int) -> None:
-    """Refuses a layout that does not fit the number of ranks.
-
-    Raises:
-        ConfigError: names the keys and the numbers that would fit.
-    """
-    layout = layout_of(config, world_size)
-    if world_size % layout.model_parallel_size:
-        raise ConfigError(
-            f"{world_size} ranks cannot hold training.tensor_model_parallel_size x "
-            f"pipeline_model_parallel_size x context_parallel_size = {layout.model_parallel_size}: "
-            f"start a multiple of {layout.model_parallel_size} ranks, or lower one of the three"
-        )
-    if world_size % layout.engine_tensor_parallel_size:
-        raise ConfigError(
-            f"{world_size} ranks cannot be divided into engines of "
-            f"rollout.tensor_model_parallel_size = {layout.engine_tensor_parallel_size}: start a "
-            "multiple of it"
-        )
 
 
 def describe_steps(config: Config, world_size: int) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from megatron_urpo.planning.layout import Layout
+from megatron_urpo.layout import Layout
 from megatron_urpo.planning.parameters import key_size, query_size
 from megatron_urpo.training.hf_config import ModelShape
 

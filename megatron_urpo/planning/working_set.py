@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from megatron_urpo.layout import Layout, vocab_rows
 from megatron_urpo.planning.activations import (
     TrainingLoad,
     layer_bytes_per_token,
@@ -16,8 +17,7 @@ from megatron_urpo.planning.activations import (
     residual_bytes_per_token,
     tokens_of_rank,
 )
-from megatron_urpo.planning.layout import Layout
-from megatron_urpo.planning.parameters import key_size, query_size, vocab_rows
+from megatron_urpo.planning.parameters import key_size, query_size
 from megatron_urpo.training.hf_config import ModelShape
 
 _FLOAT32 = 4
@@ -46,7 +46,7 @@ def head_backward_bytes(shape: ModelShape, layout: Layout, load: TrainingLoad) -
     """Chunked log-probs, backward: logits again, the gradients of hidden states and weight."""
     part = _logits(shape, layout, load)
     element = load.element_bytes
-    weight = vocab_rows(shape, layout.tensor_model_parallel_size) * shape.hidden_size
+    weight = vocab_rows(shape.vocab_size, layout.tensor_model_parallel_size) * shape.hidden_size
     hidden = element * tokens_of_rank(load.loss_tokens, layout) * shape.hidden_size
     # Of earlier chunks, while the logits of the last turn into their gradient: the sum, and the
     # share added last. Then the moment that this chunk's share is added.
@@ -108,7 +108,7 @@ def layer_backward_bytes(shape: ModelShape, layout: Layout, load: TrainingLoad) 
 
 def embedding_backward_bytes(shape: ModelShape, layout: Layout, load: TrainingLoad) -> int:
     """The end of the backward pass: the embedding's gradient, as large as the embedding."""
-    weight = vocab_rows(shape, layout.tensor_model_parallel_size) * shape.hidden_size
+    weight = vocab_rows(shape.vocab_size, layout.tensor_model_parallel_size) * shape.hidden_size
     tokens = tokens_of_rank(load.tokens, layout)
     hidden = load.element_bytes * shape.hidden_size * tokens
     return hidden + held_output_gradient(shape, layout, load) + weight_gradient_bytes(weight, load)
@@ -118,7 +118,7 @@ def held_output_gradient(shape: ModelShape, layout: Layout, load: TrainingLoad) 
     """A tied weight's gradient from the output waits for that from the input on the same rank."""
     if not shape.tie_word_embeddings or layout.pipeline_model_parallel_size > 1:
         return 0
-    weight = vocab_rows(shape, layout.tensor_model_parallel_size) * shape.hidden_size
+    weight = vocab_rows(shape.vocab_size, layout.tensor_model_parallel_size) * shape.hidden_size
     return load.element_bytes * weight
 
 
@@ -246,7 +246,7 @@ def _logits(shape: ModelShape, layout: Layout, load: TrainingLoad) -> _Logits:
     positions = tokens_of_rank(load.loss_tokens, layout)
     if positions == 0:
         return _Logits(0, 0, 0, 0, 0)
-    vocab = vocab_rows(shape, layout.tensor_model_parallel_size)
+    vocab = vocab_rows(shape.vocab_size, layout.tensor_model_parallel_size)
     chunks = -(-positions // load.logprob_chunk_tokens)
     rows = -(-positions // chunks)
     block = min(rows, max(1, _BLOCK_FLOATS // vocab)) if load.is_local else rows

@@ -318,7 +318,10 @@ ABSENT = '[{ name = "x", kind = "preference", path = "nowhere.jsonl" }]'
     [
         (["--rollout.group_size", 32], "leaves 568 tokens for the judge prompt"),
         (["--training.tensor_model_parallel_size", 2], "start a multiple of 2 ranks"),
-        (["--gpus", 8, "--training.pipeline_model_parallel_size", 8], "do not divide num_layers"),
+        (
+            ["--gpus", 8, "--training.pipeline_model_parallel_size", 8],
+            "does not divide the model's num_layers",
+        ),
         (["--training.transformer_impl", "transformer_engine"], "needs a CUDA device"),
         (["--gpu-memory", "80GB", "--training.transformer_impl", "local"], "runs on the CPU"),
         (["--model.path", "nowhere"], "'nowhere' is not a directory"),

@@ -29,7 +29,7 @@ LAYERS = (
         "stop_request",
         "weight_digest",
     },
-    {"advantages", "batching", "data", "heartbeats", "metrics", "model_files", "rewards"},
+    {"advantages", "batching", "data", "heartbeats", "layout", "metrics", "model_files", "rewards"},
     {"rollout", "training", "watchdog"},
     {"evaluation", "planning", "rollout_log", "step_statistics", "weight_sync"},
     {"earlier_run"},
@@ -52,7 +52,7 @@ OWNERS = {
     "transformer_engine": "training/",
     "vllm": "rollout/engine.py",
 }
-LIGHT = ("config", "judging", "data", "rewards", "advantages", "metrics", "model_files")
+LIGHT = ("config", "judging", "data", "rewards", "advantages", "layout", "metrics", "model_files")
 LIGHT += ("planning", "doctor", "monitoring.statistics", "monitoring.alarms", "monitoring.baseline")
 
 

@@ -4,13 +4,13 @@ import dataclasses
 
 import pytest
 
+from megatron_urpo.layout import Layout
 from megatron_urpo.planning.activations import (
     TrainingLoad,
     layer_bytes_per_token,
     layers_in_flight,
     saved_activations,
 )
-from megatron_urpo.planning.layout import Layout
 from megatron_urpo.planning.models import MODELS
 
 LLAMA = MODELS["Llama-3.1-8B"]  # hidden 4096, 32 heads and 8 groups of 128, ffn 14336

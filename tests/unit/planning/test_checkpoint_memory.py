@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from megatron_urpo.config import CheckpointConfig, Config
+from megatron_urpo.layout import Layout
 from megatron_urpo.planning.activations import TrainingLoad
 from megatron_urpo.planning.checkpoint_memory import (
     GATHERED_BYTES,
@@ -14,7 +15,6 @@ from megatron_urpo.planning.checkpoint_memory import (
     resuming_bytes_of_node,
 )
 from megatron_urpo.planning.hardware import cpu, gpu
-from megatron_urpo.planning.layout import Layout
 from megatron_urpo.planning.memory import checkpoint_components, static_components
 from megatron_urpo.planning.models import MODELS
 from megatron_urpo.planning.parameters import rank_parameters

@@ -3,8 +3,8 @@ import dataclasses
 import pytest
 
 from megatron_urpo.config import BatchingConfig, Config, TrainingConfig
+from megatron_urpo.layout import Layout
 from megatron_urpo.planning.hardware import Hardware
-from megatron_urpo.planning.layout import Layout
 from megatron_urpo.planning.models import MODELS
 from megatron_urpo.planning.plan import Choices, make_plan
 from megatron_urpo.planning.tokens import Lengths

@@ -2,7 +2,8 @@ import dataclasses
 
 import pytest
 
-from megatron_urpo.planning.layout import Layout, layout_problems, valid_layouts
+from megatron_urpo.layout import Layout
+from megatron_urpo.planning.layout import layout_misfits, valid_layouts
 from megatron_urpo.planning.models import MODELS
 from megatron_urpo.planning.parameters import count_parameters, rank_parameters
 
@@ -42,26 +43,29 @@ def test_layouts_of_a_model_with_64_heads_and_80_layers():
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"tensor_model_parallel_size": 8}, "does not divide num_attention_heads = 28"),
-        ({"pipeline_model_parallel_size": 8}, "8 stages do not divide num_layers = 28"),
+        ({"tensor_model_parallel_size": 8}, "does not divide the model's num_attention_heads = 28"),
+        ({"pipeline_model_parallel_size": 8}, "= 8 does not divide the model's num_layers = 28"),
         (
             {"pipeline_model_parallel_size": 4, "virtual_pipeline_model_parallel_size": 2},
-            "4 stages of 2 model chunks do not divide",
+            "= 4 * virtual_pipeline_model_parallel_size = 2 does not divide the model's",
         ),
         ({"virtual_pipeline_model_parallel_size": 2}, "needs pipeline_model_parallel_size > 1"),
-        ({"context_parallel_size": 3}, "64 ranks are no multiple of TP x PP x CP = 3"),
+        ({"context_parallel_size": 3}, "context_parallel_size = 3: start a multiple of 3 ranks"),
         ({"sequence_parallel": True}, "needs tensor_model_parallel_size > 1"),
-        ({"engine_tensor_parallel_size": 8}, "does not divide num_attention_heads = 28"),
+        (
+            {"engine_tensor_parallel_size": 8},
+            "does not divide the model's num_attention_heads = 28",
+        ),
     ],
 )
 def test_problems_name_the_key_and_the_number(changes, problem):
-    problems = layout_problems(QWEN_7B, Layout(world_size=64, **changes))
-    assert any(problem in text for text in problems), problems
+    misfits = layout_misfits(QWEN_7B, Layout(world_size=64, **changes))
+    assert any(problem in str(misfit) for misfit in misfits), misfits
 
 
 def test_engines_may_hold_copies_of_query_groups():
     small = dataclasses.replace(QWEN_72B, num_query_groups=2)
-    assert not layout_problems(small, Layout(world_size=8, engine_tensor_parallel_size=8))
+    assert not layout_misfits(small, Layout(world_size=8, engine_tensor_parallel_size=8))
 
 
 @pytest.mark.parametrize("name", MODELS)

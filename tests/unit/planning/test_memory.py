@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
+from megatron_urpo.layout import Layout
 from megatron_urpo.planning.activations import TrainingLoad
-from megatron_urpo.planning.layout import Layout
 from megatron_urpo.planning.memory import (
     logprobs_components,
     optimizer_components,

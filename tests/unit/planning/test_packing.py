@@ -9,7 +9,7 @@ import torch
 
 from megatron_urpo.batching import make_mini_batches, pack_mini_batch
 from megatron_urpo.config import BatchingConfig, Config, ConfigError, DataConfig, RolloutConfig
-from megatron_urpo.planning.layout import Layout
+from megatron_urpo.layout import Layout
 from megatron_urpo.planning.packing import packing_layout_of, plan_packing
 from megatron_urpo.planning.tokens import Lengths
 from megatron_urpo.training.fp8 import row_multiple

@@ -9,8 +9,9 @@ from megatron_urpo.config import (
     TrainingConfig,
     WeightSyncConfig,
 )
+from megatron_urpo.layout import Layout
 from megatron_urpo.planning.hardware import format_size, gpu, parse_size
-from megatron_urpo.planning.layout import Layout, valid_layouts
+from megatron_urpo.planning.layout import valid_layouts
 from megatron_urpo.planning.models import MODELS
 from megatron_urpo.planning.plan import Choices, make_plan, rank_plans, training_load
 from megatron_urpo.planning.report import assumptions, describe_plan, describe_ranking
@@ -106,7 +107,7 @@ def test_a_sample_longer_than_the_budget_makes_its_micro_batch():
 
 def test_a_layout_that_does_not_divide_the_model_is_an_error():
     layout = Layout(world_size=8, tensor_model_parallel_size=8)
-    with pytest.raises(ConfigError, match="does not divide num_attention_heads = 28"):
+    with pytest.raises(ConfigError, match="does not divide the model's num_attention_heads = 28"):
         make_plan(QWEN_7B, Config(), layout, H100)
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from megatron_urpo.cli import main
 from megatron_urpo.config import Config, RolloutConfig, TrainingConfig, WeightSyncConfig
+from megatron_urpo.layout import Layout
 from megatron_urpo.planning.hardware import Hardware
-from megatron_urpo.planning.layout import Layout
 from megatron_urpo.planning.models import MODELS
 from megatron_urpo.planning.plan import make_plan
 from megatron_urpo.planning.precision import fp8_problem

@@ -2,9 +2,9 @@ import dataclasses
 import math
 
 from megatron_urpo.config import Config, DataConfig, RolloutConfig, RunConfig
+from megatron_urpo.layout import Layout
 from megatron_urpo.planning.durations import Durations
 from megatron_urpo.planning.hardware import gpu
-from megatron_urpo.planning.layout import Layout
 from megatron_urpo.planning.models import MODELS
 from megatron_urpo.planning.plan import make_plan
 from megatron_urpo.planning.remarks import judge_remarks, recompute_remarks, watchdog_remarks

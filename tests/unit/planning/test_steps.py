@@ -5,11 +5,9 @@ from megatron_urpo.config import (
     Config,
     ConfigError,
     DataConfig,
-    RolloutConfig,
     RunConfig,
-    TrainingConfig,
 )
-from megatron_urpo.planning.steps import check_world, describe_steps
+from megatron_urpo.planning.steps import describe_steps
 
 PAPER = Config(
     run=RunConfig(steps=300),
@@ -27,18 +25,6 @@ def test_plan_of_the_papers_batch():
     assert "16 optimizer steps a batch: 4 mini-batches of about 64 groups x 4 epochs" in plan
     # 2/3 * 256 * 8 answers of 4096, 1/3 * 256 * 8 judgements and 256/3 * 3 attempts of 1024.
     assert f"{round(2048 * 2 / 3 * 4096 + 2048 / 3 * 1024 + 256 * 1024):,} sampled tokens" in plan
-
-
-@pytest.mark.parametrize(
-    ("training", "rollout", "message"),
-    [
-        (TrainingConfig(tensor_model_parallel_size=4), RolloutConfig(), "multiple of 4 ranks"),
-        (TrainingConfig(), RolloutConfig(tensor_model_parallel_size=4), "divided into engines"),
-    ],
-)
-def test_layout_that_does_not_fit_the_ranks(training, rollout, message):
-    with pytest.raises(ConfigError, match=message):
-        check_world(Config(training=training, rollout=rollout), world_size=6)
 
 
 def test_phase_without_tasks_is_refused():

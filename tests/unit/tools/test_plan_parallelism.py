@@ -36,7 +36,7 @@ def test_sizes_that_do_not_divide_the_model_are_named(capsys):
     assert main(["--model", "Qwen2.5-7B", "--gpus", "8", "--gpu-memory", "80GB"]) == 0
     text = capsys.readouterr().out
     assert "TP8: training.tensor_model_parallel_size = 8 does not divide" in text
-    assert "PP8: training.pipeline_model_parallel_size: 8 stages do not divide" in text
+    assert "PP8: training.pipeline_model_parallel_size = 8 does not divide" in text
 
 
 def test_nothing_fits_one_small_gpu(capsys):
