@@ -14,10 +14,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from megatron_urpo.layout import vocab_rows
 from megatron_urpo.model_files import ModelFilesError, SafetensorsDirectory
 from megatron_urpo.training.fp8_parameters import keep_exact
 from megatron_urpo.training.hf_config import ModelShape
-from megatron_urpo.training.model import padded_vocab_size
 from megatron_urpo.training.parallel import Parallel
 
 
@@ -137,7 +137,7 @@ def _join(parts: Sequence[Tensor], layout: Layout, shape: ModelShape, size: int)
         groups = shape.num_query_groups // size
         return torch.cat([p.reshape(groups, -1, *p.shape[1:]) for p in parts], dim=1).flatten(0, 1)
     if layout is Layout.VOCAB:
-        padding = padded_vocab_size(shape.vocab_size, size) // size - len(first)
+        padding = vocab_rows(shape.vocab_size, size) - len(first)
         if padding:
             return torch.cat((first, first.new_zeros(padding, first.shape[1])))
     return first
@@ -183,15 +183,14 @@ def hf_shapes(rule: Rule, shape: ModelShape) -> list[tuple[int, ...]]:
 
 def stage_entries(shape: ModelShape, parallel: Parallel) -> Iterator[StageEntry]:
     """`whole_model` with where each parameter lives; the same on all ranks."""
-    per_chunk = _layers_per_chunk(shape, parallel)
     stages, chunks = parallel.pipeline_parallel_size, parallel.virtual_pipeline_parallel_size
     for rule, layer in whole_model(shape):
         if layer is not None:
-            chunk, stage = divmod(layer // per_chunk, stages)
+            stage, chunk = parallel.layout.place_of_layer(layer, shape.num_layers)
         elif rule is EMBEDDING_RULE:
-            chunk, stage = 0, 0
+            stage, chunk = 0, 0
         else:
-            chunk, stage = chunks - 1, stages - 1
+            stage, chunk = stages - 1, chunks - 1
         yield StageEntry(rule, layer, stage, chunk)
 
 
@@ -266,17 +265,18 @@ def named_parameters(
 ) -> dict[str, torch.nn.Parameter]:
     """This rank's parameters under Megatron's names, with layers counted over the whole model."""
     prefix = "decoder.layers."
-    per_chunk = _layers_per_chunk(shape, parallel)
     parameters = {}
     for number, chunk in enumerate(chunks):
-        place = number * parallel.pipeline_parallel_size + parallel.pipeline_parallel_rank
+        first = parallel.layout.first_layer(
+            parallel.pipeline_parallel_rank, number, shape.num_layers
+        )
         for wrapped_name, parameter in chunk.named_parameters():
             name = wrapped_name
             while name.startswith("module."):  # of the wrappers DDP and Float16Module
                 name = name.removeprefix("module.")
             if name.startswith(prefix):
                 layer, _, rest = name.removeprefix(prefix).partition(".")
-                name = f"{prefix}{place * per_chunk + int(layer)}.{rest}"
+                name = f"{prefix}{first + int(layer)}.{rest}"
             parameters[name] = parameter
     return parameters
 
@@ -328,12 +328,6 @@ def whole_model(shape: ModelShape) -> Iterator[tuple[Rule, int | None]]:
 def all_hf_names(shape: ModelShape) -> list[str]:
     """The tensors a Hugging Face directory of this model holds."""
     return [name for rule, layer in whole_model(shape) for name in hf_names_of(rule, layer)]
-
-
-def _layers_per_chunk(shape: ModelShape, parallel: Parallel) -> int:
-    return shape.num_layers // (
-        parallel.pipeline_parallel_size * parallel.virtual_pipeline_parallel_size
-    )
 
 
 def megatron_names(rule: Rule, layer: int | None) -> list[str]:

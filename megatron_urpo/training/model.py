@@ -31,7 +31,8 @@ from megatron.core.transformer.transformer_block import (
 from megatron.core.transformer.transformer_config import TransformerConfig
 from torch import Tensor
 
-from megatron_urpo.config import Config, ConfigError, TrainingConfig
+from megatron_urpo.config import Config, TrainingConfig
+from megatron_urpo.layout import layout_of, model_misfits, padded_vocab_size, refuse
 from megatron_urpo.training import fp8
 from megatron_urpo.training.attention import PackedAttention
 from megatron_urpo.training.attention_plan import PackedSegments
@@ -123,7 +124,7 @@ def build_model(shape: ModelShape, config: Config, parallel: Parallel) -> list[t
         ConfigError: the layout does not divide the model, or FP8 is not to be had.
     """
     training = config.training
-    _check_divisible(shape, training)
+    refuse(model_misfits(shape, layout_of(config, parallel.world_size)))
     dtype = DTYPES[config.model.params_dtype]
     implementation = parallel.platform.transformer_impl(training.transformer_impl)
     fp8.check_device(training, parallel.platform.facts)
@@ -164,11 +165,6 @@ def inverse_frequencies(shape: ModelShape) -> Tensor:
     low, high = scaling.low_freq_factor, scaling.high_freq_factor
     keep = ((turns - low) / (high - low)).clamp(0, 1)
     return (1 - keep) * frequencies / scaling.factor + keep * frequencies
-
-
-def padded_vocab_size(vocab_size: int, tensor_parallel_size: int) -> int:
-    """The vocabulary rounded up to equal slices for the tensor-parallel ranks."""
-    return -(-vocab_size // tensor_parallel_size) * tensor_parallel_size
 
 
 def _vocab_slice(vocab_size: int, padded_size: int) -> VocabSlice:
@@ -260,22 +256,3 @@ def _transformer_config(
 
 def _leave_as_is(weight: Tensor) -> Tensor:
     return weight
-
-
-def _check_divisible(shape: ModelShape, training: TrainingConfig) -> None:
-    tensor = training.tensor_model_parallel_size
-    pipeline = training.pipeline_model_parallel_size
-    virtual = training.virtual_pipeline_model_parallel_size
-    for name in ("num_attention_heads", "num_query_groups", "ffn_hidden_size"):
-        value = getattr(shape, name)
-        if value % tensor:
-            raise ConfigError(
-                f"training.tensor_model_parallel_size = {tensor} does not divide the model's "
-                f"{name} = {value}: choose a divisor of it"
-            )
-    if shape.num_layers % (pipeline * virtual):
-        chunks = f" * virtual_pipeline_model_parallel_size = {virtual}" if virtual > 1 else ""
-        raise ConfigError(
-            f"training.pipeline_model_parallel_size = {pipeline}{chunks} does not divide the "
-            f"model's {shape.num_layers} layers: choose a divisor of that"
-        )

@@ -6,7 +6,6 @@ torch.distributed world, so `initialize` comes before the engine is built.
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +17,8 @@ import torch.distributed as dist
 from megatron.core import parallel_state
 from megatron.core.tensor_parallel import model_parallel_cuda_manual_seed
 
-from megatron_urpo.config import Config, ConfigError, TrainingConfig
+from megatron_urpo.config import Config, ConfigError
+from megatron_urpo.layout import Layout, check_world, layout_of
 from megatron_urpo.training import platform as platforms
 from megatron_urpo.training.fp8 import row_multiple
 from megatron_urpo.training.platform import Launch, Platform
@@ -27,21 +27,16 @@ from megatron_urpo.types import RunError
 
 @dataclass(frozen=True, slots=True)
 class Parallel:
-    """This process's place in the layout. Sizes count ranks, ranks count from 0."""
+    """This process's place in the layout. Ranks count from 0."""
 
     platform: Platform
+    layout: Layout
     rank: int
-    world_size: int
     local_rank: int
     data_parallel_rank: int
-    data_parallel_size: int
     tensor_parallel_rank: int
-    tensor_parallel_size: int
     pipeline_parallel_rank: int
-    pipeline_parallel_size: int
-    virtual_pipeline_parallel_size: int  # chunks of layers a pipeline stage holds
     context_parallel_rank: int
-    context_parallel_size: int
     row_multiple: int = 1  # of the tokens a rank multiplies at a time: what FP8 asks for
     # All ranks, on the host: objects shall take no memory of a GPU. None: the default group is.
     host_group: dist.ProcessGroup | None = None
@@ -61,17 +56,39 @@ class Parallel:
         return self.rank == 0
 
     @property
+    def world_size(self) -> int:
+        return self.layout.world_size
+
+    @property
+    def data_parallel_size(self) -> int:
+        return self.layout.data_parallel_size
+
+    @property
+    def tensor_parallel_size(self) -> int:
+        return self.layout.tensor_model_parallel_size
+
+    @property
+    def pipeline_parallel_size(self) -> int:
+        return self.layout.pipeline_model_parallel_size
+
+    @property
+    def virtual_pipeline_parallel_size(self) -> int:
+        """Chunks of layers that a pipeline stage holds."""
+        return self.layout.virtual_pipeline_model_parallel_size
+
+    @property
+    def context_parallel_size(self) -> int:
+        return self.layout.context_parallel_size
+
+    @property
     def pad_multiple(self) -> int:
         """Tokens of a micro-batch come in multiples of this."""
-        # Every tensor-parallel and context-parallel rank gets whole rows; the latter two stretches.
-        stretches = 2 if self.context_parallel_size > 1 else 1
-        rows = math.lcm(stretches, self.row_multiple)
-        return rows * self.tensor_parallel_size * self.context_parallel_size
+        return self.layout.pad_multiple(self.row_multiple)
 
     @property
     def micro_batch_multiple(self) -> int:
-        """Micro-batches come in multiples of this: the interleaved schedule runs them in rounds."""
-        return self.pipeline_parallel_size if self.virtual_pipeline_parallel_size > 1 else 1
+        """Micro-batches come in multiples of this."""
+        return self.layout.micro_batch_multiple
 
     def barrier(self) -> None:
         """Waits for all ranks."""
@@ -114,11 +131,11 @@ def initialize(config: Config, platform: Platform | None = None) -> Parallel:
         platform: of what needs no GPU though there may be one; detected if absent.
 
     Raises:
-        ConfigError: the layout does not fit the number of ranks, or is not supported.
+        ConfigError: the layout does not fit the number of ranks.
     """
     launch = platforms.read_launch()
-    training = config.training
-    _check_layout(training, launch.world_size)
+    check_world(config, launch.world_size)
+    layout = layout_of(config, launch.world_size)
     platform = platform or platforms.detect(launch)
     platforms.install(platform)
     if config.run.deterministic:
@@ -127,12 +144,12 @@ def initialize(config: Config, platform: Platform | None = None) -> Parallel:
     warnings.filterwarnings("error", message=".*an autograd kernel was not registered.*")
     if not dist.is_initialized():
         _join_world(platform, launch, config.run.distributed_timeout_minutes)
-    virtual = training.virtual_pipeline_model_parallel_size
+    virtual = layout.virtual_pipeline_model_parallel_size
     parallel_state.initialize_model_parallel(
-        tensor_model_parallel_size=training.tensor_model_parallel_size,
-        pipeline_model_parallel_size=training.pipeline_model_parallel_size,
+        tensor_model_parallel_size=layout.tensor_model_parallel_size,
+        pipeline_model_parallel_size=layout.pipeline_model_parallel_size,
         virtual_pipeline_model_parallel_size=virtual if virtual > 1 else None,
-        context_parallel_size=training.context_parallel_size,
+        context_parallel_size=layout.context_parallel_size,
         distributed_timeout_minutes=max(1, round(config.run.distributed_timeout_minutes)),
         create_gloo_process_groups=platform.is_cuda,
     )
@@ -140,19 +157,14 @@ def initialize(config: Config, platform: Platform | None = None) -> Parallel:
     model_parallel_cuda_manual_seed(config.run.seed)
     return Parallel(
         platform=platform,
+        layout=layout,
         rank=launch.rank,
-        world_size=launch.world_size,
         local_rank=launch.local_rank,
         data_parallel_rank=parallel_state.get_data_parallel_rank(),
-        data_parallel_size=parallel_state.get_data_parallel_world_size(),
         tensor_parallel_rank=parallel_state.get_tensor_model_parallel_rank(),
-        tensor_parallel_size=training.tensor_model_parallel_size,
         pipeline_parallel_rank=parallel_state.get_pipeline_model_parallel_rank(),
-        pipeline_parallel_size=training.pipeline_model_parallel_size,
-        virtual_pipeline_parallel_size=virtual,
         context_parallel_rank=parallel_state.get_context_parallel_rank(),
-        context_parallel_size=training.context_parallel_size,
-        row_multiple=row_multiple(training),
+        row_multiple=row_multiple(config.training),
         host_group=_host_group(platform, config.run.distributed_timeout_minutes),
     )
 
@@ -178,17 +190,3 @@ def _host_group(platform: Platform, timeout_minutes: float) -> dist.ProcessGroup
     if platform.backend == "gloo":
         return None
     return dist.new_group(backend="gloo", timeout=timedelta(minutes=timeout_minutes))
-
-
-def _check_layout(training: TrainingConfig, world_size: int) -> None:
-    model_ranks = (
-        training.tensor_model_parallel_size
-        * training.pipeline_model_parallel_size
-        * training.context_parallel_size
-    )
-    if world_size % model_ranks:
-        raise ConfigError(
-            f"{world_size} ranks do not divide into copies of the model: "
-            "training.tensor_model_parallel_size * pipeline_model_parallel_size * "
-            f"context_parallel_size = {model_ranks}; start a multiple of {model_ranks} ranks"
-        )

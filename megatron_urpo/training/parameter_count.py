@@ -21,6 +21,7 @@ from megatron.core.dist_checkpointing.mapping import ShardedTensor, apply_factor
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from megatron_urpo.config import Config, TrainingConfig
+from megatron_urpo.layout import layout_of
 from megatron_urpo.training import platform as platforms
 from megatron_urpo.training.hf_config import ModelShape
 from megatron_urpo.training.hf_weights import EMBEDDING_RULE, OUTPUT_RULE
@@ -104,18 +105,13 @@ def _imagined_rank(rank: int, world_size: int, training: TrainingConfig) -> Iter
         )
         yield Parallel(
             platform=_META,
+            layout=layout_of(Config(training=training), world_size),
             rank=rank,
-            world_size=world_size,
             local_rank=rank,
             data_parallel_rank=0,
-            data_parallel_size=1,
             tensor_parallel_rank=parallel_state.get_tensor_model_parallel_rank(),
-            tensor_parallel_size=training.tensor_model_parallel_size,
             pipeline_parallel_rank=parallel_state.get_pipeline_model_parallel_rank(),
-            pipeline_parallel_size=training.pipeline_model_parallel_size,
-            virtual_pipeline_parallel_size=virtual,
             context_parallel_rank=0,
-            context_parallel_size=1,
         )
     finally:
         parallel_state.destroy_model_parallel()

@@ -1,20 +1,15 @@
 """Held to batching.pack_mini_batch, which makes the micro-batches of a run."""
 
 import dataclasses
-import math
 
 import numpy as np
 import pytest
-import torch
 
-from megatron_urpo.batching import make_mini_batches, pack_mini_batch
+from megatron_urpo.batching import PackingLayout, make_mini_batches, pack_mini_batch
 from megatron_urpo.config import BatchingConfig, Config, ConfigError, DataConfig, RolloutConfig
 from megatron_urpo.layout import Layout
 from megatron_urpo.planning.packing import packing_layout_of, plan_packing
 from megatron_urpo.planning.tokens import Lengths
-from megatron_urpo.training.fp8 import row_multiple
-from megatron_urpo.training.parallel import Parallel
-from megatron_urpo.training.platform import Platform
 from megatron_urpo.types import TaskKind, TrainingGroup
 
 CONFIG = Config(
@@ -104,43 +99,53 @@ def test_a_shared_prompt_is_computed_once():
 
 
 @pytest.mark.parametrize(
-    ("tensor", "pipeline", "virtual", "context", "fp8"),
-    [(1, 1, 1, 1, "off"), (4, 2, 1, 1, "off"), (2, 4, 2, 2, "off"), (2, 1, 1, 2, "hybrid")],
+    ("layout", "fp8", "pad", "segment", "number"),
+    [
+        (Layout(world_size=2), "off", 1, 1, 1),
+        (
+            Layout(world_size=16, tensor_model_parallel_size=4, pipeline_model_parallel_size=2),
+            "off",
+            4,
+            1,
+            1,
+        ),
+        (
+            Layout(
+                world_size=32,
+                tensor_model_parallel_size=2,
+                pipeline_model_parallel_size=4,
+                virtual_pipeline_model_parallel_size=2,
+                context_parallel_size=2,
+            ),
+            "off",
+            2 * 2 * 2,  # two stretches on each of two context-parallel ranks, cut by TP
+            4,
+            4,
+        ),
+        (
+            Layout(
+                world_size=8,
+                tensor_model_parallel_size=2,
+                context_parallel_size=2,
+                sequence_parallel=True,
+            ),
+            "hybrid",
+            128 * 2 * 2,  # whole blocks of blockwise FP8 on every rank
+            4,
+            1,
+        ),
+    ],
 )
-def test_a_layout_asks_for_the_multiples_of_training(tensor, pipeline, virtual, context, fp8):
-    """Of training.parallel.Parallel, which planning cannot import."""
-    layout = Layout(
-        world_size=2 * tensor * pipeline * context,
-        tensor_model_parallel_size=tensor,
-        pipeline_model_parallel_size=pipeline,
-        virtual_pipeline_model_parallel_size=virtual,
-        context_parallel_size=context,
-        sequence_parallel=tensor > 1,
-    )
+def test_what_a_layout_asks_of_micro_batches(layout, fp8, pad, segment, number):
     training = dataclasses.replace(Config().training, fp8=fp8, fp8_recipe="blockwise")
     config = dataclasses.replace(Config(), training=training)
-    real = Parallel(
-        platform=Platform(torch.device("cpu"), "gloo"),
-        rank=0,
-        world_size=layout.world_size,
-        local_rank=0,
-        data_parallel_rank=0,
+    assert packing_layout_of(config, layout, "transformer_engine") == PackingLayout(
         data_parallel_size=2,
-        tensor_parallel_rank=0,
-        tensor_parallel_size=tensor,
-        pipeline_parallel_rank=0,
-        pipeline_parallel_size=pipeline,
-        virtual_pipeline_parallel_size=virtual,
-        context_parallel_rank=0,
-        context_parallel_size=context,
-        row_multiple=row_multiple(layout.training_of(config)),
+        pad_multiple=pad,
+        segment_multiple=segment,
+        micro_batch_multiple=number,
+        share_prefix=False,
     )
-    asked = packing_layout_of(config, layout, "transformer_engine")
-    assert asked.data_parallel_size == 2
-    assert asked.pad_multiple == real.pad_multiple
-    assert asked.micro_batch_multiple == real.micro_batch_multiple
-    assert asked.segment_multiple == (2 * context if context > 1 else 1)
-    assert fp8 == "off" or asked.pad_multiple == math.lcm(2, 128) * tensor * context
 
 
 def test_kernels_that_cannot_share_a_prompt():

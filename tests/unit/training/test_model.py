@@ -13,7 +13,7 @@ from megatron_urpo.config import BatchingConfig, ConfigError, TrainingConfig
 from megatron_urpo.training import model
 from megatron_urpo.training.attention_plan import pack_for_transformer_engine
 from megatron_urpo.training.hf_config import read_model_shape
-from megatron_urpo.training.model import inverse_frequencies, padded_vocab_size
+from megatron_urpo.training.model import inverse_frequencies
 from tests.small_models import random_group
 
 FAMILIES = ["llama_tied", "llama_untied", "llama3_rope", "qwen2", "qwen3"]
@@ -98,18 +98,14 @@ def test_rotary_frequencies_are_those_of_transformers(model_directory, family):
     torch.testing.assert_close(mine, expected)
 
 
-def test_vocabulary_is_padded_to_equal_slices():
-    assert [padded_vocab_size(97, ranks) for ranks in (1, 2, 4)] == [97, 98, 100]
-
-
 @pytest.mark.parametrize(
     ("layout", "message"),
     [
         ({"tensor_model_parallel_size": 3}, "= 3 does not divide the model's num_attention_heads"),
-        ({"pipeline_model_parallel_size": 3}, "= 3 does not divide the model's 2 layers"),
+        ({"pipeline_model_parallel_size": 3}, "= 3 does not divide the model's num_layers = 2"),
         (
             {"pipeline_model_parallel_size": 2, "virtual_pipeline_model_parallel_size": 2},
-            "= 2 \\* virtual_pipeline_model_parallel_size = 2 does not divide the model.s 2 layers",
+            "= 2 \\* virtual_pipeline_model_parallel_size = 2 does not divide the model.s num_lay",
         ),
         ({"transformer_impl": "transformer_engine"}, "needs a CUDA device"),
     ],

@@ -100,7 +100,7 @@ def test_it_is_the_size_of_the_model_that_transformers_builds(tmp_path):
 
 
 def test_a_layout_that_does_not_divide_the_model_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="= 3 does not divide the model's 4 layers"):
+    with pytest.raises(ConfigError, match="= 3 does not divide the model's num_layers = 4"):
         count_parameters(shape_of(SMALL, tmp_path), layout(1, 3))
 
 

@@ -76,7 +76,7 @@ def test_launch_environment(monkeypatch):
 @pytest.mark.parametrize(
     ("layout", "message"),
     [
-        ({"tensor_model_parallel_size": 2}, "1 ranks do not divide .* a multiple of 2 ranks"),
+        ({"tensor_model_parallel_size": 2}, "1 ranks cannot hold .* a multiple of 2 ranks"),
         ({"context_parallel_size": 1, "pipeline_model_parallel_size": 3}, "multiple of 3 ranks"),
     ],
 )
