@@ -35,16 +35,19 @@ def sync_buffer_bytes(
     and the row they are sent in. Beside either, of the bucket before: the tensor that the engine
     still holds, or the whole row when it is a part of one.
     """
-    tensor, pipeline = layout.tensor_model_parallel_size, layout.pipeline_model_parallel_size
-    return _peak(shape, tensor, pipeline, element_bytes, bucket_bytes)
+    alike = Layout(
+        tensor_model_parallel_size=layout.tensor_model_parallel_size,
+        pipeline_model_parallel_size=layout.pipeline_model_parallel_size,
+        virtual_pipeline_model_parallel_size=layout.virtual_pipeline_model_parallel_size,
+    )
+    return _peak(shape, alike, element_bytes, bucket_bytes)
 
 
 @lru_cache(maxsize=256)  # a ranking asks for the same few hundreds of times
-def _peak(
-    shape: ModelShape, tensor: int, pipeline: int, element_bytes: int, bucket_bytes: int
-) -> int:
+def _peak(shape: ModelShape, layout: Layout, element_bytes: int, bucket_bytes: int) -> int:
+    tensor, pipeline = layout.tensor_model_parallel_size, layout.pipeline_model_parallel_size
     peak = held = 0
-    for bucket in _buckets(shape, pipeline, element_bytes, bucket_bytes):
+    for bucket in _buckets(shape, layout, element_bytes, bucket_bytes):
         moments = [bucket.making]
         if tensor > 1:
             moments = [2 * bucket.size + bucket.size // tensor, bucket.size + bucket.making]
@@ -56,11 +59,11 @@ def _peak(
 
 
 def _buckets(
-    shape: ModelShape, pipeline: int, element_bytes: int, bucket_bytes: int
+    shape: ModelShape, layout: Layout, element_bytes: int, bucket_bytes: int
 ) -> list[_Bucket]:
     """A parameter larger than a bucket makes one of its own; no bucket spans two stages."""
     buckets: list[_Bucket] = []
-    for stage, tensors in _parameters(shape, pipeline):
+    for stage, tensors in _parameters(shape, layout):
         size = element_bytes * sum(tensors)
         if not buckets or buckets[-1].stage != stage or buckets[-1].size + size > bucket_bytes:
             buckets.append(_Bucket(stage))
@@ -73,7 +76,7 @@ def _buckets(
     return buckets
 
 
-def _parameters(shape: ModelShape, pipeline: int) -> Iterator[tuple[int, tuple[int, ...]]]:
+def _parameters(shape: ModelShape, layout: Layout) -> Iterator[tuple[int, tuple[int, ...]]]:
     """(stage, elements of each Hugging Face tensor it is made of) of every parameter, in order."""
     hidden, ffn = shape.hidden_size, shape.ffn_hidden_size
     queries, keys = query_size(shape), key_size(shape)
@@ -83,10 +86,12 @@ def _parameters(shape: ModelShape, pipeline: int) -> Iterator[tuple[int, tuple[i
     if shape.qk_layernorm:
         layer += [(shape.kv_channels,), (shape.kv_channels,)]
     layer += [(hidden * queries,), (hidden,), (ffn * hidden, ffn * hidden), (hidden * ffn,)]
+    last_stage = layout.pipeline_model_parallel_size - 1
     yield 0, (shape.vocab_size * hidden,)
     for number in range(shape.num_layers):
+        stage, _ = layout.place_of_layer(number, shape.num_layers)
         for tensors in layer:
-            yield number * pipeline // shape.num_layers, tensors
-    yield pipeline - 1, (hidden,)
+            yield stage, tensors
+    yield last_stage, (hidden,)
     if not shape.tie_word_embeddings:
-        yield pipeline - 1, (shape.vocab_size * hidden,)
+        yield last_stage, (shape.vocab_size * hidden,)

@@ -2,8 +2,6 @@
 
 import dataclasses
 
-import pytest
-
 from megatron_urpo.layout import Layout
 from megatron_urpo.planning.activations import TrainingLoad
 from megatron_urpo.planning.memory import (
@@ -14,7 +12,6 @@ from megatron_urpo.planning.memory import (
     update_components,
 )
 from megatron_urpo.planning.models import MODELS
-from megatron_urpo.planning.sync_buffers import sync_buffer_bytes
 
 QWEN = MODELS["Qwen2.5-7B"]
 PARAMETERS = 7_615_616_512
@@ -100,22 +97,3 @@ def test_the_first_stage_holds_most_activations_and_the_last_the_logits():
     assert kept == sorted(kept, reverse=True)
     worst = training_phases(QWEN, layout, load, 512)["update"]
     assert worst == update_components(QWEN, layout, load, 0)
-
-
-@pytest.mark.parametrize(
-    ("layout", "expected"),
-    [
-        # The embedding, 152064 x 3584, is beyond a bucket of 512 MiB: it goes alone, and the engine
-        # still holds it while the next bucket is made: half a GiB at most, in whole parameters.
-        (Layout(), None),
-        # Slices sent, all slices, the backend's copy: 1/4 + 1 + 1 of the embedding.
-        (Layout(tensor_model_parallel_size=4), 2 * 152064 * 3584 * 9 // 4),
-    ],
-)
-def test_sync_buffers(layout, expected):
-    table = 2 * 152064 * 3584
-    buffers = sync_buffer_bytes(QWEN, layout, 2, 512 << 20)
-    if expected is None:
-        assert table + (256 << 20) < buffers <= table + (512 << 20)
-    else:
-        assert buffers == pytest.approx(expected, rel=0.05)
