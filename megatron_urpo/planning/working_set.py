@@ -18,13 +18,14 @@ from megatron_urpo.planning.activations import (
     tokens_of_rank,
 )
 from megatron_urpo.planning.parameters import key_size, query_size
+from megatron_urpo.training.block_sizes import (
+    MAX_TILE_SCORES,
+    SOFTMAX_BLOCK_FLOATS,
+    stretch_tokens,
+)
 from megatron_urpo.training.hf_config import ModelShape
 
 _FLOAT32 = 4
-# As in training/logprobs.py and training/attention_plan.py.
-_BLOCK_FLOATS = 1 << 20
-_TILE_SCORES = 1 << 18
-_STRETCH = 128
 
 
 def head_forward_bytes(shape: ModelShape, layout: Layout, load: TrainingLoad) -> int:
@@ -207,7 +208,7 @@ def _largest_tiles(load: TrainingLoad) -> tuple[_Tile, _Tile]:
     prompt = min(load.prompt_tokens, load.tokens)
     response = min(load.response_tokens - 1, load.tokens)  # the last token is no input
     segments = max(1, load.tokens // max(1, prompt + load.branches * response))
-    start, branch = _stretch(prompt), _stretch(response)
+    start, branch = stretch_tokens(prompt), stretch_tokens(response)
     tiles = _tiles(segments, start, start)
     for _ in range(min(segments, 2)):
         tiles += _tiles(load.branches, branch, prompt + branch)
@@ -221,14 +222,9 @@ def _largest_tiles(load: TrainingLoad) -> tuple[_Tile, _Tile]:
 
 def _tiles(count: int, length: int, columns: int) -> list[_Tile]:
     """The first tiles of `count` stretches that may stand side by side."""
-    width = max(1, min(count, _TILE_SCORES // max(length * columns, 1)))
+    width = max(1, min(count, MAX_TILE_SCORES // max(length * columns, 1)))
     widths = [width] * min(count // width, 2) + [count % width]
     return [_Tile(width * length * columns, width * length) for width in widths]
-
-
-def _stretch(length: int) -> int:
-    """Tokens of the stretches a sequence is cut into."""
-    return -(-length // max(1, -(-length // _STRETCH)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +245,7 @@ def _logits(shape: ModelShape, layout: Layout, load: TrainingLoad) -> _Logits:
     vocab = vocab_rows(shape.vocab_size, layout.tensor_model_parallel_size)
     chunks = -(-positions // load.logprob_chunk_tokens)
     rows = -(-positions // chunks)
-    block = min(rows, max(1, _BLOCK_FLOATS // vocab)) if load.is_local else rows
+    block = min(rows, max(1, SOFTMAX_BLOCK_FLOATS // vocab)) if load.is_local else rows
     return _Logits(
         chunks=chunks,
         chunk_bytes=load.element_bytes * rows * vocab,

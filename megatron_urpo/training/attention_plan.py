@@ -27,6 +27,7 @@ import torch
 from megatron.core.packed_seq_params import PackedSeqParams
 from torch import Tensor
 
+from megatron_urpo.training.block_sizes import MAX_TILE_SCORES, stretch_tokens
 from megatron_urpo.training.context_parallel import (
     ContextShard,
     TokenRange,
@@ -36,10 +37,6 @@ from megatron_urpo.training.context_parallel import (
 )
 from megatron_urpo.types import MicroBatch, Segment
 
-# Tokens of a stretch. Shorter ones waste less above the diagonal, longer ones multiply faster.
-_MAX_STRETCH = 128
-# Scores of a tile and head, n * L * (P + L); a tile has at least one stretch.
-_MAX_TILE_SCORES = 1 << 18
 # Stretches are padded to the longest of their tile while at least this share of the slots is used.
 _MIN_FILL = 0.75
 
@@ -225,7 +222,7 @@ def _cut(
     start, end = sequence
     if start == end:
         return
-    step = -(-(end - start) // -(-(end - start) // _MAX_STRETCH))
+    step = stretch_tokens(end - start)
     for cut in range(start, end, step):
         before = (*prefix, (start, cut)) if cut > start else prefix
         yield (cut, min(cut + step, end)), before
@@ -240,7 +237,7 @@ def _group_by_length(stretches: Iterable[TokenRange], prefix_length: int) -> lis
         if groups:
             longest = groups[-1][0][1] - groups[-1][0][0]
             slots = (len(groups[-1]) + 1) * longest
-            within = slots * (prefix_length + longest) <= _MAX_TILE_SCORES
+            within = slots * (prefix_length + longest) <= MAX_TILE_SCORES
             if within and used + length >= _MIN_FILL * slots:
                 groups[-1].append(stretch)
                 used += length

@@ -14,8 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-# Floats of a softmax block: small enough to stay in cache between its passes.
-_BLOCK_FLOATS = 1 << 20
+from megatron_urpo.training.block_sizes import SOFTMAX_BLOCK_FLOATS
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +140,8 @@ def _like_weight(grad_rows: Tensor | None, weight: Tensor) -> Tensor:
 
 def _blocks(logits: Tensor, start: int) -> list[tuple[Tensor, slice]]:
     """Views of the chunk that begins at token `start`, and the tokens each covers."""
-    size = max(1, _BLOCK_FLOATS // logits.shape[1]) if logits.device.type == "cpu" else len(logits)
+    on_cpu = logits.device.type == "cpu"
+    size = max(1, SOFTMAX_BLOCK_FLOATS // logits.shape[1]) if on_cpu else len(logits)
     return [
         (logits[row : row + size], slice(start + row, start + min(row + size, len(logits))))
         for row in range(0, len(logits), size)
