@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
@@ -10,6 +9,7 @@ import torch
 from megatron_urpo.config import Config, ConfigError, TrainingConfig
 from megatron_urpo.inputs import load_inputs
 from megatron_urpo.layout import check_world, layout_of
+from megatron_urpo.main_memory import total_memory
 from megatron_urpo.planning.hardware import Hardware, cpu, gpu
 from megatron_urpo.planning.models import find_model
 from megatron_urpo.planning.options import PlanOptions
@@ -20,8 +20,6 @@ from megatron_urpo.training.fp8 import check_device
 from megatron_urpo.training.hf_config import read_model_shape
 from megatron_urpo.training.hf_weights import open_model_files
 from megatron_urpo.training.platform import Platform, detect, read_launch
-
-_CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def dry_run(
@@ -86,14 +84,4 @@ def _this_machine(ranks_per_node: int) -> Hardware:
     if torch.cuda.is_available():
         memory = torch.cuda.get_device_properties(0).total_memory
         return gpu(memory, ranks_per_node=ranks_per_node)
-    return cpu(_main_memory(), ranks_per_node)
-
-
-def _main_memory() -> int:
-    """Bytes of memory this process may use: the machine's, or its container's limit."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if _CGROUP_LIMIT.is_file():
-        limit = _CGROUP_LIMIT.read_text(encoding="ascii").strip()
-        if limit != "max":
-            memory = min(memory, int(limit))
-    return memory
+    return cpu(total_memory(), ranks_per_node)

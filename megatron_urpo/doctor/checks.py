@@ -12,13 +12,14 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from megatron_urpo.config import Config, ConfigError, RewardsConfig
 from megatron_urpo.doctor.finding import Finding, Status
 from megatron_urpo.doctor.gpu import check_gpu_machine
 from megatron_urpo.environment import installed_version, release
+from megatron_urpo.main_memory import available_memory
 from megatron_urpo.model_files import SafetensorsDirectory
 from megatron_urpo.rewards.sandbox.launch import NONE
 from megatron_urpo.rewards.sandbox_check import examine_sandbox, remedy
@@ -230,18 +231,3 @@ def model_problem(directory: Path) -> str | None:
     except ConfigError as error:
         return str(error)
     return None
-
-
-def available_memory(
-    read: Callable[[Path], str] = lambda path: path.read_text(encoding="ascii"),
-) -> int:
-    """Bytes this process may still take: what the kernel has, or less where a container limits."""
-    fields = dict(line.split(":", 1) for line in read(Path("/proc/meminfo")).splitlines())
-    available = int(fields["MemAvailable"].split()[0]) * 1024
-    group = Path("/sys/fs/cgroup")
-    try:
-        limit = read(group / "memory.max").strip()
-        used = int(read(group / "memory.current"))
-    except FileNotFoundError:
-        return available
-    return available if limit == "max" else min(available, int(limit) - used)

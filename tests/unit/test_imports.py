@@ -17,7 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # A component (a module or subpackage) imports only from components above its own line.
 LAYERS = (
-    {"code_tests", "disk"},
+    {"code_tests", "disk", "main_memory"},
     {"_core", "types"},
     {
         "config",

@@ -18,7 +18,7 @@ from megatron_urpo.config import (
     SourceConfig,
 )
 from megatron_urpo.doctor import checks
-from megatron_urpo.doctor.checks import GIB, Finding, Status
+from megatron_urpo.doctor.checks import Finding, Status
 from megatron_urpo.rewards.sandbox_check import SandboxReport
 from megatron_urpo.rollout.engine import TESTED_VERSIONS
 from megatron_urpo.types import TaskKind
@@ -176,27 +176,6 @@ def test_configured_files_are_looked_for(tmp_path):
         "model": f"model.path = '{tmp_path}/model' is not a directory",
         "source mine": f"{tmp_path}/gone.jsonl does not exist",
     }
-
-
-@pytest.mark.parametrize(
-    ("limit", "used", "expected"),
-    [
-        ("max\n", "0\n", 8),
-        (f"{4 * GIB}\n", f"{GIB}\n", 3),
-        (f"{64 * GIB}\n", "0", 8),
-        (None, None, 8),
-    ],
-)
-def test_memory_honours_the_container(limit, used, expected):
-    files = {"meminfo": f"MemTotal: 99 kB\nMemAvailable: {8 * GIB // 1024} kB\n"}
-    files |= {"memory.max": limit, "memory.current": used}
-
-    def read(path):
-        if files[path.name] is None:
-            raise FileNotFoundError(path)
-        return files[path.name]
-
-    assert checks.available_memory(read) == expected * GIB
 
 
 def test_remedies_stand_below_their_findings():
