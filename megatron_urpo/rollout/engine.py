@@ -21,7 +21,7 @@ import torch
 import torch.distributed as dist
 
 from megatron_urpo.config import Config, ConfigError
-from megatron_urpo.environment import release
+from megatron_urpo.environment import TESTED_VLLM, release
 from megatron_urpo.model_files import SafetensorsDirectory
 from megatron_urpo.rollout.engine_weights import differing_tensors, piece_digests
 from megatron_urpo.rollout.gather import this_replica
@@ -31,9 +31,6 @@ from megatron_urpo.types import FinishReason, Float32Array, RunError
 if TYPE_CHECKING:
     from torch import Tensor
     from vllm import LLM
-
-# Releases whose calls used below were tried; the second is the first untested one.
-TESTED_VERSIONS = ((0, 30), (0, 34))
 
 REQUIRED_ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # the engine core lives in this process
@@ -63,7 +60,7 @@ class EngineStartError(RunError):
 
 def check_version(version: str) -> None:
     """Raise EngineVersionError unless a vLLM version such as "0.32.0+cpu" was tested."""
-    lowest, untested = TESTED_VERSIONS
+    lowest, untested = TESTED_VLLM
     if not lowest <= release(version) < untested:
         raise EngineVersionError(
             f"vLLM {version} is installed; megatron_urpo works with releases from "
