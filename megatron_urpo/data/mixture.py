@@ -11,16 +11,14 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from megatron_urpo.config import ConfigError, DataConfig
+from megatron_urpo.data.apportionment import Apportionment
 from megatron_urpo.data.jsonl import DataError
 from megatron_urpo.data.sources import Source
 from megatron_urpo.data.splits import generator
 from megatron_urpo.types import Task, TaskKind
-
-Key = TypeVar("Key", bound=str)
 
 
 class Mixture:
@@ -51,9 +49,9 @@ class Mixture:
                         f"data.{kind}_ratio = {share:g}, but data.sources has no {kind} source: "
                         "add one or set the ratio to 0"
                     )
-        self._kind_shares: _Apportionment[TaskKind] = _Apportionment()
-        self._source_shares: dict[TaskKind, _Apportionment[str]] = {
-            kind: _Apportionment() for kind in TaskKind
+        self._kind_shares: Apportionment[TaskKind] = Apportionment()
+        self._source_shares: dict[TaskKind, Apportionment[str]] = {
+            kind: Apportionment() for kind in TaskKind
         }
 
     def next_batch(self, step: int) -> list[Task]:
@@ -98,35 +96,6 @@ class Mixture:
         self._kind_shares.load_state({TaskKind(kind): c for kind, c in state["kinds"].items()})
         for kind, shares in self._source_shares.items():
             shares.load_state(state["sources"][str(kind)])
-
-
-class _Apportionment(Generic[Key]):
-    """Deals whole numbers in fixed proportions, remembering what rounding owes to whom."""
-
-    def __init__(self) -> None:
-        self._owed: dict[Key, Fraction] = {}
-
-    def deal(self, total: int, weights: Mapping[Key, float]) -> dict[Key, int]:
-        """Counts that sum to total. Every unit goes to whoever is owed most, the first on ties."""
-        if total == 0 or not weights:
-            return dict.fromkeys(weights, 0)
-        # As the user wrote it: 0.1 is one tenth.
-        exact = {key: Fraction(str(weight)) for key, weight in weights.items()}
-        unit = Fraction(total) / sum(exact.values(), Fraction(0))
-        owed = {key: self._owed.get(key, Fraction(0)) + unit * exact[key] for key in exact}
-        counts = dict.fromkeys(exact, 0)
-        for _ in range(total):
-            neediest = max(owed, key=owed.__getitem__)
-            counts[neediest] += 1
-            owed[neediest] -= 1
-        self._owed |= owed
-        return counts
-
-    def state(self) -> dict[str, str]:
-        return {str(key): str(owed) for key, owed in self._owed.items()}
-
-    def load_state(self, state: Mapping[Key, str]) -> None:
-        self._owed = {key: Fraction(owed) for key, owed in state.items()}
 
 
 class _Stream:

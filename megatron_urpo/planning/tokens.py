@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 from megatron_urpo.config import Config, ConfigError
+from megatron_urpo.data.apportionment import Apportionment
 from megatron_urpo.types import TaskKind
 
 # The referee's template around N empty responses is 195 tokens at N = 4 and 270 at N = 8 (SmolLM2).
@@ -59,21 +60,33 @@ def prompts_by_kind(config: Config, phase: int) -> dict[TaskKind, float]:
     Raises:
         ConfigError: the phase has no task.
     """
-    ratio = config.data.ratio(phase)
+    ratio = _ratio(config, phase)
     total = sum(ratio.values())
-    if total == 0:
-        raise ConfigError(f"phase {phase} has no task: raise one of the data.*_ratio keys")
     return {kind: config.data.prompts_per_step * share / total for kind, share in ratio.items()}
 
 
 def whole_prompts(config: Config, phase: int) -> dict[TaskKind, int]:
-    """`prompts_by_kind` as the first batch of the phase has them: rounded by largest remainders."""
-    shares = prompts_by_kind(config, phase)
-    counts = {kind: math.floor(share) for kind, share in shares.items()}
-    missing = config.data.prompts_per_step - sum(counts.values())
-    for kind in sorted(shares, key=lambda kind: counts[kind] - shares[kind])[:missing]:
-        counts[kind] += 1
-    return counts
+    """`prompts_by_kind` in whole numbers, as in a batch that no rounding came before.
+
+    Raises:
+        ConfigError: the phase has no task.
+    """
+    return dict(_deal(config.data.prompts_per_step, tuple(_ratio(config, phase).items())))
+
+
+def _ratio(config: Config, phase: int) -> dict[TaskKind, float]:
+    ratio = config.data.ratio(phase)
+    if not any(ratio.values()):
+        raise ConfigError(f"phase {phase} has no task: raise one of the data.*_ratio keys")
+    return ratio
+
+
+@lru_cache(maxsize=16)  # a ranking asks for the same few hundreds of times
+def _deal(
+    prompts: int, ratio: tuple[tuple[TaskKind, float], ...]
+) -> tuple[tuple[TaskKind, int], ...]:
+    shares: Apportionment[TaskKind] = Apportionment()
+    return tuple(shares.deal(prompts, dict(ratio)).items())
 
 
 def judge_prompt_tokens(config: Config, lengths: Lengths) -> float:

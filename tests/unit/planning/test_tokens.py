@@ -51,3 +51,9 @@ def test_whole_prompts_of_a_batch_that_does_not_divide():
     config = dataclasses.replace(CONFIG, data=uneven)
     assert list(whole_prompts(config, 2).values()) == [2, 6, 2]
     assert list(whole_prompts(config, 1).values()) == [3, 7, 0]
+    # 25 1/3, 63 1/3 and 63 1/3: equal remainders, the first has the one that is left.
+    thirds = DataConfig(
+        prompts_per_step=152, preference_ratio=3, reasoning_ratio=7.5, instruction_ratio=7.5
+    )
+    config = dataclasses.replace(CONFIG, data=thirds)
+    assert list(whole_prompts(config, 2).values()) == [26, 63, 63]
