@@ -20,9 +20,9 @@ from megatron_urpo.data.demonstration_batches import load_demonstrations
 from megatron_urpo.data.prompts import PromptEncoder, load_encoder
 from megatron_urpo.evaluation.held_out import HeldOut
 from megatron_urpo.inputs import check_judge_prompt, load_held_out, load_inputs, load_probe_tasks
+from megatron_urpo.layout import check_world
 from megatron_urpo.monitoring.monitor import RefereeMonitor
 from megatron_urpo.monitoring.probe import Probe
-from megatron_urpo.planning.steps import check_world
 from megatron_urpo.rewards.score import RewardScorer
 from megatron_urpo.rollout.engine import VLLMEngine
 from megatron_urpo.rollout.interface import RolloutEngine
@@ -135,10 +135,13 @@ def open_probe(config: Config) -> Iterator[tuple[Probe, bool]]:
 
 @contextmanager
 def open_policy(config: Config, optimizer: OptimizerConfig) -> Iterator[tuple[Parallel, Policy]]:
-    """Process groups and the policy; torn down at the end."""
+    """Process groups and the policy; torn down at the end.
+
+    Raises:
+        ConfigError: the layout does not fit the ranks or the model.
+    """
     parallel = parallelism.initialize(config)
     try:
-        check_world(config, parallel.world_size)
         yield parallel, Policy.from_pretrained(config, parallel, optimizer)
     finally:
         parallelism.shutdown()

@@ -37,7 +37,7 @@ from megatron_urpo.launch_environment import (
     read_torch_rank,
     without_torchrun,
 )
-from megatron_urpo.planning.steps import check_world
+from megatron_urpo.layout import check_world
 
 # After the first node of a job has ended, for the others to end by themselves.
 _SRUN_WAIT_SECONDS = 60
