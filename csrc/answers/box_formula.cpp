@@ -304,6 +304,18 @@ class Right {
   std::size_t scale_begin_ = 0;
 };
 
+// "n \\ge ": a name and a relation that its bound satisfies too.
+bool is_before_bound(std::string_view prefix) {
+  prefix = trimmed(prefix);
+  for (const std::string_view sign : {"\\geqslant", "\\leqslant", "\\geq", "\\leq", "\\ge", "\\le",
+                                      ">=", "<=", "\u2265", "\u2264"}) {
+    if (!ends_with(prefix, sign)) continue;
+    const std::string_view name = trimmed(prefix.substr(0, prefix.size() - sign.size()));
+    return name.size() == 1 && is_letter(name[0]);
+  }
+  return false;
+}
+
 // The content between what stands beside it, in parentheses unless it is a number or letter alone.
 std::string joined_text(const std::string& left, std::string_view content,
                         const std::string& right) {
@@ -351,6 +363,7 @@ std::optional<BoxFormula> formula_around(std::string_view text, std::size_t begi
   const bool worded =
       !right.scale_word().empty() && !has_sense(lower_case(right.scale_word()), kScales);
   if (worded || content.find('=') != std::string_view::npos) return formula;
+  formula.is_bound = right.text().empty() && is_before_bound(prefix);
   formula.text =
       std::string(trimmed(joined_text(std::string(trimmed(prefix)), content, right.text())));
   return formula;

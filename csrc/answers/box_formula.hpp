@@ -11,6 +11,8 @@ namespace urpo::answers {
 struct BoxFormula {
   std::string text;     // with the box replaced by its content; empty if that is none
   std::size_t end = 0;  // of it in the response
+  // Whether it is "n \ge \boxed{5}" or the like: 5 is the least n.
+  bool is_bound = false;
 };
 
 // "-5" of "x = -\boxed{5}", "5\pi" of "\boxed{5}\pi", "x > 5" of "x > \boxed{5}", "5 thousand" of

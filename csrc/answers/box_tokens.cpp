@@ -61,6 +61,7 @@ class Reader {
     if (c == '$') return add(Role::kEnd, char_at(at_ + 1) == '$' ? 2 : 1);
     if (c == '(' || c == '[' || c == '{') return add(Role::kOpen, 1);
     if (c == ')' || c == ']' || c == '}') return add(Role::kClose, 1);
+    if (c == '<' && tag() != 0) return add(Role::kEnd, tag());
     const char next = char_at(at_ + 1);
     if ((c == '-' || c == '=') && next == '>') return add(Role::kBoundary, 2);  // an arrow
     // "x != 5", not "3!=6".
@@ -69,6 +70,15 @@ class Reader {
     if (c == '*' && next == '*') return add(Role::kEnd, 2);  // type
     const bool sign = std::string_view("+-*/^_<>|!'").find(c) != std::string_view::npos;
     add(sign ? Role::kOperator : Role::kBoundary, 1);
+  }
+
+  // The length of "<b>" or "</b>" here, 0 of anything else.
+  std::size_t tag() const {
+    std::size_t end = at_ + 1;
+    if (char_at(end) == '/') ++end;
+    const std::size_t name = end;
+    while (is_letter(char_at(end)) && end < name + 8) ++end;
+    return end > name && char_at(end) == '>' ? end + 1 - at_ : 0;
   }
 
   void command() {

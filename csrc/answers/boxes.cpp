@@ -4,7 +4,9 @@
 #include <utility>
 #include <vector>
 
+#include "box_chain.hpp"
 #include "box_formula.hpp"
+#include "box_words.hpp"
 #include "characters.hpp"
 #include "lexicon.hpp"
 #include "notation.hpp"
@@ -54,94 +56,6 @@ std::optional<Box> box_at(std::string_view text, std::size_t begin, std::size_t 
   }
   box.closed = true;
   return box;
-}
-
-std::string_view without_math_ends(std::string_view text) {
-  while (true) {
-    const std::size_t before = text.size();
-    text = trimmed(text);
-    for (const std::string_view mark : {"$", "\\)", "\\]", "*"}) {
-      if (text.substr(0, mark.size()) == mark) text.remove_prefix(mark.size());
-    }
-    if (text.size() == before) return text;
-  }
-}
-
-// The last words of a text, in lower case, the last one first; what only sets type between them
-// and behind them is left out.
-std::vector<std::string> last_words(std::string_view text, std::size_t most) {
-  std::vector<std::string> words;
-  std::size_t end = text.size();
-  while (words.size() < most) {
-    while (end > 0 &&
-           (is_space(text[end - 1]) ||
-            std::string_view("$([{}\\*:").find(text[end - 1]) != std::string_view::npos)) {
-      --end;
-    }
-    std::size_t begin = end;
-    while (begin > 0 && (is_letter(text[begin - 1]) || text[begin - 1] == '\'')) --begin;
-    if (begin == end) break;
-    words.push_back(lower_case(text.substr(begin, end - begin)));
-    end = begin;
-  }
-  return words;
-}
-
-// "the answer is not \boxed{5}", "6 rather than \boxed{5}"
-bool denied_before(std::string_view text) {
-  constexpr std::size_t kMaxWords = 8;
-  const std::vector<std::string> words =
-      last_words(text.substr(text.size() > kMaxGap ? text.size() - kMaxGap : 0), kMaxWords);
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    const std::string_view word = words[i];
-    if (has_sense(word, kDenies) || (word.size() > 3 && ends_with(word, "n't"))) return true;
-    for (const auto& [first, second] :
-         {std::pair("rather", "than"), std::pair("other", "than"), std::pair("instead", "of"),
-          std::pair("anything", "but"), std::pair("different", "from")}) {
-      if (i + 1 < words.size() && word == second && words[i + 1] == first) return true;
-    }
-    bool fills = false;
-    for (const std::string_view filler :
-         {"be",    "been",    "equal",  "equals", "to",    "exactly", "just",      "simply",
-          "the",   "a",       "an",     "it",     "it's",  "is",      "that",      "that's",
-          "think", "believe", "answer", "value",  "final", "correct", "definitely"}) {
-      fills = fills || word == filler;
-    }
-    if (!fills) return false;
-  }
-  return false;
-}
-
-// "\boxed{5} is wrong", "\boxed{5} can't be right"
-bool denied_after(std::string_view text) {
-  text = without_math_ends(text.substr(0, kMaxSentence));
-  bool verb = false;
-  for (int words = 0; words < 5; ++words) {
-    std::size_t end = 0;
-    while (end < text.size() && (is_letter(text[end]) || text[end] == '\'')) ++end;
-    const std::string word = lower_case(text.substr(0, end));
-    if (verb && has_sense(word, kDenies | kErrs | kFaults)) return true;
-    if (word == "isn't" || word == "wasn't" || word == "can't" || word == "cannot") return true;
-    bool links = false;
-    for (const std::string_view link : {"is", "was", "seems", "looks", "appears", "would", "must",
-                                        "be", "to", "an", "a", "clearly", "obviously"}) {
-      links = links || word == link;
-    }
-    if (!links) return false;
-    verb = true;
-    text = trimmed(text.substr(end));
-  }
-  return false;
-}
-
-// "\boxed{5}, but \boxed{6} could be right too": whether the last box is only offered.
-bool offered_after(std::string_view text) {
-  text = without_math_ends(text.substr(0, kMaxSentence));
-  for (const std::string_view offer : {"could", "might", "may", "would also", "is also",
-                                       "also works", "works too", "is possible", "is another"}) {
-    if (starts_with_word(text, offer)) return true;
-  }
-  return false;
 }
 
 // "\$\boxed{6}", "$\boxed{6}$ minutes": the unit that stands beside a box.
@@ -302,6 +216,33 @@ bool is_retracted(std::string_view after, FinalAnswer& found) {
   return false;
 }
 
+// Adds what "or" and "and" offer besides: "\boxed{5} or 6", "$\boxed{5}\text{ and }6$". The length
+// of that in `behind`.
+std::size_t add_alternative(std::string_view behind, FinalAnswer& found) {
+  const std::string_view after = without_math_ends(behind.substr(0, kMaxSentence));
+  std::size_t word = 0;
+  bool or_more = false;
+  for (const std::string_view joint : {"or", "and", "\u6216"}) {
+    if (!starts_with(after, joint) || (is_letter(joint[0]) && !starts_with_word(after, joint)))
+      continue;
+    word = joint.size();
+    or_more = joint != "and";
+  }
+  if (word == 0 || after.size() <= word) return 0;
+  const std::size_t stop = end_of_sentence(after);
+  std::string_view more = trimmed(after.substr(word, stop - word));
+  if (or_more && starts_with_word(more, "equivalently")) more = trimmed(more.substr(12));
+  // "and 7 girls" is about something else.
+  const bool value = std::any_of(more.begin(), more.end(), is_digit) &&
+                     std::none_of(more.begin(), more.end(), [](char c) { return is_letter(c); });
+  if (!or_more && !value) return 0;
+  found.text += or_more ? " or " : ", ";
+  for (const char c : more) {
+    if (c != '$') found.text += c;
+  }
+  return static_cast<std::size_t>(after.data() - behind.data()) + stop;
+}
+
 }  // namespace
 
 std::optional<FinalAnswer> boxed_answer(std::string_view text, const Box& last) {
@@ -324,27 +265,21 @@ std::optional<FinalAnswer> boxed_answer(std::string_view text, const Box& last) 
     if (box.content.find('=') != std::string_view::npos) return std::nullopt;
     found.text = formula->text;
     found.is_composed = true;
+    if (formula->is_bound) found.bound = box.content;
     end = std::max(end, formula->end);
     found.unit_after = leading_unit(text.substr(end, kMaxUnit));
     return is_retracted(text.substr(end), found) ? std::nullopt : std::optional(found);
   }
+  if (leads_elsewhere(box.content, text, end)) return std::nullopt;
   found.text = joined_boxes(text, box, Joint::kTight);
   std::string all = joined_boxes(text, box, Joint::kLoose);
   found.unit_after = unit_around(text, box);
-  // "\boxed{5} or 6" is two answers.
-  const std::string_view after = without_math_ends(text.substr(end, kMaxSentence));
-  if (starts_with_word(after, "or") && after.size() > 2) {
-    const std::size_t stop = end_of_sentence(after);
-    std::string_view more = trimmed(after.substr(2, stop - 2));
-    if (starts_with_word(more, "equivalently")) more = trimmed(more.substr(12));
-    found.text += " or ";
-    for (const char c : more) {
-      if (c != '$') found.text += c;
-    }
-    end = static_cast<std::size_t>(after.data() - text.data()) + stop;
-  }
+  found.text += listed_behind(text, box.begin, end);
+  const std::string behind = words_behind(text.substr(end));
+  const std::size_t more = add_alternative(behind, found);
   if (found.text == box.content && all != box.content) found.all_boxes = std::move(all);
-  return is_retracted(text.substr(end), found) ? std::nullopt : std::optional(found);
+  return is_retracted(std::string_view(behind).substr(more), found) ? std::nullopt
+                                                                    : std::optional(found);
 }
 
 }  // namespace urpo::answers

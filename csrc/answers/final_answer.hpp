@@ -22,6 +22,9 @@ struct FinalAnswer {
   // The one number or formula of a sentence, without its unit: "12" of "12 sequences that meet the
   // conditions". Empty if there is not just one.
   std::string value;
+  // The number in a box that bounds a name and is reached: "5" of "n \ge \boxed{5}", as the least n
+  // is given too.
+  std::string bound;
   // Whether it stands in no box: then it may be a sentence.
   bool is_said = false;
   // Whether a box is only a part of it: "-5" of "-\\boxed{5}". What the engine cannot read of that

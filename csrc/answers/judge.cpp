@@ -72,6 +72,10 @@ Judgement judge(std::string_view response, const std::vector<std::string>& golds
         equivalent(answer->all_boxes, gold) == Verdict::kYes) {
       verdict = Verdict::kYes;
     }
+    if (verdict != Verdict::kYes && !answer->bound.empty() &&
+        compare(answer->bound, answer->unit_after, gold) == Verdict::kYes) {
+      verdict = Verdict::kYes;
+    }
     if (verdict != Verdict::kYes && answer->is_said && says(*answer, gold)) {
       verdict = Verdict::kYes;
     }
