@@ -57,6 +57,8 @@ SAME = {
         ("US\\$5", "\\$5"),
     ],
     "words before a value": [
+        ("minus 5", "-5"),
+        ("\\therefore x = 5", "5"),
         ("\\text{The answer is }5", "5"),
         ("\\text{Answer: }\\frac12", "\\frac12"),
         ("\\text{The final answer is 12}", "12"),
@@ -473,6 +475,7 @@ SAME = {
         ),
     ],
     "choices": [
+        ("\\text{B. }12", "B"),
         ("B", "(B)"),
         ("(B)", "\\text{(B)}"),
         ("A and C", "\\text{C, A}"),
@@ -486,6 +489,7 @@ SAME = {
         ("(b)", "\\text{(B)}"),
     ],
     "words": [
+        ("\\text{There are no solutions}", "\\text{no solution}"),
         ("\\text{Evelyn}", "Evelyn"),
         ("evelyn", "\\text{Evelyn}"),
         ("an ellipse", "\\text{ellipse}"),
@@ -498,6 +502,7 @@ SAME = {
         ("\\text{AB}", "AB"),
     ],
     "bases, ratios, times and dates": [
+        ("n \\equiv 3 \\bmod 4", "3 \\pmod 4"),
         ("204_5", "204_{5}"),
         ("204", "204_5"),
         ("3:4", "3 : 4"),
@@ -657,6 +662,13 @@ DIFFERENT = {
         ("30\\%", "30\\text{ students}"),
         ("30\\text{ days}", "30\\%"),
         ("\\$0.3", "30\\%"),
+    ],
+    "congruences and approximations": [
+        ("n \\equiv 3 \\bmod 4", "3 \\pmod 5"),
+        ("17 \\bmod 5", "2"),
+        ("5 \\approx 6", "5"),
+        ("5 \\approx 6", "6"),
+        ("5 != 6", "5"),
     ],
     "equations about a function of the unknown": [
         ("\\log x=5", "5"),

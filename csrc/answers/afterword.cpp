@@ -8,6 +8,7 @@
 #include "lexicon.hpp"
 #include "pieces.hpp"
 #include "prose.hpp"
+#include "rivals.hpp"
 #include "scan.hpp"
 #include "units.hpp"
 
@@ -18,13 +19,19 @@ using Kind = Piece::Kind;
 
 constexpr std::size_t kMaxOffers = 8;
 
+// "strike that"
+bool is_withdrawal(std::string_view word) {
+  return word == "strike" || word == "ignore" || word == "disregard" || word == "forget";
+}
+
 bool is_refusal(std::string_view word) { return word == "no" || word == "nope"; }
 
 // "wrong", "a mistake"; right behind the answer "impossible" too, which later is about a step of a
 // proof.
 bool is_rejection(const Clause& clause, std::size_t i, bool is_next) {
-  // "scratch that"
   if (clause.is_word(i, "scratch")) return true;
+  if (clause[i].kind == Kind::kWord && is_withdrawal(clause[i].content))
+    return clause.is_word(i + 1, "that");
   const bool rejects = clause.has_sense(i, kRejects | kFaults);
   if (!clause.has_sense(i, kErrs) && !(rejects && is_next)) return false;
   // "it is impossible to ..."
@@ -53,17 +60,22 @@ class AfterwordReader {
     for (bool inside = begins_inside; !text.empty() && !word_.retracts; inside = false) {
       const std::size_t end = end_of_sentence(text);
       const std::string_view sentence = text.substr(0, end);
+      const std::string_view from_here = text;
       text.remove_prefix(std::min(text.size(), end + 1));
       if (inside) {
         parts(sentence);
       } else {
         segment(sentence);
+        const bool ends_line = end >= from_here.size() || from_here[end] == '\n' ||
+                               trimmed(text.substr(0, text.find('\n'))).empty();
+        another(sentence, ends_line);
       }
       if (std::any_of(sentence.begin(), sentence.end(),
                       [](char c) { return is_letter(c) || is_digit(c); }))
         ++sentences_;
       has_values_ = false;
-      if (doubted_ && word_.doubt.empty()) word_.doubt = text;
+      carried_ = false;
+      if (doubted_ && word_.doubt.empty()) word_.doubt = inside ? text : from_here;
     }
     return std::move(word_);
   }
@@ -72,9 +84,15 @@ class AfterwordReader {
   // The answer's own sentence, a remark at a time: "5, which is wrong", "5 (maybe 6)".
   void parts(std::string_view sentence) {
     int depth = 0;
+    bool is_first = true;
     while (!sentence.empty() && !word_.retracts) {
       const std::size_t end = std::min(sentence.find_first_of(",;(:"), sentence.size());
-      segment(sentence.substr(0, end));
+      const std::string_view part = sentence.substr(0, end);
+      const bool says = std::any_of(part.begin(), part.end(), is_letter);
+      if (is_first && is_condition(part)) word_.retracts = true;
+      is_first = is_first && !says;
+      segment(part);
+      alternatives(part);
       // "has a remainder of 1 when divided by 2, 3, or 6": the list is of other things.
       for (const char c : sentence.substr(0, end)) {
         if (c == ')' && depth > 0) --depth;
@@ -85,16 +103,70 @@ class AfterwordReader {
     }
   }
 
+  // "5 unless x = 2", "5, if order matters"; not "if and only if", "if I am not mistaken".
+  static bool is_condition(std::string_view part) {
+    const std::string first = next_word(part, 0);
+    if (first != "if" && first != "unless" && first != "provided") return false;
+    const std::size_t at = lower_case(part).find(first) + first.size();
+    const std::string second = next_word(part, at);
+    for (const std::string_view word : {"and", "only", "i", "you", "necessary", "needed"}) {
+      if (second == word) return false;
+    }
+    return true;
+  }
+
+  // What a part of the answer's own sentence says of another value: "6 if zero counts", "6 could
+  // also be right", "rounded up to 6".
+  void alternatives(std::string_view text) {
+    if (std::none_of(text.begin(), text.end(),
+                     [](char c) { return is_digit(c) || (c >= 'A' && c <= 'J'); }))
+      return;
+    const std::vector<Piece> pieces = pieces_of(text);
+    const Clause clause{&pieces, 0, pieces.size()};
+    for (std::size_t i = 0; i < clause.end; ++i) {
+      const bool value = clause[i].kind == Kind::kNumber || clause[i].kind == Kind::kFormula;
+      if (!value && !is_letter_of_choice(clause[i])) continue;
+      if (is_rival(clause, i)) offer(text, clause.part(i, i + 1));
+    }
+  }
+
+  // "wait", "that is wrong", "a correction: 6" in Chinese.
+  void ideographic_turn(std::string_view text) {
+    const auto skip = [&] {
+      const std::size_t begin = text.find_first_not_of(" \t,.");
+      text.remove_prefix(std::min(begin, text.size()));
+    };
+    skip();
+    for (const std::string_view word : {"\u7b49\u7b49", "\u7b49\u4e00\u4e0b"}) {
+      if (!begins_with(text, word)) continue;
+      doubted_ = true;
+      text.remove_prefix(word.size());
+      skip();
+    }
+    // The first characters of "that is not right" also begin "asymmetric".
+    const std::string_view wrong = "\u4e0d\u5bf9";
+    if (begins_with(text, "\u9519\u4e86") ||
+        (begins_with(text, wrong) && !begins_with(text, "\u4e0d\u5bf9\u79f0")))
+      word_.retracts = true;
+    const std::string_view rest = after_ideographic_turn(text);
+    if (rest.empty()) return;
+    const std::vector<Piece> pieces = pieces_of(rest);
+    const Clause clause{&pieces, 0, pieces.size()};
+    for (std::size_t i = 0; i < clause.end; ++i) {
+      if (clause[i].kind != Kind::kNumber && clause[i].kind != Kind::kFormula) continue;
+      return offer(rest, clause.part(i, clause.end));
+    }
+  }
+
   void segment(std::string_view text) {
     const std::string first = next_word(text, 0);
-    // "不对"
-    if (first.empty() && text.find("\u4e0d\u5bf9") < 4) word_.retracts = true;
     // "Yes, that is right": what was in doubt is said again.
     if ((first == "yes" || first == "indeed") && std::none_of(text.begin(), text.end(), is_digit)) {
       doubted_ = false;
       word_.doubt = {};
     }
-    if (!may_turn(text)) return;
+    if (first.empty()) ideographic_turn(text);
+    if (!carried_ && !may_turn(text)) return;
     const std::vector<Piece> pieces = pieces_of(text);
     read_segment(text, {&pieces, 0, pieces.size()}, is_refusal(first));
   }
@@ -112,20 +184,34 @@ class AfterwordReader {
 
   // A look at the first words, which spares most sentences of a long text the rest.
   static bool may_turn(std::string_view text) {
+    std::string previous;
     for (std::size_t at = 0; at < text.size();) {
-      const std::string word = next_word(text, at);
+      std::string word = next_word(text, at);
       if (word.empty()) return false;
       const bool negates = word == "not" || word == "cannot" || ends_with(word, "n't");
+      if (turns_together(previous, word) || is_withdrawal(word)) return true;
       if (negates || has_sense(word, kTurn | kRejects | kFaults | kErrs)) return true;
       if (!has_sense(word, kPlain)) return false;
       while (!is_letter(text[at])) ++at;
       at += word.size();
+      previous = std::move(word);
     }
     return false;
   }
 
+  // A sentence of its own: "13", "13 is also correct"; not the "1." of a list.
+  void another(std::string_view text, bool ends_line) {
+    text = trimmed(text);
+    if (text.empty() || !(is_digit(text[0]) || text[0] == '$' || text[0] == '-')) return;
+    const std::vector<Piece> pieces = pieces_of(text);
+    const Clause clause{&pieces, 0, pieces.size()};
+    const bool alone =
+        clause.end == 1 && clause[0].kind == Kind::kNumber && sentences_ == 0 && ends_line;
+    if (alone || (clause.end > 1 && is_also_right(clause))) offer(text, clause.part(0, 1));
+  }
+
   void read_segment(std::string_view text, const Clause& clause, bool refuses) {
-    bool turned = false;
+    bool turned = carried_;
     bool negated = false;
     bool halted = false;  // "No, ..."
     std::size_t i = 0;
@@ -144,15 +230,24 @@ class AfterwordReader {
       const bool negates =
           piece.content == "not" || piece.content == "cannot" || ends_with(piece.content, "n't");
       if (negated && is_approval(clause, i)) word_.retracts = true;
-      if (!negates && !has_sense(piece.content, kTurn | kPlain)) break;
+      const bool means = i > 0 && turns_together(clause[i - 1].content, piece.content);
+      if (!negates && !means && !has_sense(piece.content, kTurn | kPlain)) break;
       negated = negated || negates;
-      turned = turned || has_sense(piece.content, kTurn);
+      turned = turned || means || has_sense(piece.content, kTurn);
       if (has_sense(piece.content, kHesitates)) doubted_ = true;
     }
     const bool value = i < clause.end && clause[i].kind != Kind::kWord;
+    // "or, if you prefer, 6"
+    carried_ = turned && !negated && !has_value(clause);
     const bool letter = i < clause.end && is_letter_of_choice(clause[i]);
-    if (turned && !negated && (value || letter) && !has_values_)
+    const bool excludes = clause.is_word(0, "otherwise") || clause.is_word(0, "alternatively");
+    if (turned && !negated && (value || letter) && (!has_values_ || excludes))
       return offer(text, clause.part(i, clause.end));
+    // "Just kidding!", "... not.", "Not really."
+    const bool joking = i == clause.end && i > 0 &&
+                        (clause.is_word(i - 1, "kidding") || clause.is_word(i - 1, "not") ||
+                         (negated && clause.is_word(i - 1, "really")));
+    if (joking) word_.retracts = true;
     // "No.", "No, ...", "On second thought, no."; not "No other value works."
     const bool ends = i == clause.end && i > 0 && is_refusal(clause[i - 1].content);
     if (ends || (refuses && (i == clause.end || halted))) word_.retracts = true;
@@ -182,6 +277,7 @@ class AfterwordReader {
 
   Afterword word_;
   bool doubted_ = false;
+  bool carried_ = false;     // a turn that ended a part: "(alternatively, 6)"
   int sentences_ = 0;        // behind the answer's own
   bool has_values_ = false;  // in its own
 };

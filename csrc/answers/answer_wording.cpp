@@ -68,9 +68,15 @@ std::string without_announcement(std::string text) {
   return end == 0 || end >= text.size() ? text : std::string(trimmed(text).substr(end));
 }
 
-// "\text{negative }5" as "-5".
+// "\text{negative }5" and "minus 5" as "-5".
 std::string with_sign(std::string text) {
-  const auto [content, rest] = leading_text(text);
+  auto [content, rest] = leading_text(text);
+  if (content.empty()) {
+    const std::size_t space = text.find(' ');
+    if (space == std::string::npos) return text;
+    content = std::string_view(text).substr(0, space);
+    rest = std::string_view(text).substr(space);
+  }
   const std::string word = folded_words(content);
   const std::string_view value = trimmed(rest);
   const bool sign = word == "negative" || word == "minus";

@@ -81,6 +81,10 @@ bool answers(Clause clause, Scope scope) {
     if (said == clause.end && scope == Scope::kSentence) return false;
     if (said < clause.end) clause.begin = said;
   }
+  // "12 more than the square's, namely 36"
+  for (std::size_t i = clause.begin; i < clause.end; ++i) {
+    if (clause.is_word(i, "than")) return false;
+  }
   const auto value = sole_value(clause);
   if (!value) return false;
   // "2x = 8" is on the way to it.
@@ -124,9 +128,10 @@ Clause without_remarks(Clause clause, Scope scope) {
                          (clause.is_word(i, "in") && clause.is_word(i + 1, "which")) ||
                          is_so_that(clause, i) || (comma && clause.is_word(i, "not")) ||
                          (comma && clause.is_word(i, "so"));
-    const bool reason = clause.has_sense(i, kReason) &&
-                        (comma || !clause.has_sense(i, kWeakReason) ||
-                         (clause.is_word(i, "as") && i > 0 && is_value(clause[i - 1])));
+    const bool reason =
+        clause.has_sense(i, kReason) && (comma || !clause.has_sense(i, kWeakReason) ||
+                                         ((clause.is_word(i, "as") || clause.is_word(i, "when")) &&
+                                          i > 0 && is_value(clause[i - 1])));
     if (seen && (instead || reason)) {
       const Clause before = without_loose_end(clause.part(clause.begin, i));
       // "The boys got 20 eggs, and if each got 2, then 10 came": it goes on.
@@ -217,6 +222,8 @@ std::size_t after_last_verb(const Clause& clause, int& verbs) {
   for (std::size_t i = clause.begin; i + 1 < clause.end; ++i) {
     const bool colon = clause.is_sign(i, ':') && clause[i + 1].begin > clause[i].end;
     if (!colon && !clause.has_sense(i, kVerb)) continue;
+    // "is greater than or equal to 7"
+    if (i > clause.begin && clause.is_word(i - 1, "or")) continue;
     // "is divided by 7"
     const std::string_view next = clause[i + 1].content;
     const bool passive = clause[i + 1].kind == Kind::kWord && next.size() > 4 &&

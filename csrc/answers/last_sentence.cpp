@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <string>
 #include <vector>
@@ -209,6 +210,49 @@ std::optional<Reading> choice_with_content(const Sentence& sentence, Statement& 
   return take(sentence, clause, statement);
 }
 
+// "Option B is correct", "(C) is the right answer"
+std::optional<Reading> approved_choice(const Sentence& sentence, Statement& statement) {
+  const Clause& clause = sentence.clause;
+  std::size_t letter = clause.begin;
+  while (letter < clause.end && !clause[letter].is_letter) ++letter;
+  std::size_t after = letter + 1;
+  while (clause.is_sign(after, ')') || (after < clause.end && clause[after].kind == Kind::kBold))
+    ++after;
+  if (after >= clause.end || !is_choice(clause.part(clause.begin, after))) return std::nullopt;
+  if (!clause.is_word(after, "is") || !is_approved(clause, after)) return std::nullopt;
+  if (names_others(sentence.whole, clause.part(clause.begin, after))) return Reading::kRefused;
+  return take(sentence, clause.part(clause.begin, after), statement);
+}
+
+// "Yes, because 7 is prime"
+std::optional<Reading> reasoned_verdict(const Sentence& sentence, Statement& statement) {
+  const std::string_view verdict = leading_verdict(sentence.text);
+  if (verdict.empty() || !sentence.whole.is_sign(1, ',')) return std::nullopt;
+  for (const std::string_view word : {"because", "since", "as"}) {
+    if (!sentence.whole.is_word(2, word)) continue;
+    statement.text = std::string(verdict);
+    return Reading::kStated;
+  }
+  return std::nullopt;
+}
+
+// "Thus, $r = 3$ and $s = 4$"; "$a = b + c = 3$" is a step of a calculation.
+std::optional<Reading> concluded_formulas(const Sentence& sentence, Statement& statement) {
+  const Clause& clause = sentence.clause;
+  std::size_t formulas = 0;
+  for (std::size_t i = clause.begin; i < clause.end; ++i) {
+    const bool joins =
+        clause.is_word(i, "and") || clause.is_word(i, "or") || clause.is_sign(i, ',');
+    if (joins) continue;
+    if (clause[i].kind != Kind::kFormula) return std::nullopt;
+    const std::string& formula = clause[i].content;
+    if (std::count(formula.begin(), formula.end(), '=') > 1) return std::nullopt;
+    ++formulas;
+  }
+  if (!sentence.concludes || formulas < 2) return std::nullopt;
+  return take(sentence, clause, statement);
+}
+
 // "the equation has no solution"
 std::optional<Reading> none_at_all(const Sentence& sentence, Statement& statement) {
   const Clause& clause = sentence.clause;
@@ -234,9 +278,10 @@ std::optional<Reading> only_value(const Sentence& sentence, Statement& statement
   return Reading::kStated;
 }
 
-constexpr std::array<Rule, 9> kRules = {supposition,         item_of_a_list, denial,
-                                        choice_with_content, bold_words,     predicate,
-                                        concluded_choice,    none_at_all,    only_value};
+constexpr std::array<Rule, 12> kRules = {
+    reasoned_verdict,    supposition,        item_of_a_list, denial,
+    choice_with_content, approved_choice,    bold_words,     predicate,
+    concluded_choice,    concluded_formulas, none_at_all,    only_value};
 
 }  // namespace
 

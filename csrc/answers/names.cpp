@@ -174,6 +174,7 @@ const std::unordered_map<std::string_view, std::string_view>& aliases() {
       {"arcsin", "arcsin"},
       {"tg", "tan"},
       {"left", ""},
+      {"therefore", ""},
       {"right", ""},
       {"big", ""},
       {"Big", ""},

@@ -44,6 +44,8 @@ constexpr std::array kForeign = {
     Foreign{"\u6545\u9009", {"\uff1a", ":", "\u62e9"}, true},
     Foreign{"\u6545\u9078", {"\uff1a", ":", "\u64c7"}, true},
     Foreign{"\u5e94\u9009", {"\uff1a", ":", "\u62e9"}, true},
+    Foreign{"\u56e0\u6b64\u9009", {"\uff1a", ":", "\u62e9"}, true},
+    Foreign{"\u6240\u4ee5\u9009", {"\uff1a", ":", "\u62e9"}, true},
 };
 
 constexpr std::array kForeignContexts = {
@@ -78,7 +80,9 @@ std::optional<std::string_view> after_answer_word(std::string_view text) {
     if (text[i] == ',' && has_sense(leading_word(trimmed(text.substr(i + 1))), kReason))
       return std::nullopt;
     if (text[i] == ':' || text[i] == '=') return text.substr(i + 1);
-    if (text.compare(i, 3, "\uff1a") == 0) return text.substr(i + 3);
+    for (const std::string_view sign : {"\uff1a", "\u2192", "\u21d2"}) {
+      if (begins_with(text.substr(i), sign)) return text.substr(i + sign.size());
+    }
     if (text[i] == '.' || text[i] == '?' || text[i] == '$' || is_digit(text[i]))
       return std::nullopt;
     const bool after_space = i > 0 && text[i - 1] == ' ';
@@ -88,7 +92,8 @@ std::optional<std::string_view> after_answer_word(std::string_view text) {
         i > 0 && is_letter(text[i]) && !is_letter(text[i - 1]) && text[i - 1] != '\'';
     if (!word_begins) continue;
     for (const std::string_view verb :
-         {"is", "are", "must be", "should be", "will be", "equals", "becomes"}) {
+         {"is", "are", "must be", "should be", "will be", "equals", "becomes", "turns out to be",
+          "comes out to be", "comes out to", "comes to", "works out to be", "works out to"}) {
       const std::string_view rest = text.substr(i);
       if (starts_with_word(rest, verb) &&
           (rest.size() == verb.size() || rest[verb.size()] != '\'')) {
@@ -96,8 +101,10 @@ std::optional<std::string_view> after_answer_word(std::string_view text) {
       }
     }
     if (i == 1 && starts_with(text.substr(i), "of $")) return text.substr(i + 3);
-    if (starts_with_word(text.substr(i), "not") || starts_with_word(text.substr(i), "isn"))
-      return std::nullopt;
+    // "to another question is"
+    for (const std::string_view word : {"not", "isn", "another"}) {
+      if (starts_with_word(text.substr(i), word)) return std::nullopt;
+    }
   }
   return std::nullopt;
 }
@@ -132,10 +139,12 @@ std::string_view sentence_before(std::string_view text, std::size_t at) {
   return text.substr(begin, at - begin);
 }
 
-// "twice the answer is", "the square of the answer is"
+// "twice the answer is", "the last digit of the answer is", "one more than the answer is"
 bool takes_part_of(std::string_view word, std::string_view rest) {
-  if (!has_sense(word, kFunction) && word != "twice" && word != "thrice" && word != "sum" &&
-      word != "product")
+  const bool is_whole = word == "value" || word == "form";
+  const bool is_part = !is_whole && starts_with_word(trimmed(rest), "of");
+  if (!is_part && !has_sense(word, kFunction) && word != "twice" && word != "thrice" &&
+      word != "than")
     return false;
   for (const std::string_view filler : {"of", "the", "my", "our", "this", "final", "correct"}) {
     rest = trimmed(rest);
@@ -169,9 +178,17 @@ bool is_doubtful(std::string_view before) {
     if (i >= clause && takes_part_of(word, before.substr(end))) return true;
     const bool is_near = i >= clause && before.size() - i <= kNearby;
     const bool contracted = word.size() > 3 && ends_with(word, "n't");
+    // "the teacher says", "there is no reason"
+    if (i >= clause && (word == "says" || word == "said")) return true;
+    if (is_near && previous == "no" && (word == "reason" || word == "way" || word == "evidence"))
+      return true;
     if (is_near && (contracted || has_sense(word, kDenies | kModal))) return true;
     previous = std::move(word);
     i = end;
+  }
+  // "the previous answer is", "my first answer was"
+  for (const std::string_view word : {"previous", "earlier", "initial", "old"}) {
+    if (previous == word) return true;
   }
   return std::any_of(kForeignContexts.begin(), kForeignContexts.end(), [&](std::string_view part) {
     return before.find(part) != std::string_view::npos;

@@ -71,10 +71,22 @@ std::optional<Clause> after_equals(const Clause& clause) {
   std::size_t previous = clause.end;
   for (std::size_t i = clause.begin; i < clause.end; ++i) {
     if (!clause.is_sign(i, '=')) continue;
+    // "5 != 6", not "3!=6".
+    const bool unequal = i > clause.begin + 1 && clause.is_sign(i - 1, '!') &&
+                         clause[i - 2].end < clause[i - 1].begin;
+    if (unequal) return std::nullopt;
     previous = last;
     last = i;
   }
   if (last == clause.end) return clause;
+  // "12 = 3 x 4"
+  const Clause right = clause.part(last + 1, clause.end);
+  const bool number = previous == clause.end && last == clause.begin + 1 &&
+                      clause[clause.begin].kind == Kind::kNumber &&
+                      !is_operator(clause, right.begin);
+  for (std::size_t i = right.begin + 1; number && i < right.end; ++i) {
+    if (is_operator(right, i)) return clause.part(clause.begin, last);
+  }
   const std::size_t from = previous == clause.end ? clause.begin : previous + 1;
   if (!is_known_side(clause.part(from, last))) return std::nullopt;
   // "12 = 13" is nothing.
@@ -211,7 +223,13 @@ bool has_denial(const Clause& clause) {
 bool has_reservation(const Clause& clause) {
   if (has_denial(clause)) return true;
   for (std::size_t i = clause.begin; i < clause.end; ++i) {
-    if (clause.has_sense(i, kBounds | kArithmetic)) return true;
+    if (!clause.has_sense(i, kBounds | kArithmetic)) continue;
+    // "12 are left over", "12 dollars more than Bob"
+    const bool left =
+        clause.is_word(i, "over") && i > clause.begin && clause.is_word(i - 1, "left");
+    const bool compared = clause.is_word(i, "than") && has_value(clause.part(clause.begin, i)) &&
+                          !has_value(clause.part(i, clause.end));
+    if (!left && !compared) return true;
   }
   return false;
 }
@@ -272,6 +290,20 @@ std::optional<Value> sole_value(const Clause& whole) {
   return value;
 }
 
+bool offers_otherwise(const Clause& clause) {
+  for (std::size_t i = clause.begin; i < clause.end; ++i) {
+    if (clause.is_word(i, "otherwise") && has_value(clause.part(i, clause.end))) return true;
+  }
+  return false;
+}
+
+bool is_approved(const Clause& clause, std::size_t i) {
+  for (++i; i < clause.end && clause.has_sense(i, kPlain); ++i) {
+    if (clause.is_word(i, "correct") || clause.is_word(i, "right")) return true;
+  }
+  return clause.is_word(i, "acceptable");
+}
+
 bool lists_choices(std::string_view text) {
   char seen = 0;
   for (std::size_t i = 0; i + 1 < text.size(); ++i) {
@@ -293,9 +325,12 @@ bool explains_choice(std::string_view rest, bool marked) {
   for (const std::string_view joint : {"or", "and", "but", "maybe"}) {
     if (rest.substr(0, word) == joint) return false;
   }
-  if (word >= 2) return true;
   const std::vector<Piece> pieces = pieces_of(rest);
   const Clause clause{&pieces, 0, pieces.size()};
+  for (std::size_t i = 0; i < clause.end; ++i) {
+    if (clause[i].is_letter && is_approved(clause, i)) return false;
+  }
+  if (word >= 2) return true;
   return marked && sole_value(clause) &&
          std::none_of(pieces.begin(), pieces.end(),
                       [](const Piece& each) { return each.is_letter; });
@@ -312,8 +347,9 @@ std::optional<std::string> leading_choice(std::string_view sentence) {
   const char letter = sentence[marked ? 1 : 0];
   sentence.remove_prefix(marked ? 3 : 1);
   if (letter < 'A' || letter > 'J') return std::nullopt;
-  if (sentence.front() != ',' && sentence.front() != ';') return std::nullopt;
-  if (!explains_choice(trimmed(sentence.substr(1)), marked)) return std::nullopt;
+  const bool colon = sentence.front() == ':';
+  if (!colon && sentence.front() != ',' && sentence.front() != ';') return std::nullopt;
+  if (!explains_choice(trimmed(sentence.substr(1)), marked || colon)) return std::nullopt;
   return std::string(1, letter);
 }
 

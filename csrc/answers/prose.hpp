@@ -59,6 +59,12 @@ bool is_computed(const Clause& clause);
 // Whether a clause contains a number or a formula.
 bool has_value(const Clause& clause);
 
+// "24; otherwise it is 12": not "otherwise the sum is odd".
+bool offers_otherwise(const Clause& clause);
+
+// Whether what stands at an index is called right: "6 is the correct answer", "C also right".
+bool is_approved(const Clause& clause, std::size_t i);
+
 // What a chain of equations comes to: "19" of "1 + 2 \times 9 = 1 + 18 = 19" and of "19 = 1 + 18".
 // The formula itself if it is none, or one with variables.
 std::string end_of_chain(const std::string& formula);
@@ -67,7 +73,7 @@ std::string end_of_chain(const std::string& formula);
 bool lists_choices(std::string_view text);
 
 // The letter of a choice that a sentence begins with: "D" of "D, since it cannot be A" and of
-// "(D), 5". None where another letter follows it.
+// "(D), 5", "D: 5". None where another letter follows it.
 std::optional<std::string> leading_choice(std::string_view sentence);
 
 // "yes" of "Yes, it is possible.", "no" likewise; empty where the sentence takes it back.

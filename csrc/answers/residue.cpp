@@ -63,8 +63,15 @@ std::optional<Residue> read_residue(std::string_view text) {
     if (!found || !ends_with(head, "(")) return std::nullopt;
     head = without_end(without_end(head, "("), "\\left");
   } else {
-    if (!ends_with(head, "\\pmod")) return std::nullopt;
-    head = without_end(head, "\\pmod");
+    // "17 \\bmod 5" is 2; behind a congruence it is the modulus.
+    const bool congruence = head.find("\\equiv") != std::string_view::npos;
+    bool found = false;
+    for (const std::string_view word : {"\\pmod", "\\bmod", "\\mod"}) {
+      if (found || !ends_with(head, word) || (word != "\\pmod" && !congruence)) continue;
+      head = without_end(head, word);
+      found = true;
+    }
+    if (!found) return std::nullopt;
   }
   Residue residue{std::string(trimmed(head)), std::string(modulus)};
   const std::string_view relation = "\\equiv";

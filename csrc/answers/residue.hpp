@@ -12,8 +12,8 @@ struct Residue {
   std::string modulus;  // digits
 };
 
-// Reads "7 \pmod{12}", "x \equiv 7 \pmod{12}", "7 (mod 12)"; nothing for "17 \bmod 5", which is an
-// operation, and for what has no modulus.
+// Reads "7 \pmod{12}", "x \equiv 7 \pmod{12}", "7 (mod 12)", "x \equiv 7 \bmod 12"; nothing for "17
+// \bmod 5", which is an operation, and for what has no modulus.
 std::optional<Residue> read_residue(std::string_view normalized_text);
 
 // Whether two integers are congruent; nothing unless both values are integers, or say the same

@@ -48,12 +48,16 @@ std::optional<Clause> answering_clause(Clause clause) {
     clause.begin = i + 1;
     break;
   }
+  if (offers_otherwise(clause)) return std::nullopt;
   clause = without_remarks(clause, Scope::kPredicate);
   // "Final answer: the largest n is 34"
   int verbs = 0;
   const std::size_t said = after_last_verb(clause, verbs);
   const bool denies = has_denial(clause);
-  if (said < clause.end && !denies)
+  // "B: 12" is a choice with its content.
+  const bool labels = clause[clause.begin].is_letter && clause.is_sign(clause.begin + 1, ':') &&
+                      said == clause.begin + 2;
+  if (said < clause.end && !denies && !labels)
     clause = without_remarks(clause.part(said, clause.end), Scope::kPredicate);
   if (clause.begin < clause.end && has_denial(clause.part(clause.begin, clause.begin + 1)))
     return std::nullopt;
@@ -81,7 +85,7 @@ std::optional<Statement> announced_statement(std::string_view raw) {
   const std::string_view sentence = without_end(rest.substr(0, end));
   const std::vector<Piece> pieces = pieces_of(sentence);
   const Clause whole{&pieces, 0, pieces.size()};
-  if (pieces.empty() || whole.is_sign(0, '~')) return std::nullopt;
+  if (pieces.empty() || whole.is_sign(0, '~') || whole.is_sign(0, '!')) return std::nullopt;
   // "No, because 7 is prime"
   if (const std::string_view verdict = leading_verdict(sentence); !verdict.empty()) {
     statement.text = std::string(verdict);

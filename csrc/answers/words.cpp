@@ -208,6 +208,9 @@ std::vector<std::string> listed_words(std::string_view text) {
 }
 
 std::string with_usual_words(std::string folded) {
+  for (const std::string_view there : {"there are no ", "there is no "}) {
+    if (starts_with(folded, 0, there)) folded = folded.substr(there.size() - 3);
+  }
   for (const auto& [word, usual] :
        {std::pair("no solutions", "no solution"),
         std::pair("no real solutions", "no real solution"), std::pair("dne", "does not exist"),
@@ -307,16 +310,19 @@ std::optional<Choice> read_choice(std::string_view text) {
        {"option ", "choice ", "answer ", "Option ", "Choice ", "Answer "}) {
     if (starts_with(text, 0, word)) text = trimmed(text.substr(word.size()));
   }
-  // "\text{(B)} 12": the command ends before the content does.
+  // "\text{(B)} 12", "\text{B. } 12": the command ends before the content does.
   if (!text.empty() && text.front() == '\\') {
     const std::size_t open = text.find('{');
     const std::size_t close = text.find('}');
     if (open == std::string_view::npos || close == std::string_view::npos || close < open)
       return std::nullopt;
     if (!is_text_command(text.substr(1, open - 1))) return std::nullopt;
-    const auto label = read_choice(text.substr(open + 1, close - open - 1));
-    if (!label || !label->marked || !label->content.empty()) return std::nullopt;
+    const std::string_view inside = trimmed(text.substr(open + 1, close - open - 1));
+    const auto label = read_choice(inside);
+    const bool ends = label && (label->marked || inside.back() == '.' || inside.back() == ':');
+    if (!ends || !label->content.empty()) return std::nullopt;
     choice = *label;
+    choice.marked = true;
     choice.content = trimmed(text.substr(close + 1));
     return choice;
   }

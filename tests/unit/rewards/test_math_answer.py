@@ -375,7 +375,7 @@ SENTENCES = [
     ("So the slope is $4$, because the other slope is $-3$.", "-3", WRONG),
     ("Thus we need 20 seats, as each of the 5 rows has 4.", "20", CORRECT),
     ("Thus we need 20 seats, as each of the 5 rows has 4.", "4", WRONG),
-    ("So there are $9$ pens, unless one is lost, in which case there are $8$.", "9", CORRECT),
+    ("So there are $9$ pens, unless one is lost, in which case there are $8$.", "9", WRONG),
     ("So there are $9$ pens, unless one is lost, in which case there are $8$.", "8", WRONG),
     ("The only root is $x=4$, as $x=-4$ is extraneous.", "4", CORRECT),
     ("The answer is $18$ (twice $9$).", "18", CORRECT),

@@ -69,11 +69,74 @@ def test_a_box_that_is_part_of_a_formula_gives_the_formula(response, whole):
         "**Answer** - \\boxed{5}",
         "_\\boxed{5}_ *\\boxed{5}*",
         "So there are \\boxed{5}!",
+        "<b>\\boxed{5}</b>",
+        "He has \\boxed{5} more than Bob, who is \\boxed{5} times as old.",
+        "We need at least \\boxed{5} moves.",
+        "There are $\\boxed{5}$ boys and 6 girls.",
+        "The maximum is \\boxed{5}, with equality if and only if $x = 2$.",
         "\\boxed{5} - as we have seen.",
     ],
 )
 def test_a_box_that_only_stands_beside_something_is_the_answer(response):
     assert math_answer.verify(response, "5", NoPool()).status is CORRECT
+
+
+@pytest.mark.parametrize("sign", ["\\ge", "\\le", "\\geq", ">=", "\u2264"])
+def test_a_bound_that_is_reached_is_the_least_or_largest_number(sign):
+    assert math_answer.verify(f"$n {sign} \\boxed{{5}}$", "5", NoPool()).status is CORRECT
+    assert math_answer.verify(f"$n {sign} \\boxed{{5}}$", f"n {sign} 5", NoPool()).status is CORRECT
+    assert math_answer.verify(f"$2n {sign} \\boxed{{5}}$", "5", NoPool()).status is WRONG
+
+
+# What follows a box in its formula, and whether the box is still 5.
+CHAINS = [
+    ("$\\boxed{5} = 6$", WRONG),
+    ("$\\boxed{5} = \\frac{11}{2}$", WRONG),
+    ("$\\boxed{5} = 2 + 3 = 6$", WRONG),
+    ("$\\boxed{5} \\approx 6$", WRONG),
+    ("$\\boxed{5} \\to 6$", WRONG),
+    ("$\\boxed{5}$ = 6", WRONG),
+    ("$\\boxed{5}, 6$", WRONG),
+    ("$\\boxed{5}\\text{ or }6$", WRONG),
+    ("$\\boxed{5}\\text{ and }6$", WRONG),
+    ("$\\boxed{5}$ and $6$", WRONG),
+    ("$\\boxed{5} = \\frac{10}{2} = 5.0$", CORRECT),
+    ("$\\boxed{5} = f(2)$", CORRECT),
+    ("$x = \\boxed{5} \\Rightarrow x^2 = 25$", CORRECT),
+    ("$\\boxed{5}, x \\ne 2$", CORRECT),
+]
+
+
+@pytest.mark.parametrize(("response", "status"), CHAINS)
+def test_a_formula_that_goes_on_to_another_value_gives_none(response, status):
+    assert math_answer.verify(response, "5", NoPool()).status is status
+    assert math_answer.verify(response, "6", NoPool()).status is WRONG
+
+
+@pytest.mark.parametrize(
+    ("response", "gold", "status"),
+    [
+        ("$\\boxed{2\\sqrt3} \\approx 3.46$", "2\\sqrt3", CORRECT),
+        ("$\\boxed{\\frac34} = 75\\%$", "\\frac34", CORRECT),
+        ("$\\boxed{\\frac34} = \\frac43$", "\\frac34", WRONG),
+        ("$\\boxed{1000} = 1{,}000 = 10^3$", "1000", CORRECT),
+        ("$\\boxed{5\\text{ m}} = 500\\text{ cm}$", "5\\text{ m}", CORRECT),
+        ("\\boxed{5 \\approx 6}", "5", WRONG),
+        ("\\boxed{5 \\approx 6}", "6", WRONG),
+        ("\\boxed{2\\sqrt3 \\approx 3.5}", "2\\sqrt3", CORRECT),
+        ("\\boxed{5} or 6", "5, 6", CORRECT),
+        ("$5 \\cdot \\boxed{6} = 30$", "6", WRONG),
+        ("$5 \\cdot \\boxed{6} = 30$", "30", WRONG),
+    ],
+)
+def test_what_rounds_or_repeats_a_box_leaves_it(response, gold, status):
+    assert math_answer.verify(response, gold, NoPool()).status is status
+
+
+@given(st.integers(1, 10**6), st.integers(1, 10**6))
+def test_a_box_before_an_equals_sign_is_what_follows(value, other):
+    status = math_answer.verify(f"$\\boxed{{{value}}} = {other}$", str(value), NoPool()).status
+    assert status is (CORRECT if value == other else WRONG)
 
 
 @given(st.integers(1, 10**6), st.sampled_from(["-", "1/", "3 + ", "\\pi", "7\\cdot ", "\\sqrt"]))
@@ -132,10 +195,55 @@ def test_a_box_that_is_denied_is_passed_over(response):
         "It cannot be \\boxed{5}.",
         "It isn't equal to \\boxed{5}.",
         "Anything but \\boxed{5}.",
+        "The wrong answer is \\boxed{5}.",
+        "Some would say \\boxed{5}.",
+        "Suppose the answer is \\boxed{5}.",
+        "Let $x = \\boxed{5}$.",
+        "We reject \\boxed{5}.",
+        "All except \\boxed{5}.",
+        "Twice \\boxed{5}.",
+        "The square root of \\boxed{5}.",
+        "More than \\boxed{5}.",
+        "Between 4 and \\boxed{5}.",
+        "$x \\not= \\boxed{5}$",
+        "Is it \\boxed{5}?",
+        "\\boxed{5} plus 6.",
+        "\\boxed{5} doesn't work.",
+        "\\boxed{5} is a common wrong answer.",
+        "\\boxed{5} is too small.",
+        "~~\\boxed{5}~~ 6",
+        "\\boxed{5} \u274c",
+        "\u7b54\u6848\u4e0d\u662f\\boxed{5}\u3002",
+        "\\boxed{5}\u662f\u9519\u8bef\u7684\u3002",
+        "\\boxed{5}\u62166",
     ],
 )
 def test_a_denied_box_alone_is_no_answer(response):
     assert math_answer.verify(response, "5", NoPool()).status is WRONG
+
+
+# Behind "5", in a box and in a sentence.
+CONDITIONS = [
+    " unless x = 2.",
+    ", unless x = 2, when it is 6.",
+    " if order matters.",
+    " provided that x = 2, otherwise 6.",
+    " (6 if zero counts).",
+    ", and 6 otherwise.",
+    " (alternatively, 6).",
+    " or, if you prefer, 6.",
+    "; however, 6 is the correct answer.",
+    ", although 6 could also be right.",
+    ", which must be rounded to 6.",
+    ", I mean 6.",
+]
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+@pytest.mark.parametrize("answer", ["The answer is 5", "\\boxed{5}", "So $x = \\boxed{5}$"])
+def test_an_answer_on_a_condition_or_beside_a_rival_is_none(answer, condition):
+    for gold in "56":
+        assert math_answer.verify(answer + condition, gold, NoPool()).status is WRONG
 
 
 # What may follow an answer, and what takes it back or offers another.
@@ -153,6 +261,9 @@ HARMLESS = [
     "Or, equivalently, five.",
     "However, $y$ must be 7 then.",
     "The remainder is 1 when it is divided by 2, 3, or 4.",
+    "If anything is unclear, ask!",
+    "Another solution: count the 3 cases.",
+    "1. First we add.",
     "This is the answer, as we can check: 2 * 5 - 3 = 7.",
 ]
 TURNS = [
@@ -173,6 +284,18 @@ TURNS = [
     "Hmm, this can't be right.",
     "However, I realize I made an error.",
     "Wait. Let me redo this. 2 * 3 = 6.",
+    "Wait, I forgot one, so it is 6.",
+    "Edit: it is 6.",
+    "I mean 6.",
+    "Let me correct that: 6.",
+    "Strike that.",
+    "Just kidding!",
+    "Not really.",
+    "On reflection, it should be 6.",
+    "Another possibility is 6.",
+    "6 is also correct.",
+    "\u66f4\u6b63\uff1a6",
+    "\u7b49\u7b49\uff0c\u5e94\u8be5\u662f6\u3002",
 ]
 ANSWERS = ["The answer is 5.", "\\boxed{5}.", "So $x = \\boxed{5}$.\n\n", "**Answer:** 5.\n"]
 
@@ -212,6 +335,18 @@ def test_what_takes_an_answer_back_or_offers_another_leaves_none(answer, words, 
         "Twice the answer is 5.",
         "The sum of the answer and 2 is 5.",
         "The answer's square is 5.",
+        "The last digit of the answer is 5.",
+        "One more than the answer is 5.",
+        "The previous answer is 5.",
+        "The answer to another question is 5.",
+        "Nothing suggests the answer is 5.",
+        "The teacher says the answer is 5.",
+        "There is no reason that the answer is 5.",
+        "The answer is greater than or equal to 5.",
+        "The answer is 6; otherwise it's 5.",
+        "The answer is 5 != 6.",
+        "**Final Answer**\n\n5\n\n6",
+        "\u7b54\u6848\uff1a\u8d1f5",
     ],
 )
 def test_an_announcement_that_takes_itself_back_is_none(response):
@@ -237,6 +372,24 @@ def test_an_announcement_that_takes_itself_back_is_none(response):
         ("\\boxed{\\text{Yes, it is possible}}", "Yes", CORRECT),
         ("Yes, it is possible.", "\\text{Yes}", CORRECT),
         ("Yes, it is possible.", "No", WRONG),
+        ("Yes, because 7 is prime.", "Yes", CORRECT),
+        ("Yes, because 7 is prime.", "7", WRONG),
+        ("Option B is correct.", "B", CORRECT),
+        ("Option B is incorrect.", "B", WRONG),
+        ("The answer is B: 12.", "B", CORRECT),
+        ("The answer is B, with C also correct.", "B", WRONG),
+        ("\u56e0\u6b64\u9009 B", "B", CORRECT),
+        ("Thus, $r = 3$ and $s = 4$.", "(3, 4)", CORRECT),
+        ("Thus, $r = 3$ and $s = 4$.", "3", WRONG),
+        ("The answer turns out to be 12.", "12", CORRECT),
+        ("Answer \u2192 12", "12", CORRECT),
+        ("Hence he earned 12 dollars more than Bob.", "12", CORRECT),
+        ("It is 12 more than that of the square, namely 36.", "12", WRONG),
+        ("The minimum value is $12$ when $x = 3$.", "12", CORRECT),
+        ("The minimum is 12 when x = 3 and 7 otherwise.", "12", WRONG),
+        ("The answer is 12 = 3 \u00d7 4.", "12", CORRECT),
+        ("The answer is negative 5.", "-5", CORRECT),
+        ("The answer is negative 5.", "5", WRONG),
         ("Yes, or maybe no.", "Yes", WRONG),
         ("The answer is No, because 7 is prime.", "No", CORRECT),
         ("<answer>5</answer>\n<answer>5</answer>", "5", CORRECT),

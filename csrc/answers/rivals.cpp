@@ -1,0 +1,75 @@
+#include "rivals.hpp"
+
+#include "lexicon.hpp"
+#include "scan.hpp"
+
+namespace urpo::answers {
+namespace {
+
+// "and 6 if zero counts", "6 otherwise"
+bool is_conditional(const Clause& part, std::size_t i) {
+  const bool begins = i == part.begin || part[i - 1].kind == Piece::Kind::kSign ||
+                      part.is_word(i - 1, "and") || part.is_word(i - 1, "but") ||
+                      part.is_word(i - 1, "is");
+  return begins && (part.is_word(i + 1, "if") || part.is_word(i + 1, "unless") ||
+                    part.is_word(i + 1, "otherwise") || part.is_word(i + 1, "when"));
+}
+
+// "although 6 is the correct answer"; "since 2 is right" explains.
+bool is_called_right(const Clause& part, std::size_t i) {
+  bool contrasts = false;
+  for (const std::string_view word : {"although", "though", "while", "whereas"}) {
+    contrasts = contrasts || part.is_word(part.begin, word);
+  }
+  return (contrasts || !part.has_sense(part.begin, kReason)) && is_approved(part, i);
+}
+
+// "rounded up to 6"; not "rounded to 2 decimal places".
+bool is_rounded_to(const Clause& part, std::size_t i) {
+  if (i + 1 != part.end || i < part.begin + 2 || !part.is_word(i - 1, "to")) return false;
+  for (const std::string_view word : {"rounded", "rounds", "round"}) {
+    if (part.is_word(i - 2, word) || (i > part.begin + 2 && part.is_word(i - 3, word))) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+bool is_rival(const Clause& part, std::size_t i) {
+  return is_conditional(part, i) || is_called_right(part, i) || is_rounded_to(part, i);
+}
+
+bool is_also_right(const Clause& sentence) {
+  bool also = false;
+  for (std::size_t i = sentence.begin + 1; i < sentence.end; ++i) {
+    if (sentence[i].kind != Piece::Kind::kWord) return false;
+    also = also || sentence.is_word(i, "also");
+    for (const std::string_view word :
+         {"valid", "correct", "right", "possible", "acceptable", "work", "works"}) {
+      if (also && sentence.is_word(i, word)) return true;
+    }
+  }
+  return false;
+}
+
+bool turns_together(std::string_view previous, std::string_view word) {
+  if (previous == "i") return word == "mean";
+  if (previous == "me") return word == "correct";
+  if (previous != "another") return false;
+  for (const std::string_view noun : {"possibility", "possible", "valid", "answer", "solution"}) {
+    if (word == noun) return true;
+  }
+  return false;
+}
+
+std::string_view after_ideographic_turn(std::string_view text) {
+  // A correction to, should be, changed to, or, otherwise.
+  for (const std::string_view word :
+       {"\u66f4\u6b63", "\u8ba2\u6b63", "\u4fee\u6b63", "\u5e94\u4e3a", "\u5e94\u8be5\u662f",
+        "\u5e94\u662f", "\u6539\u4e3a", "\u6216", "\u5426\u5219"}) {
+    if (begins_with(text, word)) return text.substr(word.size());
+  }
+  return {};
+}
+
+}  // namespace urpo::answers
