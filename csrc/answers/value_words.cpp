@@ -1,94 +1,151 @@
 #include "value_words.hpp"
 
-#include <algorithm>
+#include <cstdint>
 #include <unordered_set>
 
 #include "characters.hpp"
+#include "lexicon.hpp"
+#include "scan.hpp"
 
 namespace urpo::answers {
 namespace {
 
 using Words = std::unordered_set<std::string_view>;
 
-bool ends_with(std::string_view word, std::string_view end) {
-  return word.size() > end.size() && word.substr(word.size() - end.size()) == end;
-}
-
-// "second" is a unit of time as well, and left to the units.
+// Numbers that the lexicon does not have. "second" is a unit of time as well, and left to the
+// units.
 const Words& numbers() {
   static const Words words = {
-      "zero",      "one",         "two",        "three",      "four",        "five",
-      "six",       "seven",       "eight",      "nine",       "ten",         "eleven",
-      "twelve",    "thirteen",    "fourteen",   "fifteen",    "sixteen",     "seventeen",
-      "eighteen",  "nineteen",    "twenty",     "thirty",     "forty",       "fourty",
-      "fifty",     "sixty",       "seventy",    "eighty",     "ninety",      "hundred",
-      "thousand",  "million",     "billion",    "trillion",   "quadrillion", "dozen",
-      "score",     "gross",       "lakh",       "crore",      "bn",          "mn",
-      "myriad",    "half",        "halves",     "quarter",    "first",       "third",
-      "fourth",    "fifth",       "sixth",      "seventh",    "eighth",      "ninth",
-      "tenth",     "eleventh",    "twelfth",    "thirteenth", "fourteenth",  "fifteenth",
-      "sixteenth", "seventeenth", "eighteenth", "nineteenth", "twentieth",   "thirtieth",
-      "fortieth",  "fiftieth",    "sixtieth",   "seventieth", "eightieth",   "ninetieth",
-      "hundredth", "thousandth",  "millionth",  "billionth",  "trillionth",  "k",
-      "sixes",     "twenties",    "nth",        "th"};
+      "zero",        "one",        "two",        "three",      "four",      "five",
+      "six",         "seven",      "eight",      "nine",       "ten",       "eleven",
+      "twelve",      "thirteen",   "fourteen",   "fifteen",    "sixteen",   "seventeen",
+      "eighteen",    "nineteen",   "twenty",     "thirty",     "forty",     "fourty",
+      "fifty",       "sixty",      "seventy",    "eighty",     "ninety",    "quadrillion",
+      "score",       "gross",      "lakh",       "crore",      "bn",        "mn",
+      "myriad",      "first",      "sixth",      "seventh",    "eighth",    "ninth",
+      "eleventh",    "twelfth",    "thirteenth", "fourteenth", "fifteenth", "sixteenth",
+      "seventeenth", "eighteenth", "nineteenth", "twentieth",  "thirtieth", "fortieth",
+      "fiftieth",    "sixtieth",   "seventieth", "eightieth",  "ninetieth", "hundredth",
+      "thousandth",  "millionth",  "billionth",  "trillionth", "k",         "sixes",
+      "twenties",    "nth",        "th"};
   return words;
 }
 
-const Words& arithmetic() {
+// What is done with a number in an answer of few words; in a sentence these say other things too.
+const Words& operations() {
   static const Words words = {
-      "minus",      "plus",        "times",    "divided",     "multiplied", "over",    "squared",
-      "cubed",      "square",      "cube",     "factorial",   "root",       "inverse", "reciprocal",
-      "negative",   "negated",     "opposite", "doubled",     "double",     "tripled", "triple",
-      "quadrupled", "quadruple",   "halved",   "twice",       "thrice",     "modulo",  "mod",
-      "base",       "binary",      "hex",      "hexadecimal", "octal",      "point",   "log",
-      "ln",         "sqrt",        "exp",      "more",        "less",       "fewer",   "than",
-      "above",      "below",       "under",    "beyond",      "short",      "shy",     "off",
-      "power",      "exponent",    "raised",   "increased",   "decreased",  "added",   "subtracted",
-      "successor",  "predecessor", "fold",     "greater",     "smaller",    "larger",  "bigger",
-      "higher",     "lower",       "extra",    "another",     "other",      "others",  "remainder"};
+      "multiplied", "square",    "cube",      "inverse", "negated",     "opposite", "quadrupled",
+      "quadruple",  "halved",    "binary",    "hex",     "hexadecimal", "octal",    "exp",
+      "more",       "fewer",     "than",      "under",   "beyond",      "off",      "exponent",
+      "raised",     "increased", "decreased", "added",   "subtracted",  "greater",  "smaller",
+      "larger",     "bigger",    "higher",    "lower",   "extra",       "others",   "remainder"};
   return words;
 }
 
+// What doubts or bounds a number. The senses of the lexicon would not do: "candidates" and
+// "divisors" make a sentence doubtful, behind a number they are what is counted.
 const Words& reservations() {
-  static const Words words = {
-      "not",       "no",          "never",       "none",        "nor",
-      "neither",   "nope",        "cannot",      "without",     "except",
-      "excepting", "excluding",   "excluded",    "exclusive",   "rejected",
-      "discarded", "extraneous",  "removed",     "omitted",     "ignored",
-      "missing",   "wrong",       "incorrect",   "incorrectly", "false",
-      "falsely",   "invalid",     "impossible",  "unlikely",    "likely",
-      "unknown",   "undefined",   "nonexistent", "imaginary",   "fake",
-      "fails",     "mistake",     "mistaken",    "error",       "contradiction",
-      "guess",     "guessed",     "guesses",     "maybe",       "perhaps",
-      "possibly",  "probably",    "suppose",     "supposedly",  "assuming",
-      "if",        "unless",      "when",        "whenever",    "where",
-      "either",    "would",       "could",       "should",      "might",
-      "may",       "but",         "only",        "about",       "approximately",
-      "approx",    "around",      "roughly",     "almost",      "nearly",
-      "circa",     "least",       "most",        "max",         "min",
-      "up",        "upwards",     "down",        "onwards",     "so",
-      "etc",       "any",         "all",         "every",       "some",
-      "too",       "enough",      "is",          "are",         "was",
-      "equals",    "exceeds",     "then",        "for",         "with",
-      "between",   "instead",     "unsure",      "doubt",       "doubtful",
-      "misses",    "contradicts", "or"};
+  static const Words words = {"no",
+                              "none",
+                              "nope",
+                              "without",
+                              "except",
+                              "excepting",
+                              "excluding",
+                              "excluded",
+                              "exclusive",
+                              "rejected",
+                              "discarded",
+                              "extraneous",
+                              "removed",
+                              "omitted",
+                              "ignored",
+                              "missing",
+                              "incorrectly",
+                              "false",
+                              "falsely",
+                              "likely",
+                              "unknown",
+                              "undefined",
+                              "nonexistent",
+                              "imaginary",
+                              "fake",
+                              "fails",
+                              "mistake",
+                              "mistaken",
+                              "error",
+                              "guess",
+                              "guessed",
+                              "guesses",
+                              "maybe",
+                              "perhaps",
+                              "possibly",
+                              "probably",
+                              "suppose",
+                              "supposedly",
+                              "assuming",
+                              "when",
+                              "whenever",
+                              "where",
+                              "either",
+                              "would",
+                              "should",
+                              "but",
+                              "only",
+                              "about",
+                              "approximately",
+                              "approx",
+                              "around",
+                              "roughly",
+                              "almost",
+                              "nearly",
+                              "circa",
+                              "least",
+                              "most",
+                              "max",
+                              "min",
+                              "up",
+                              "upwards",
+                              "down",
+                              "onwards",
+                              "so",
+                              "etc",
+                              "any",
+                              "all",
+                              "every",
+                              "some",
+                              "too",
+                              "enough",
+                              "is",
+                              "are",
+                              "was",
+                              "equals",
+                              "exceeds",
+                              "then",
+                              "for",
+                              "with",
+                              "between",
+                              "instead",
+                              "unsure",
+                              "doubt",
+                              "doubtful",
+                              "misses",
+                              "or"};
   return words;
 }
 
-}  // namespace
-
+// "five", "fifties", "tenfold", "zillion"
 bool is_number_word(std::string_view word) {
   if (word == "zeros" || word == "ones") return false;  // digits that are counted
   if (numbers().count(word) != 0) return true;
   if (ends_with(word, "s") && numbers().count(word.substr(0, word.size() - 1)) != 0) return true;
-  return ends_with(word, "fold") || ends_with(word, "illion") || ends_with(word, "illions");
+  for (const std::string_view end : {"fold", "illion", "illions"}) {
+    if (word.size() > end.size() && ends_with(word, end)) return true;
+  }
+  return false;
 }
 
-bool is_arithmetic_word(std::string_view word) { return arithmetic().count(word) != 0; }
-
-bool is_reserving_word(std::string_view word) {
-  return reservations().count(word) != 0 || ends_with(word, "n't");
-}
+}  // namespace
 
 bool changes_value(std::string_view word) {
   if (!word.empty() && is_high(word.front())) {
@@ -101,7 +158,10 @@ bool changes_value(std::string_view word) {
     }
     return false;
   }
-  return is_number_word(word) || is_arithmetic_word(word) || is_reserving_word(word);
+  constexpr std::uint32_t kChanges =
+      kArithmetic | kModifies | kDenies | kConditions | kRejects | kModal;
+  return has_sense(word, kChanges) || is_number_word(word) || operations().count(word) != 0 ||
+         reservations().count(word) != 0 || (word.size() > 3 && ends_with(word, "n't"));
 }
 
 }  // namespace urpo::answers
