@@ -90,6 +90,8 @@ SAME = {
     ],
     "bound letters": [
         ("f(n)=n", "f(x)=x"),
+        ("f(n)=n\\text{ for all }n", "f(x)=x"),
+        ("f(n)=n\\ \\forall n\\in\\mathbb{Z}", "f(x)=x"),
         ("P(t)=t^2", "P(x)=x^2"),
         ("\\sum_{i=1}^n i^2", "\\sum_{k=1}^n k^2"),
         ("\\phi(n)", "\\varphi(n)"),
@@ -664,6 +666,7 @@ DIFFERENT = {
         ("\\$0.3", "30\\%"),
     ],
     "congruences and approximations": [
+        ("f(n)=n\\text{ for all }n > 2", "f(n)=n"),
         ("n \\equiv 3 \\bmod 4", "3 \\pmod 5"),
         ("17 \\bmod 5", "2"),
         ("5 \\approx 6", "5"),

@@ -243,6 +243,9 @@ class AfterwordReader {
     const bool excludes = clause.is_word(0, "otherwise") || clause.is_word(0, "alternatively");
     if (turned && !negated && (value || letter) && (!has_values_ || excludes))
       return offer(text, clause.part(i, clause.end));
+    // "5 (maybe)"
+    const bool alone = clause.end == 1 || (clause.end == 2 && clause[1].kind == Kind::kSign);
+    if (alone && clause.has_sense(0, kDoubts)) word_.retracts = true;
     // "Just kidding!", "... not.", "Not really."
     const bool joking = i == clause.end && i > 0 &&
                         (clause.is_word(i - 1, "kidding") || clause.is_word(i - 1, "not") ||

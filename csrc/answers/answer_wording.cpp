@@ -12,6 +12,8 @@
 namespace urpo::answers {
 namespace {
 
+constexpr std::size_t kMaxDomain = 60;  // bytes of "for all n in ..."
+
 bool starts_with(std::string_view text, std::string_view prefix) {
   return text.substr(0, prefix.size()) == prefix;
 }
@@ -147,6 +149,29 @@ std::string with_base_as_subscript(std::string text) {
   return number ? text.substr(0, digits) + "_{" + base + "}" : text;
 }
 
+// "n + 1\text{ for all }n" without the domain: a formula says that by itself.
+std::string without_domain(std::string text) {
+  std::size_t begin = text.rfind("\\forall");
+  if (begin == std::string::npos) {
+    begin = text.rfind("\\text");
+    if (begin == std::string::npos) return text;
+    const auto [content, rest] = leading_text(std::string_view(text).substr(begin));
+    const std::string words = folded_words(content);
+    if (!starts_with(words, "for all") && !starts_with(words, "for every")) return text;
+  }
+  const std::string_view domain = std::string_view(text).substr(begin);
+  const bool restricts = domain.size() > kMaxDomain ||
+                         domain.find_first_of("0123456789<>,;=") != std::string_view::npos ||
+                         domain.find("\\g") != std::string_view::npos ||
+                         domain.find("\\l") != std::string_view::npos ||
+                         domain.find("\\n") != std::string_view::npos;
+  const bool formula = std::any_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(begin),
+                                   [](char c) { return c == '='; });
+  if (restricts || !formula) return text;
+  const std::string_view before = trimmed(std::string_view(text).substr(0, begin));
+  return std::string(before.substr(0, before.find_last_not_of(" ,\\;") + 1));
+}
+
 bool has_letters(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '\\') {
@@ -167,7 +192,7 @@ bool has_letters(std::string_view text) {
 
 std::string without_wording(std::string text) {
   text = without_announcement(std::move(text));
-  text = with_sign(std::move(text));
+  text = with_sign(without_domain(std::move(text)));
   text = with_known_currency(std::move(text));
   text = with_base_as_subscript(std::move(text));
   return without_place_ending(std::move(text));

@@ -158,7 +158,10 @@ std::optional<Clause> conclusion(Clause sentence) {
     for (const std::string_view word : {"he", "she", "they", "we", "it", "there", "that", "you"}) {
       pronoun = pronoun || (sentence.is_word(i, "so") && sentence.is_word(i + 1, word));
     }
-    const bool connects = (starts || pronoun) && sentence.has_sense(i, kConnective) &&
+    // "for a total of $20 so 20/4 = $5"
+    const bool computes =
+        sentence.is_word(i, "so") && is_computed(sentence.part(i + 1, sentence.end));
+    const bool connects = (starts || pronoun || computes) && sentence.has_sense(i, kConnective) &&
                           !is_so_that(sentence, i) && !sentence.is_word(i + 1, "far");
     const bool contrasts = (sentence.is_word(i, "but") && !is_exception(clause, i)) ||
                            sentence.is_word(i, "however") || sentence.is_sign(i, ';');
@@ -222,6 +225,9 @@ std::size_t after_last_verb(const Clause& clause, int& verbs) {
   for (std::size_t i = clause.begin; i + 1 < clause.end; ++i) {
     const bool colon = clause.is_sign(i, ':') && clause[i + 1].begin > clause[i].end;
     if (!colon && !clause.has_sense(i, kVerb)) continue;
+    // "to get to school 5 minutes sooner"
+    if (clause.is_word(i + 1, "to") && (clause.is_word(i, "get") || clause.is_word(i, "got")))
+      continue;
     // "is greater than or equal to 7"
     if (i > clause.begin && clause.is_word(i - 1, "or")) continue;
     // "is divided by 7"
@@ -241,6 +247,9 @@ Clause assertion(Clause clause) {
   std::size_t denial = clause.end;
   for (std::size_t i = clause.begin; i < clause.end; ++i) {
     const bool denies = clause.is_word(i, "not") || clause.is_word(i, "isn't");
+    // "I'm not sure it's 5" asserts nothing.
+    if (denies && (clause.is_word(i + 1, "sure") || clause.is_word(i + 1, "certain")))
+      return clause;
     if (denies && denial == clause.end) denial = i;
     if (denial == clause.end || i < denial + 2) continue;
     std::size_t length = 0;

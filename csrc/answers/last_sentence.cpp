@@ -149,7 +149,10 @@ std::optional<Reading> item_of_a_list(const Sentence& sentence, Statement&) {
 
 std::optional<Reading> denial(const Sentence& sentence, Statement&) {
   const Clause& clause = sentence.clause;
-  if (has_denial(clause) || is_modified(clause)) return Reading::kRefused;
+  // "Half of 60 is 30"
+  const Clause object = clause.part(sentence.said, clause.end);
+  const bool computes = sentence.verbs == 1 && has_value(object);
+  if (has_denial(clause) || is_modified(computes ? object : clause)) return Reading::kRefused;
   // What announces an answer for sure has been read already: "twice the answer is 5".
   if (sentence.said < clause.end && is_about_answer(clause.part(clause.begin, sentence.said)))
     return Reading::kRefused;

@@ -202,6 +202,8 @@ struct Spelling {
   std::string_view plain;
 };
 
+constexpr std::size_t kMaxNote = 80;  // bytes of "<<3+2=5>>"
+
 constexpr std::array kSpellings = {Spelling{"\u3002", ". "},
                                    Spelling{"\uff01", "! "},
                                    Spelling{"\uff1f", "? "},
@@ -309,6 +311,14 @@ std::string plain_typed(std::string_view text) {
       if (!command || rest.empty() || !is_letter(rest.front())) {
         out.append(spelling->plain);
         i += spelling->typed.size();
+        continue;
+      }
+    }
+    // "<<3+2=5>>", a calculator's note.
+    if (begins_with(text, i, "<<")) {
+      const std::size_t close = text.substr(i, kMaxNote).find(">>");
+      if (close != std::string_view::npos) {
+        i += close + 2;
         continue;
       }
     }

@@ -27,7 +27,7 @@ std::vector<Piece> pieces_of(std::string_view text);
 
 // Full-width signs and digits in ASCII, the ends of Chinese and Japanese sentences with a space
 // behind them, no-break spaces as spaces, and no HTML tags of type, backticks, marks of a proof's
-// end.
+// end, notes of a calculator.
 std::string plain_typed(std::string_view text);
 
 }  // namespace urpo::answers
