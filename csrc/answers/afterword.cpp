@@ -69,6 +69,7 @@ class AfterwordReader {
         const bool ends_line = end >= from_here.size() || from_here[end] == '\n' ||
                                trimmed(text.substr(0, text.find('\n'))).empty();
         another(sentence, ends_line);
+        other_case(sentence);
       }
       if (std::any_of(sentence.begin(), sentence.end(),
                       [](char c) { return is_letter(c) || is_digit(c); }))
@@ -208,6 +209,21 @@ class AfterwordReader {
     const bool alone =
         clause.end == 1 && clause[0].kind == Kind::kNumber && sentences_ == 0 && ends_line;
     if (alone || (clause.end > 1 && is_also_right(clause))) offer(text, clause.part(0, 1));
+  }
+
+  void other_case(std::string_view text) {
+    const std::string first = next_word(text, 0);
+    bool may_begin = false;
+    for (const std::string_view word : {"if", "excluding", "including", "without", "counting"}) {
+      may_begin = may_begin || first == word;
+    }
+    if (!may_begin || text.find_first_of("0123456789") == std::string_view::npos) return;
+    const std::vector<Piece> pieces = pieces_of(text);
+    Clause clause{&pieces, 0, pieces.size()};
+    while (clause.begin < clause.end && clause[clause.begin].kind == Kind::kSign) ++clause.begin;
+    const bool value = clause.begin < clause.end && pieces.back().kind != Kind::kWord;
+    if (!value || !is_other_case(clause)) return;
+    offer(text, clause.part(clause.end - 1, clause.end));
   }
 
   void read_segment(std::string_view text, const Clause& clause, bool refuses) {

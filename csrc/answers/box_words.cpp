@@ -165,6 +165,16 @@ bool is_asked(std::string_view text) {
   return between.size() < 20 && between.find_first_of(",;:-(\xe2") == std::string_view::npos;
 }
 
+// Without the end of the formula that the box stands in: left alone, it would open another one.
+std::string without_closing(std::string_view text) {
+  const std::size_t stop = !text.empty() && (text[0] == '.' || text[0] == ',') ? 1 : 0;
+  for (const std::string_view mark : {"$$", "$", "\\)", "\\]"}) {
+    if (!begins_with(text.substr(stop), mark)) continue;
+    return std::string(text.substr(0, stop)).append(text.substr(stop + mark.size()));
+  }
+  return std::string(text);
+}
+
 }  // namespace
 
 std::string_view without_math_ends(std::string_view text) {
@@ -256,7 +266,8 @@ bool offered_after(std::string_view text) {
 }
 
 std::string words_behind(std::string_view text) {
-  std::string_view rest = text;
+  std::string behind = without_closing(text);
+  std::string_view rest = behind;
   while (true) {
     rest = trimmed(rest);
     std::size_t spacing = 0;
@@ -273,7 +284,7 @@ std::string words_behind(std::string_view text) {
     return std::string(rest.substr(open.size(), length))
         .append(rest.substr(open.size() + length + 1));
   }
-  return std::string(text);
+  return behind;
 }
 
 }  // namespace urpo::answers

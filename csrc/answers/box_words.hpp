@@ -19,7 +19,7 @@ bool denied_after(std::string_view text);
 // "\boxed{5}, but \boxed{6} could be right too": whether the last box is only offered.
 bool offered_after(std::string_view text);
 
-// What follows a box, with "\text{ or }6" as " or 6".
+// What follows a box and the end of its formula, with "\text{ or }6" as " or 6".
 std::string words_behind(std::string_view text);
 
 }  // namespace urpo::answers

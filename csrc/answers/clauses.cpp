@@ -128,11 +128,15 @@ Clause without_remarks(Clause clause, Scope scope) {
                          (clause.is_word(i, "in") && clause.is_word(i + 1, "which")) ||
                          is_so_that(clause, i) || (comma && clause.is_word(i, "not")) ||
                          (comma && clause.is_word(i, "so"));
+    // "is 7 at $x = 2$"
+    const bool place = clause.is_word(i, "at") && i + 1 < clause.end &&
+                       clause[i + 1].kind == Kind::kFormula && is_value(clause[i - 1]) &&
+                       clause[i + 1].content.find('=') != std::string::npos;
     const bool reason =
         clause.has_sense(i, kReason) && (comma || !clause.has_sense(i, kWeakReason) ||
                                          ((clause.is_word(i, "as") || clause.is_word(i, "when")) &&
                                           i > 0 && is_value(clause[i - 1])));
-    if (seen && (instead || reason)) {
+    if (seen && (instead || reason || place)) {
       const Clause before = without_loose_end(clause.part(clause.begin, i));
       // "The boys got 20 eggs, and if each got 2, then 10 came": it goes on.
       const bool goes_on = scope != Scope::kPredicate && reason && has_value(before) &&

@@ -15,6 +15,21 @@ bool is_conditional(const Clause& part, std::size_t i) {
                     part.is_word(i + 1, "otherwise") || part.is_word(i + 1, "when"));
 }
 
+// ", 6 without it"; " for even n and 6 for odd n", two cases alike
+bool is_another_case(const Clause& part, std::size_t i) {
+  if (i == part.begin) {
+    for (const std::string_view word : {"without", "excluding", "including", "counting", "not"}) {
+      if (part.is_word(i + 1, word)) return true;
+    }
+    return false;
+  }
+  for (const std::string_view word : {"for", "in", "with", "without"}) {
+    if (part.is_word(part.begin, word) && part.is_word(i - 1, "and") && part.is_word(i + 1, word))
+      return true;
+  }
+  return false;
+}
+
 // "although 6 is the correct answer"; "since 2 is right" explains.
 bool is_called_right(const Clause& part, std::size_t i) {
   bool contrasts = false;
@@ -36,7 +51,8 @@ bool is_rounded_to(const Clause& part, std::size_t i) {
 }  // namespace
 
 bool is_rival(const Clause& part, std::size_t i) {
-  return is_conditional(part, i) || is_called_right(part, i) || is_rounded_to(part, i);
+  return is_conditional(part, i) || is_another_case(part, i) || is_called_right(part, i) ||
+         is_rounded_to(part, i);
 }
 
 bool is_also_right(const Clause& sentence) {
@@ -50,6 +66,18 @@ bool is_also_right(const Clause& sentence) {
     }
   }
   return false;
+}
+
+bool is_other_case(const Clause& sentence) {
+  bool begins = false;
+  for (const std::string_view word : {"if", "excluding", "including", "without", "counting"}) {
+    begins = begins || sentence.is_word(sentence.begin, word);
+  }
+  if (!begins || sentence.end < sentence.begin + 3) return false;
+  const std::size_t verb = sentence.end - 2;
+  const bool pronoun = (sentence.is_word(verb, "is") || sentence.is_word(verb, "becomes")) &&
+                       sentence.is_word(verb - 1, "it");
+  return pronoun || sentence.is_word(verb, "it's") || sentence.is_word(verb, "then");
 }
 
 bool turns_together(std::string_view previous, std::string_view word) {

@@ -236,6 +236,9 @@ CONDITIONS = [
     ", although 6 could also be right.",
     ", which must be rounded to 6.",
     ", I mean 6.",
+    " including zero, 6 without it.",
+    " for even n and 6 for odd n.",
+    ". If zero is excluded, it is 6.",
 ]
 
 
@@ -262,6 +265,7 @@ HARMLESS = [
     "However, $y$ must be 7 then.",
     "The remainder is 1 when it is divided by 2, 3, or 4.",
     "If anything is unclear, ask!",
+    "If n = 7, the sum is 6.",
     "Another solution: count the 3 cases.",
     "1. First we add.",
     "This is the answer, as we can check: 2 * 5 - 3 = 7.",
@@ -387,6 +391,8 @@ def test_an_announcement_that_takes_itself_back_is_none(response):
         ("It is 12 more than that of the square, namely 36.", "12", WRONG),
         ("The minimum value is $12$ when $x = 3$.", "12", CORRECT),
         ("The minimum is 12 when x = 3 and 7 otherwise.", "12", WRONG),
+        ("The minimum is 12 at $x = 3$.", "12", CORRECT),
+        ("$\\boxed{12}$ for even $n$ and $6$ for odd $n$.", "12", WRONG),
         ("The answer is 12 = 3 \u00d7 4.", "12", CORRECT),
         ("The answer is negative 5.", "-5", CORRECT),
         ("The answer is negative 5.", "5", WRONG),
