@@ -55,8 +55,8 @@ std::optional<Clause> answering_clause(Clause clause) {
   const std::size_t said = after_last_verb(clause, verbs);
   const bool denies = has_denial(clause);
   // "B: 12" is a choice with its content.
-  const bool labels = clause[clause.begin].is_letter && clause.is_sign(clause.begin + 1, ':') &&
-                      said == clause.begin + 2;
+  const bool labels = said < clause.end && clause[clause.begin].is_letter &&
+                      clause.is_sign(clause.begin + 1, ':') && said == clause.begin + 2;
   if (said < clause.end && !denies && !labels)
     clause = without_remarks(clause.part(said, clause.end), Scope::kPredicate);
   if (clause.begin < clause.end && has_denial(clause.part(clause.begin, clause.begin + 1)))
