@@ -25,7 +25,7 @@ from megatron_urpo.supervised import SupervisedTrainer
 from megatron_urpo.training import parallel as parallelism
 from megatron_urpo.training.policy import NonFiniteUpdatesError, Policy
 from tests.small_models import write_small_model
-from tests.unit.data.test_demonstration_batches import Letters, demonstration
+from tests.unit.data.test_demonstration_batches import Letters, Listed, demonstration
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def make_trainer(parallel, model, tmp_path):
             parallel=parallel,
             policy=Policy.from_pretrained(config, parallel, optimizer),
             encoder=Letters(),
-            demonstrations=[demonstration("12+3", "15"), demonstration("4-1", "3")],
+            demonstrations=Listed([demonstration("12+3", "15"), demonstration("4-1", "3")]),
         )
 
     return make
@@ -140,7 +140,7 @@ def test_a_run_that_is_asked_to_stop_before_its_first_step_does_none(make_traine
         os.kill(os.getpid(), signal.SIGUSR1)
         assert not make_trainer().run(stop)
     assert metrics(tmp_path) == []
-    assert not any((tmp_path / "sft" / "checkpoints").iterdir())
+    assert not (tmp_path / "sft" / "checkpoints").exists()
     again = StopRequest()
     assert make_trainer().run(again)
     assert again.consequence == IN_STEPS
