@@ -152,8 +152,13 @@ def open_supervised(config: Config) -> Iterator[SupervisedTrainer]:
     """A supervised run."""
     encoder = load_encoder(config.model)
     demonstrations = load_demonstrations(config)
-    # The likelihood of a demonstration is that of the model itself, at temperature 1.
-    config = replace(config, rollout=replace(config.rollout, temperature=1.0))
+    # The likelihood of a demonstration is that of the model itself, at temperature 1, and nothing
+    # holds it to the weights it starts from.
+    config = replace(
+        config,
+        rollout=replace(config.rollout, temperature=1.0),
+        training=replace(config.training, kl_beta=0.0),
+    )
     with open_policy(config, config.sft.optimizer) as (parallel, policy):
         yield SupervisedTrainer(
             config,
