@@ -34,8 +34,13 @@ std::string to_utf8(const py::str& text) {
 }
 
 py::str from_utf8(std::string_view text) {
-  PyObject* decoded =
-      PyUnicode_DecodeUTF8(text.data(), static_cast<py::ssize_t>(text.size()), "surrogatepass");
+  const auto size = static_cast<py::ssize_t>(text.size());
+  PyObject* decoded = PyUnicode_DecodeUTF8(text.data(), size, "surrogatepass");
+  // A reader that cut a character in two must not end a run: what is shown lacks that character.
+  if (decoded == nullptr && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
+    PyErr_Clear();
+    decoded = PyUnicode_DecodeUTF8(text.data(), size, "replace");
+  }
   if (decoded == nullptr) throw py::error_already_set();
   return py::reinterpret_steal<py::str>(decoded);
 }

@@ -191,7 +191,7 @@ std::string_view without_math_ends(std::string_view text) {
 bool denied_before(std::string_view text) {
   constexpr std::size_t kMaxWords = 8;
   constexpr std::size_t kMaxLook = 60;
-  text = text.substr(text.size() > kMaxLook ? text.size() - kMaxLook : 0);
+  text = tail(text, kMaxLook);
   if (is_denied_by_ideographs(text) || is_crossed(text, ends_with)) return true;
   const std::vector<std::string> words = last_words(text, kMaxWords);
   // "is negative: \boxed{-5}" only describes it.
@@ -231,7 +231,7 @@ bool denied_before(std::string_view text) {
 }
 
 bool denied_after(std::string_view text) {
-  text = without_math_ends(text.substr(0, kMaxSentence));
+  text = without_math_ends(head(text, kMaxSentence));
   if (is_crossed(text, begins_with) || is_asked(text) || is_denied_by_next_ideographs(text) ||
       is_calculated_with(text))
     return true;
@@ -257,7 +257,7 @@ bool denied_after(std::string_view text) {
 }
 
 bool offered_after(std::string_view text) {
-  text = without_math_ends(text.substr(0, kMaxSentence));
+  text = without_math_ends(head(text, kMaxSentence));
   for (const std::string_view offer : {"could", "might", "may", "would also", "is also",
                                        "also works", "works too", "is possible", "is another"}) {
     if (starts_with_word(text, offer)) return true;

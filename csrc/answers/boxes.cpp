@@ -207,8 +207,7 @@ bool is_retracted(std::string_view after, FinalAnswer& found) {
   const auto rest = after_announcement(typed);
   if (!rest) return false;
   const auto end = static_cast<std::size_t>(rest->data() - typed.data());
-  const std::size_t from = end > kMaxSentence ? end - kMaxSentence : 0;
-  const std::string before = lower_case(std::string_view(typed).substr(from, end - from));
+  const std::string before = lower_case(tail(std::string_view(typed).substr(0, end), kMaxSentence));
   const std::size_t word = before.rfind("answer");
   if (word != std::string::npos && !announces_plainly(std::string_view(before).substr(word + 6)))
     return false;
@@ -219,7 +218,7 @@ bool is_retracted(std::string_view after, FinalAnswer& found) {
 // Adds what "or" and "and" offer besides: "\boxed{5} or 6", "$\boxed{5}\text{ and }6$". The length
 // of that in `behind`.
 std::size_t add_alternative(std::string_view behind, FinalAnswer& found) {
-  const std::string_view after = without_math_ends(behind.substr(0, kMaxSentence));
+  const std::string_view after = without_math_ends(head(behind, kMaxSentence));
   std::size_t word = 0;
   bool or_more = false;
   for (const std::string_view joint : {"or", "and", "\u6216"}) {

@@ -140,7 +140,7 @@ std::optional<std::string> only_formula(std::string_view text, std::string_view 
 Reading conclude(std::string_view response, Statement& statement) {
   const std::string_view text = trimmed(response.substr(0, response.find("<|")));
   const bool whole = text.size() <= kMaxEnding;
-  const std::string ending = plain_typed(text.substr(whole ? 0 : text.size() - kMaxEnding));
+  const std::string ending = plain_typed(tail(text, kMaxEnding));
   std::string row = last_row(ending);
   if (!row.empty()) {
     statement.value = end_of_chain(row);

@@ -27,7 +27,7 @@ std::size_t end_of_sentence(std::string_view text) {
       if (i < 2 || is_letter(text[i - 2])) return i;
     }
   }
-  return std::min(text.size(), kMaxSentence);
+  return head(text, kMaxSentence).size();
 }
 
 }  // namespace urpo::answers

@@ -12,6 +12,23 @@ namespace urpo::answers {
 inline constexpr std::string_view kSpace = " \t\n\v\f\r";
 inline constexpr std::size_t kMaxSentence = 400;  // of an answer behind a phrase
 
+// Whether a byte goes on with a character of UTF-8.
+inline bool is_continuation(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
+
+// The first bytes of a text, and what is left of a character that begins in them.
+inline std::string_view head(std::string_view text, std::size_t bytes) {
+  std::size_t end = std::min(text.size(), bytes);
+  while (end < text.size() && is_continuation(text[end])) ++end;
+  return text.substr(0, end);
+}
+
+// The last bytes of a text, from the first character that begins in them.
+inline std::string_view tail(std::string_view text, std::size_t bytes) {
+  std::size_t begin = text.size() - std::min(text.size(), bytes);
+  while (begin > 0 && begin < text.size() && is_continuation(text[begin])) ++begin;
+  return text.substr(begin);
+}
+
 // Letter for letter, unlike starts_with.
 inline bool begins_with(std::string_view text, std::string_view prefix) {
   return text.substr(0, prefix.size()) == prefix;

@@ -1,9 +1,10 @@
 """The rule verifier: what is no answer because of the words and formulas around it."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from megatron_urpo import _core
 from megatron_urpo.rewards import math_answer
 from megatron_urpo.types import VerifierStatus
 from tests.no_pool import NoPool
@@ -404,3 +405,28 @@ def test_an_announcement_that_takes_itself_back_is_none(response):
 )
 def test_an_answer_beside_other_words(response, gold, status):
     assert math_answer.verify(response, gold, NoPool()).status is status
+
+
+PREFIXES = (
+    "",
+    "The answer is x",
+    "答案是",
+    "## Answer\n",
+    r"\boxed{5} 或 ",
+    "Ответ: ",
+    r"so \boxed{1} ",
+)
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from(PREFIXES),
+    st.sampled_from("é中я😀€"),
+    st.integers(90, 1400),
+    st.text("aя中 .,5$\n", max_size=12),
+)
+def test_no_character_of_a_long_answer_is_cut_in_two(prefix, character, count, end):
+    answer = _core.final_answer(prefix + character * count + end)
+    assert answer is None or "\ufffd" not in answer
+    answer = _core.final_answer(end + character * count + prefix)
+    assert answer is None or "\ufffd" not in answer
