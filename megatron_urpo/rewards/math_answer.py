@@ -38,22 +38,16 @@ class AnswerOutcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Verification:
-    """A verification under way."""
+class _Comparison:
+    """A comparison that a worker makes."""
 
-    extracted: str | None
-    status: VerifierStatus | None  # None: a worker decides
-    job: Future[Any] | None = None  # set where status is None
+    job: Future[Any]
+    golds: Sequence[str]
+    pool: WorkerPool
 
-    def outcome(self) -> AnswerOutcome:
-        """The outcome, waited for.
-
-        Raises:
-            WorkerStartError: workers cannot be started at all.
-        """
-        if self.job is None:
-            assert self.status is not None
-            return AnswerOutcome(self.status, self.extracted)
+    def status(self) -> VerifierStatus:
+        """What came of it. An answer is wrong on which the library fails or does not come to an
+        end, if it manages the golds: else a policy could have its group left out by it."""
         try:
             status = VerifierStatus(self.job.result())
         except JobTimeoutError:
@@ -62,7 +56,39 @@ class Verification:
             raise
         except WorkerError:
             status = VerifierStatus.ERROR
-        return AnswerOutcome(status, self.extracted)
+        if status in _DECIDED or not self._manages_golds():
+            return status
+        return VerifierStatus.WRONG
+
+    def _manages_golds(self) -> bool:
+        """Whether the library can tell each of them from the plainest of answers."""
+        jobs = [self.pool.submit({"answer": "0", "golds": [gold]}) for gold in self.golds]
+        try:
+            return all(VerifierStatus(job.result()) in _DECIDED for job in jobs)
+        except WorkerStartError:
+            raise
+        except WorkerError:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """A verification under way."""
+
+    extracted: str | None
+    status: VerifierStatus | None  # None: a worker decides
+    comparison: _Comparison | None = None  # set where status is None
+
+    def outcome(self) -> AnswerOutcome:
+        """The outcome, waited for.
+
+        Raises:
+            WorkerStartError: workers cannot be started at all.
+        """
+        if self.comparison is not None:
+            return AnswerOutcome(self.comparison.status(), self.extracted)
+        assert self.status is not None
+        return AnswerOutcome(self.status, self.extracted)
 
 
 def verify(
@@ -79,8 +105,8 @@ def verify(
             needed.
 
     Returns:
-        The outcome; `timeout` and `error` (the library failed, or cannot read the gold) say nothing
-        about the answer.
+        The outcome; `timeout` and `error` (the library does not manage the gold) say nothing about
+        the answer.
 
     Raises:
         ValueError: no gold, or an empty one.
@@ -112,8 +138,9 @@ def _verification(
     extracted, verdict, undecided = judgement
     if not undecided:
         return Verification(extracted, _DECIDED[verdict])
-    job = (pool or _own_pool()).submit({"answer": extracted, "golds": undecided})
-    return Verification(extracted, None, job)
+    pool = pool or _own_pool()
+    job = pool.submit({"answer": extracted, "golds": undecided})
+    return Verification(extracted, None, _Comparison(job, undecided, pool))
 
 
 @functools.cache

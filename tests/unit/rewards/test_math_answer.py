@@ -536,14 +536,21 @@ def test_a_gold_the_library_cannot_read_is_an_error(pool):
     assert math_answer.verify(boxed("5"), "\\frac{", pool).status is VerifierStatus.ERROR
 
 
-def test_a_computation_without_end_times_out():
-    pool = WorkerPool(math_answer.WORKER_TARGET, workers=1, timeout_seconds=1.0)
-    answer = "9^{9^{9}} - 1"
+@pytest.mark.parametrize(
+    ("answer", "gold", "status"),
+    [
+        ("9^{9^{9}} - 1", "x + 1", WRONG),
+        ("(x+1)^{10000} - x", "x^2 + 1", WRONG),
+        ("5", "9^{9^{9}} - 1", VerifierStatus.TIMEOUT),
+    ],
+)
+def test_a_computation_without_end_is_the_answer_s_fault_or_the_gold_s(answer, gold, status):
+    pool = WorkerPool(math_answer.WORKER_TARGET, workers=1, timeout_seconds=3.0)
     try:
-        outcome = math_answer.verify(boxed(answer), "7", pool)
+        outcome = math_answer.verify(boxed(answer), gold, pool)
     finally:
         pool.close()
-    assert outcome == math_answer.AnswerOutcome(VerifierStatus.TIMEOUT, answer)
+    assert outcome == math_answer.AnswerOutcome(status, answer)
 
 
 def test_it_needs_no_set_up():

@@ -121,7 +121,8 @@ def test_reasoning_rewards(scorer_of):
 
 def test_a_verifier_timeout_masks_its_group_and_no_other(scorer_of):
     scorer = scorer_of(verifier_timeout_seconds=3.0, verifier_workers=1)
-    slow = rollout(PROBLEM, ["\\boxed{5}", f"\\boxed{{{ENDLESS}}}", "\\boxed{6}"])
+    endless = replace(PROBLEM, gold=(ENDLESS,))
+    slow = rollout(endless, [f"\\boxed{{{ENDLESS}}}", "\\boxed{5}", "no answer"])
     masked, whole = scored(scorer, slow, rollout(PROBLEM, ["\\boxed{y=5}"], index=1))
     np.testing.assert_array_equal(masked.rewards, [1.0, np.nan, 0.0])
     assert masked.statuses == (CORRECT, TIMEOUT, WRONG)
