@@ -221,10 +221,10 @@ class CheckpointStore:
 
         Raises:
             CheckpointError: the newest whole checkpoint is of another model, or there are
-                checkpoints and none is whole, or none of `step`.
+                checkpoints and none is whole, or none of `step`, or the ranks see other ones.
         """
         passed_over = []
-        directories = self._directories()
+        directories = self._agreed_directories()
         if step is not None:
             there = [step_of(directory) for directory in directories]
             if step not in there:
@@ -278,7 +278,7 @@ class CheckpointStore:
 
     def refuse_overwriting(self) -> None:
         """For a run that is not to be resumed: raises CheckpointError if there is one already."""
-        if self._directories():
+        if self._agreed_directories():
             raise CheckpointError(
                 f"{self.directory} holds the checkpoints of an earlier run and checkpoint.resume = "
                 "false: choose another run.directory, or move them away"
@@ -295,6 +295,18 @@ class CheckpointStore:
         for unwanted in self.directory.glob(f"{_DELETING}*"):
             shutil.rmtree(unwanted)
 
+    def _agreed_directories(self) -> list[Path]:
+        """What all ranks see; raises on all of them where some see something else."""
+        mine = self._directories()
+        seen = self._ranks.gather_objects([directory.name for directory in mine])
+        other = next((names for names in seen if names != seen[0]), None)
+        if other is not None:
+            raise CheckpointError(
+                f"{self.directory} holds {seen[0]} for one rank and {other} for another: "
+                "run.directory has to lie on a file system that all nodes share"
+            )
+        return mine
+
     def _directories(self) -> list[Path]:
         return sorted(path for path in self.directory.glob("step_*") if path.is_dir())
 
@@ -305,16 +317,21 @@ class CheckpointStore:
             part = begun.checksums
             self._raise_jointly(self._attempt(lambda: known.update(part.result())), begun.temporary)
         known = _union(self._ranks.gather_objects(known))
+        # One list for all: a shared file system may show files of other nodes late.
+        names = self._ranks.gather_objects(
+            _file_names(begun.temporary) if self._ranks.rank == 0 else None
+        )[0]
+        unknown = [name for name in names if name not in known]
         share: Checksums = {}
-        failure = self._attempt(lambda: share.update(self._checksum_share(begun.temporary, known)))
+        failure = self._attempt(
+            lambda: share.update(self._checksum_share(begun.temporary, unknown))
+        )
         self._raise_jointly(failure, begun.temporary)
         return known | _union(self._ranks.gather_objects(share))
 
-    def _checksum_share(self, root: Path, known: Checksums) -> Checksums:
-        """Of every world_size-th unknown file, so that large checkpoints are read in parallel."""
-        names = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
-        unknown = [name for name in names if name not in known]
-        mine = unknown[self._ranks.rank :: self._ranks.world_size]
+    def _checksum_share(self, root: Path, names: Sequence[str]) -> Checksums:
+        """Of every world_size-th file, so that large checkpoints are read in parallel."""
+        mine = names[self._ranks.rank :: self._ranks.world_size]
         return {name: flush_and_checksum(root / name) for name in mine}
 
     def _find_damage(self, directory: Path) -> str | None:
@@ -365,6 +382,10 @@ def _checksum_written(writing: Writing, root: Path) -> Checksums:
     writing.wait()
     written = [path for path in writing.paths if path.is_file()]
     return {str(path.relative_to(root)): flush_and_checksum(path) for path in written}
+
+
+def _file_names(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
 
 def _union(parts: Sequence[Checksums]) -> Checksums:

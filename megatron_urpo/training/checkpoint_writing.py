@@ -81,8 +81,9 @@ def _write_file(transforms: Any, bucket: Any) -> Any:
 
 
 def storages(tensors: Iterable[Tensor]) -> set[int]:
-    """Addresses of the memory that tensors lie in."""
-    return {tensor.untyped_storage().data_ptr() for tensor in tensors}
+    """Addresses of the host memory that tensors lie in; those of other devices are left out."""
+    # Weights in FP8 are wrappers on a GPU, which have no memory of their own to ask for.
+    return {t.untyped_storage().data_ptr() for t in tensors if t.device.type == "cpu"}
 
 
 def _detach(buckets: list[Any], changing: set[int]) -> list[Any]:

@@ -17,7 +17,7 @@ import torch.distributed as dist
 from megatron.core import parallel_state
 from megatron.core.tensor_parallel import model_parallel_cuda_manual_seed
 
-from megatron_urpo.config import Config, ConfigError
+from megatron_urpo.config import Config, ConfigError, RunConfig
 from megatron_urpo.layout import Layout, check_world, layout_of
 from megatron_urpo.training import platform as platforms
 from megatron_urpo.training.fp8 import row_multiple
@@ -165,7 +165,7 @@ def initialize(config: Config, platform: Platform | None = None) -> Parallel:
         pipeline_parallel_rank=parallel_state.get_pipeline_model_parallel_rank(),
         context_parallel_rank=parallel_state.get_context_parallel_rank(),
         row_multiple=row_multiple(config.training),
-        host_group=_host_group(platform, config.run.distributed_timeout_minutes),
+        host_group=_host_group(platform, config.run),
     )
 
 
@@ -186,7 +186,9 @@ def _join_world(platform: Platform, launch: Launch, timeout_minutes: float) -> N
     dist.init_process_group(platform.backend, store=store, rank=0, world_size=1, timeout=timeout)
 
 
-def _host_group(platform: Platform, timeout_minutes: float) -> dist.ProcessGroup | None:
+def _host_group(platform: Platform, run: RunConfig) -> dist.ProcessGroup | None:
+    """Ranks wait here for the slowest one's share of a stage, however long a stage may take."""
     if platform.backend == "gloo":
         return None
-    return dist.new_group(backend="gloo", timeout=timedelta(minutes=timeout_minutes))
+    minutes = max(run.distributed_timeout_minutes, run.stage_timeout_minutes)
+    return dist.new_group(backend="gloo", timeout=timedelta(minutes=minutes))

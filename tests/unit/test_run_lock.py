@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -26,3 +28,16 @@ def test_a_killed_run_leaves_no_lock(tmp_path):
     killed = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
     assert killed.returncode == -signal.SIGKILL  # it had the lock by then
     lock_run_directory(tmp_path).close()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_a_warning(tmp_path, monkeypatch, capsys, number):
+    def flock(stream, operation):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    lock_run_directory(tmp_path).close()
+    assert (
+        f"WARNING: {tmp_path} cannot be locked ({os.strerror(number)})" in capsys.readouterr().out
+    )
+    assert (tmp_path / ".lock").read_text().startswith(f"{os.getpid()} on ")

@@ -193,6 +193,32 @@ def test_an_old_checkpoint_that_cannot_be_deleted_costs_no_new_one(store, monkey
     assert names == {"step_000003", "step_000004"}
 
 
+class TwoRanks(OneRank):
+    """Rank 0 of two; the other one sees what `others` makes of each value that is gathered."""
+
+    world_size = 2
+
+    def __init__(self, others):
+        self.others = others
+
+    def gather_objects(self, value):
+        return [value, self.others(value)]
+
+
+def test_ranks_that_see_other_checkpoints_end_together(store):
+    store.save(manifest(1), write_policy("good"))
+
+    def one_less(value):
+        return value[:-1] if isinstance(value, list) else value
+
+    apart = CheckpointStore(store.directory, CheckpointConfig(), TwoRanks(one_less))
+    for call in (lambda: apart.newest_whole(MODEL), apart.refuse_overwriting):
+        with pytest.raises(
+            CheckpointError, match=r"\['step_000001'\] for one rank and \[\] for an"
+        ):
+            call()
+
+
 def test_no_checkpoint_yet(store):
     assert store.newest_whole(MODEL) == (None, [])
     assert not store.directory.exists()

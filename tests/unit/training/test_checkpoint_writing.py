@@ -46,6 +46,7 @@ def test_a_tensor_that_training_changes_is_copied():
     buffer, other = torch.arange(4.0), torch.ones(2)
     buckets = [("path", "key", (["bytes"], [("a", buffer[:2]), ("b", other)]))]
     ((_, _, (data, [(_, copied), (_, same)])),) = _detach(buckets, storages([buffer]))
+    assert storages([torch.empty(3, device="meta")]) == set()  # as a GPU's, not of the host
     buffer.zero_()
     assert (data, copied.tolist()) == (["bytes"], [0.0, 1.0])
     assert same is other
