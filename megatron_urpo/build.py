@@ -20,7 +20,7 @@ from megatron_urpo.data.demonstration_batches import load_demonstrations
 from megatron_urpo.data.prompts import PromptEncoder, load_encoder
 from megatron_urpo.evaluation.held_out import HeldOut
 from megatron_urpo.inputs import check_judge_prompt, load_held_out, load_inputs, load_probe_tasks
-from megatron_urpo.layout import check_world
+from megatron_urpo.layout import check_world, engines_alone, training_alone
 from megatron_urpo.monitoring.monitor import RefereeMonitor
 from megatron_urpo.monitoring.probe import Probe
 from megatron_urpo.rewards.score import RewardScorer
@@ -55,7 +55,7 @@ class _Inference:
 @contextmanager
 def _open_engine(config: Config, encoder: PromptEncoder) -> Iterator[_Inference]:
     launch = read_launch()
-    config = _without_training_layout(config)
+    config = engines_alone(config)
     _check_engines(config, launch)
     open_model_files(Path(config.model.path), read_model_shape(config.model.path))
     process_group = None
@@ -83,19 +83,6 @@ def _check_engines(config: Config, launch: Launch) -> None:
         ranks = f"--nproc-per-node={config.rollout.tensor_model_parallel_size}"
         command = shlex.join(["torchrun", ranks, "-m", "megatron_urpo.cli", *sys.argv[1:]])
         raise ConfigError(f"{error}:\n    {command}") from error
-
-
-def _without_training_layout(config: Config) -> Config:
-    """For what needs engines alone: any number of ranks that divides into them will do."""
-    training = replace(
-        config.training,
-        tensor_model_parallel_size=1,
-        sequence_parallel=False,
-        pipeline_model_parallel_size=1,
-        virtual_pipeline_model_parallel_size=1,
-        context_parallel_size=1,
-    )
-    return replace(config, training=training)
 
 
 @contextmanager
@@ -154,10 +141,12 @@ def open_supervised(config: Config) -> Iterator[SupervisedTrainer]:
     demonstrations = load_demonstrations(config)
     # The likelihood of a demonstration is that of the model itself, at temperature 1, and nothing
     # holds it to the weights it starts from.
-    config = replace(
-        config,
-        rollout=replace(config.rollout, temperature=1.0),
-        training=replace(config.training, kl_beta=0.0),
+    config = training_alone(
+        replace(
+            config,
+            rollout=replace(config.rollout, temperature=1.0),
+            training=replace(config.training, kl_beta=0.0),
+        )
     )
     with open_policy(config, config.sft.optimizer) as (parallel, policy):
         yield SupervisedTrainer(

@@ -18,6 +18,7 @@ from megatron_urpo.config.overrides import parse_arguments
 from megatron_urpo.data.jsonl import DataError
 from megatron_urpo.environment import missing_package
 from megatron_urpo.launch_environment import read_torch_rank
+from megatron_urpo.layout import engines_alone, training_alone
 from megatron_urpo.metrics import Timers
 from megatron_urpo.planning.options import PlanOptions, add_plan_options
 from megatron_urpo.stop_request import AFTER_STEPS, StopRequest
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def read_config(arguments: Sequence[str]) -> Config:
-    """The configuration that a command line asks for, nothing run.
+    """The configuration that a command line asks for, nothing run, with the layout it needs.
 
     Raises:
         ConfigError: it is wrong, or the command has none.
@@ -64,7 +65,8 @@ def read_config(arguments: Sequence[str]) -> Config:
     parsed, overrides = parse_arguments(_build_parser(), Config, arguments)
     if not parsed.takes_overrides:
         raise ConfigError(f"urpo {parsed.name} takes no configuration: run it without a launcher")
-    return _load(parsed, overrides)
+    config = _load(parsed, overrides)
+    return parsed.part(config) if parsed.part else config
 
 
 def _load(arguments: argparse.Namespace, overrides: Sequence[str]) -> Config:
@@ -98,10 +100,13 @@ def _build_parser() -> argparse.ArgumentParser:
         *,
         takes_overrides: bool = True,
         takes_model: bool = False,
+        part: Callable[[Config], Config] | None = None,  # of the layout, where not all is needed
         parent: Any = commands,
     ) -> argparse.ArgumentParser:
         sub = parent.add_parser(name, help=text, description=text, allow_abbrev=False)
-        sub.set_defaults(command=command, takes_overrides=takes_overrides, takes_model=takes_model)
+        sub.set_defaults(
+            command=command, takes_overrides=takes_overrides, takes_model=takes_model, part=part
+        )
         if takes_model:
             sub.add_argument("model", help="a Hugging Face directory")
             sub.add_argument("config", nargs="?", help="a TOML file; default: generated tasks")
@@ -129,8 +134,8 @@ def _build_parser() -> argparse.ArgumentParser:
     add_plan_options(
         train, "with --dry-run; default: this machine and the longest texts", required=False
     )
-    add("sft", _sft, "supervised warm start on demonstrations")
-    evaluate = add("eval", _evaluate, "measure a model on held-out tasks")
+    add("sft", _sft, "supervised warm start on demonstrations", part=training_alone)
+    evaluate = add("eval", _evaluate, "measure a model on held-out tasks", part=engines_alone)
     evaluate.add_argument("--label", required=True, help="the model's name in the report")
     evaluate.add_argument("--step", type=int, default=0, help="the step it comes from")
     add(
@@ -138,8 +143,14 @@ def _build_parser() -> argparse.ArgumentParser:
         _probe,
         "say whether a base model has the competence that training starts from",
         takes_model=True,
+        part=engines_alone,
     )
-    export = add("export", _export, "write a run's checkpoint as a Hugging Face directory")
+    export = add(
+        "export",
+        _export,
+        "write a run's checkpoint as a Hugging Face directory",
+        part=training_alone,
+    )
     export.add_argument("--output", help="directory to write; default: <run.directory>/export")
     export.add_argument("--step", type=int, help="of the checkpoint; default: the newest")
     data = commands.add_parser("data", help="look at the data", description="look at the data")
@@ -261,7 +272,7 @@ def _export(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     output = Path(arguments.output) if arguments.output else directory / EXPORT_DIRECTORY
     with (
         Watchdog(config.run, read_torch_rank(os.environ)) as watchdog,
-        open_policy(config, config.training.optimizer) as (parallel, policy),
+        open_policy(training_alone(config), config.training.optimizer) as (parallel, policy),
         watchdog.follow(Timers()),
     ):
         saved = RunCheckpoints(directory, config, policy, parallel).load_newest(arguments.step)

@@ -213,6 +213,24 @@ def refuse(misfits: Sequence[Misfit]) -> None:
         raise ConfigError("; ".join(map(str, misfits)))
 
 
+def engines_alone(config: Config) -> Config:
+    """For what trains nothing: any number of ranks that divides into engines will do."""
+    training = replace(
+        config.training,
+        tensor_model_parallel_size=1,
+        sequence_parallel=False,
+        pipeline_model_parallel_size=1,
+        virtual_pipeline_model_parallel_size=1,
+        context_parallel_size=1,
+    )
+    return replace(config, training=training)
+
+
+def training_alone(config: Config) -> Config:
+    """For what samples nothing: any number of ranks that divides into models will do."""
+    return replace(config, rollout=replace(config.rollout, tensor_model_parallel_size=1))
+
+
 def check_world(config: Config, world_size: int) -> None:
     """Refuses a layout that does not fit the number of ranks.
 

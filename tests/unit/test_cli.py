@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 from megatron_urpo.cli import main, read_config
 from megatron_urpo.config import ConfigError
 from megatron_urpo.environment import missing_package
+from megatron_urpo.layout import check_world
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,6 +34,21 @@ def test_overrides_may_stand_before_the_configuration(config):
         assert (read.run.steps, read.training.optimizer.lr) == (900, 1e-6)
     read = read_config(["probe", "MODEL", "--training.optimizer.lr", "1e-6", config])
     assert (read.model.path, read.run.steps, read.training.optimizer.lr) == ("MODEL", 900, 1e-6)
+
+
+def test_a_command_asks_for_the_part_of_the_layout_that_it_uses():
+    example = str(ROOT / "examples" / "urpo_qwen72b.toml")  # of 32 ranks a model, 8 an engine
+    for command in (["eval", "--label", "x", example], ["probe", "MODEL", example]):
+        check_world(read_config(command), 8)
+        with pytest.raises(ConfigError, match="divided into engines"):
+            check_world(read_config(command), 4)
+    for command in (["train", example], ["sft", example], ["export", example]):
+        with pytest.raises(ConfigError, match="8 ranks cannot hold"):
+            check_world(read_config(command), 8)
+    unlike = [example, "--rollout.tensor_model_parallel_size", "7"]
+    check_world(read_config(["sft", *unlike]), 32)
+    with pytest.raises(ConfigError, match="divided into engines"):
+        check_world(read_config(["train", *unlike]), 32)
 
 
 def test_an_override_without_a_value_is_named(config):
