@@ -127,6 +127,7 @@ def test_a_baseline_of_other_groups_is_refused(monitored_run, warm_model, tmp_pa
     assert f"judgements of {GROUPS} held-out groups, the configuration now has" in refused.stderr
 
 
+@pytest.mark.slow
 def test_two_ranks_judge_the_same_groups(monitored_run, warm_model, tmp_path):
     torchrun(2, "-m", "megatron_urpo.cli", *arguments(warm_model, tmp_path, "--run.steps", 2))
     mine, alone = read_baseline(tmp_path), read_baseline(monitored_run)
