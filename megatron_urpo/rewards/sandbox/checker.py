@@ -4,7 +4,7 @@ The answer never sees the test code, and what comes back from it is plain data (
 answer can neither replace the comparison nor make an object that compares as it likes. An answer's
 own objects stay where they are and are stood for by a Remote, which refuses to be compared, hashed
 or taken for true. An object that was returned where a test expects a text or a list would say yes
-to startswith or issubset: methods say yes only if the test made their object itself.
+to startswith or issubset: what such an object says of itself is hearsay.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from typing import Any, NoReturn
 from megatron_urpo.code_tests.names import PRELUDE
 from megatron_urpo.rewards.sandbox.answer import module_namespace, run_code, setup_classes
 from megatron_urpo.rewards.sandbox.channel import Channel, ChannelClosedError, LineTooLongError
-from megatron_urpo.rewards.sandbox.wire import Reader, WireError, Writer
+from megatron_urpo.rewards.sandbox.hearsay import ArgumentWriter, StandIn, heard
+from megatron_urpo.rewards.sandbox.wire import Reader, WireError
 
 _COUNTER = "__count_passed__"
 _OF_ANSWER = "__raised_by_answer__"
@@ -43,6 +44,10 @@ class Standing(Enum):
     OBJECT = "object"  # the test made it from a class, or it is part of one that it made
     RESULT = "result"  # returned by what the test called
     PART = "part"  # an attribute of a result, or what came of one
+
+
+# Their results have a type of Python's own, which the built-in function insists on.
+_CONVERSIONS = ("length", "text", "representation")
 
 
 def _standing_of_outcome(standing: Standing, operation: str) -> Standing:
@@ -146,7 +151,7 @@ class _Calls:
         self._reader = Reader(
             classes, lambda number: Remote(self, ["handle", number], self._standing)
         )
-        self._writer = Writer(classes, _write_handle)
+        self._writer = ArgumentWriter(classes, _write_handle)
         self.lost: AnswerLostError | None = None
 
     def request(
@@ -181,9 +186,10 @@ class _Calls:
                 _update(before, after)
             for name, before in named.items():
                 _update(before, changed[1].get(name, before))
-        if self._standing is Standing.PART and isinstance(result, bool):
-            raise TypeError("an object that the answer returned does not get to say yes or no")
-        return result
+        if self._standing is not Standing.PART or operation in _CONVERSIONS:
+            return result
+        # A list of nodes ends in an attribute that `is None`; a method of a text has no such.
+        return None if result is None and operation == "attribute" else heard(result)
 
 
 def _write_handle(value: Any) -> list[Any]:
@@ -214,7 +220,7 @@ def _update(before: Any, after: Any) -> None:
             vars(before).update(vars(after))
 
 
-class Remote:
+class Remote(StandIn):
     """Stands for a function or an object of the answer."""
 
     __slots__ = ("_calls", "_standing", "_target")

@@ -589,9 +589,7 @@ def test_programs_in_cpp_include_no_device_that_waits(name):
 
 YES = """
 class Yes:
-    def __getattr__(self, name): return lambda *_, **__: True
-class Same:
-    def same(self, other): return True
+    def __getattr__(self, name): return lambda *_, **__: {said}
 def f(*_): return Yes()
 class Solution:
     def f(self, *_): return Yes()
@@ -603,23 +601,66 @@ class Node:
 """
 
 
-@pytest.mark.parametrize(
-    "test",
-    [
-        "f('abc').startswith('x')",
-        "f('12').isdigit()",
-        "f([1]).issubset({1, 2})",
-        "f(3)[0].isdigit()",
-        "f(3).isdigit() is True",
-        "Solution().f(3).is_integer()",
-    ],
-)
-def test_an_object_that_was_returned_does_not_say_yes(test):
-    assert judged(YES, {"assert_case": [f"assert {test}"]}).failure not in (None, "verifier")
-    if test.startswith("f("):
-        check = f"def check(candidate):\n    assert {test.replace('f(', 'candidate(', 1)}\n"
+METHOD_TESTS = [
+    "f('abc').startswith('x')",
+    "f('12').isdigit()",
+    "f([1]).issubset({1, 2})",
+    "f(3)[0].isdigit()",
+    "f(3).isdigit() is True",
+    "f(3).isdigit() == True",
+    "True == f(3).isdigit()",
+    "not f('abc').startswith('x')",
+    "f('abc').startswith('x') == False",
+    "all(f(i).isdigit() for i in range(3))",
+    "any(map(lambda i: f(i).isdigit(), range(3)))",
+    "sum(f(i).isdigit() for i in range(3)) in (0, 3)",
+    "any(f(3).split())",
+    "f(3).partition('x')[0] or not f(3).partition('x')[0]",
+    "f('abc').find('x') >= f('abc').find('c')",
+    "-1 < f('abc').find('x') or f('abc').find('x') < 1",
+    "f('abc').lower() == f('abc').lower()",
+    "Solution().f(3).is_integer()",
+]
+
+
+@pytest.mark.parametrize("test", METHOD_TESTS)
+def test_an_object_that_was_returned_does_not_say_yes_or_no(test):
+    """Whatever it says: one of the values would be right."""
+    wrong = (CodeFailure.WRONG_RESULT, CodeFailure.RUNTIME_ERROR)
+    for said in ("True", "False", "1", "0", "'yes'", "''", "[0]", "[]", "None", "2.5", "Yes()"):
+        result = judged(YES.format(said=said), {"assert_case": [f"assert {test}"]})
+        assert result.failure in wrong, said
+    if "Solution" not in test:
+        check = f"def check(candidate):\n    assert {test.replace('f(', 'candidate(')}\n"
         encoded = {"import_prefix": "", "test_code": check, "entry_point": "f"}
-        assert judged(YES, encoded).failure not in (None, "verifier")
+        assert judged(YES.format(said="1"), encoded).failure in wrong
+
+
+def test_what_an_object_that_was_returned_says_is_compared():
+    code = """
+        class Circle:
+            def __init__(self, radius): self.radius, self.next, self.name = radius, None, "circle"
+            def area(self): return 3.14159 * self.radius ** 2
+            def grow(self): self.radius += 1
+            def times(self, numbers): return self.radius * numbers[0]
+            def corners(self): return []
+            def sizes(self): return [self.radius, 2 * self.radius]
+        def f(radius): return Circle(radius)
+        """
+    statements = [
+        "c = f(2)\nassert c.radius == 2 and 2 == c.radius and c.radius != 3",
+        "assert abs(c.area() - 12.566) < 1e-3 and abs(12.566 - c.area()) < 1e-3",
+        "assert round(c.area(), 1) == 12.6 and isclose(c.area(), 12.56636)",
+        "assert f'{c.area():.2f}' == '12.57' and str(c.radius) == '2'",
+        "c.grow()\nassert c.radius == 3 and {c.radius: 1}[3] == 1",
+        "assert c.next is None and c.name.startswith('cir') and isinstance(c.radius, int)",
+        "assert c.sizes() == [3, 6] and list(c.sizes()) == [3, 6] and len(c.sizes()) == 2",
+        "assert c.sizes()[1] == 6 and 6 in c.sizes() and (c.radius, c.name) == (3, 'circle')",
+        "assert c.corners() == []",
+        "assert c.times([c.radius]) == 9",
+    ]
+    result = judged(textwrap.dedent(code), {"assert_case": statements})
+    assert (result.passed, result.failure) == (len(statements), None)
 
 
 def test_an_object_that_the_test_made_does():
