@@ -20,7 +20,7 @@ import ast
 import builtins
 import json
 from collections.abc import Mapping, Sequence, Set
-from typing import Any
+from typing import Any, TypeVar
 
 from megatron_urpo.code_tests.ambiguity import IMPORTS, find_ambiguity
 from megatron_urpo.code_tests.names import PRELUDE_NAMES, bound_names, loaded_names
@@ -34,6 +34,10 @@ from megatron_urpo.code_tests.records import (
     StdioTests,
     read_tests,
 )
+from megatron_urpo.code_tests.vacuity import find_vacuity
+
+_Tests = TypeVar("_Tests", bound=CodeTests)
+_NOT_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)  # what ast.parse says
 
 
 class CodeTestsError(ValueError):
@@ -70,9 +74,13 @@ def parse_code_tests(encoded: Any) -> CodeTests:
 def _own(encoded: Mapping[str, Any]) -> CodeTests:
     """What write_tests wrote, in prepared data."""
     try:
-        return read_tests(encoded)
-    except (KeyError, TypeError, ValueError) as error:
+        tests = read_tests(encoded)
+        reason = find_vacuity(tests)
+    except (AttributeError, KeyError, TypeError, *_NOT_PYTHON) as error:
         raise CodeTestsError(f"kind = {_excerpt(encoded['kind'])}: {error}") from error
+    if reason:
+        raise CodeTestsError(f"kind = {_excerpt(encoded['kind'])}: {reason}")
+    return tests
 
 
 def _stdio_list(encoded: Sequence[Any]) -> StdioTests:
@@ -87,16 +95,21 @@ def _stdio_list(encoded: Sequence[Any]) -> StdioTests:
         )
     if not cases:
         raise CodeTestsError("[]: give at least one test")
-    return StdioTests(tuple(cases))
+    return _not_vacuous(StdioTests(tuple(cases)), "output")
 
 
 def _stdio(encoded: Mapping[str, Any]) -> StdioTests:
-    return StdioTests(
-        tuple(
-            StdioCase(_lines(given, "inputs", index), _lines(wanted, "outputs", index))
-            for index, (given, wanted) in enumerate(_pairs(encoded))
-        )
+    cases = tuple(
+        StdioCase(_lines(given, "inputs", index), _lines(wanted, "outputs", index))
+        for index, (given, wanted) in enumerate(_pairs(encoded))
     )
+    return _not_vacuous(StdioTests(cases), "outputs")
+
+
+def _not_vacuous(tests: _Tests, field: str) -> _Tests:
+    if reason := find_vacuity(tests):
+        raise CodeTestsError(f"{field}: {reason}")
+    return tests
 
 
 def _lines(value: Any, field: str, index: int) -> str:
@@ -171,7 +184,9 @@ def _asserts(encoded: Mapping[str, Any]) -> AssertTests:
     if not names:
         raise CodeTestsError("assert_case: the statements name nothing that an answer could define")
     _refuse_ambiguity(find_ambiguity(whole, names), "assert_case")
-    return AssertTests(_with_imports(setup, free - names), tuple(statements), tuple(sorted(names)))
+    setup = _with_imports(setup, free - names)
+    tests = AssertTests(setup, tuple(statements), tuple(sorted(names)))
+    return _not_vacuous(tests, "assert_case")
 
 
 def _refuse_ambiguity(reason: str, field: str) -> None:
@@ -227,7 +242,7 @@ def _check_tests(setup: str, check: Any, field: str, entry_point: Any) -> CheckT
     names = (free - IMPORTS.keys()) | (entry_names & loaded_names(tree))
     _refuse_ambiguity(find_ambiguity(tree, names, {"candidate", *entry_names}), field)
     setup = _with_imports(setup, free - names)
-    return CheckTests(setup, check, entry_point, tuple(sorted(names)))
+    return _not_vacuous(CheckTests(setup, check, entry_point, tuple(sorted(names))), field)
 
 
 def _free_names(tree: ast.AST, setup: str) -> set[str]:
@@ -246,7 +261,7 @@ def _parse_python(source: Any, field: str) -> ast.Module:
         raise CodeTestsError(f"{field} = {_excerpt(source)}: give Python code")
     try:
         return ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+    except _NOT_PYTHON as error:
         raise CodeTestsError(f"{field} = {_excerpt(source)}: not Python ({error})") from error
 
 

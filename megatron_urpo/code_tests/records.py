@@ -61,7 +61,7 @@ class AssertTests:
 
 @dataclass(frozen=True, slots=True)
 class CheckTests:
-    """A Python function check(candidate) that must not raise."""
+    """A Python function check(candidate) that must neither raise nor return False."""
 
     setup: str  # Python; run before the answer, and before the check
     check: str  # Python that defines check

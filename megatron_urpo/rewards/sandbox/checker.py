@@ -103,7 +103,8 @@ def judge(document: dict[str, Any], channel: Channel, begin: Callable[[], None])
     try:
         if "check" in document:
             run_code(tree, "<check>", namespace)
-            namespace["check"](candidate)
+            if namespace["check"](candidate) is False:
+                raise AssertionError("check returned False")
             passed = total
         else:
             for statement in document["statements"]:

@@ -187,6 +187,80 @@ def test_bad_tests_are_named(encoded, message):
         parse_code_tests(encoded)
 
 
+STUB = "def check(candidate):\n    pass\n"
+
+
+@pytest.mark.parametrize(
+    ("encoded", "message"),
+    [
+        ({"assert_case": ["f(1) == 2"]}, "assert_case: no statement can fail"),
+        ({"assert_case": ["x = f(1)", "x == 2"]}, "assert_case: no statement can fail"),
+        ({"assert_case": ["f(1)\nassert True"]}, "assert_case: no statement can fail"),
+        ({"assert_case": ["assert (f(1) == 2, 'one')"]}, "assert_case: no statement can fail"),
+        (
+            {"import_prefix": "def other():\n    assert 0", "assert_case": ["f(1) == 2"]},
+            "assert_case: no statement can fail",
+        ),
+        (
+            {"import_prefix": "", "test_code": STUB, "entry_point": "f"},
+            "test_code: check cannot fail",
+        ),
+        (
+            {
+                "prompt": "def f(x):\n    assert x\n",
+                "test": STUB.replace("pass", "return candidate(1) == 2"),
+                "entry_point": "f",
+            },
+            "test: check cannot fail",
+        ),
+        ({"functional": f"{STUB}\ncheck(f)"}, "functional: check cannot fail"),
+        ({"inputs": ["1"], "outputs": ["\n"]}, "outputs: every expected output is blank"),
+        ({"inputs": ["1", "2"], "outputs": ["", ["", " "]]}, "outputs: every expected output"),
+        ([{"input": "1", "output": ""}], "output: every expected output is blank"),
+        (
+            {"kind": "stdio", "cases": [{"input": "1", "output": ""}]},
+            "kind = 'stdio': every expected output is blank",
+        ),
+        (
+            {"kind": "assert", "setup": "", "statements": ["f(1)"], "names": ["f"]},
+            "kind = 'assert': no statement can fail",
+        ),
+        (
+            {"kind": "check", "setup": "", "check": "def (", "entry_point": "f", "names": []},
+            "kind = 'check': invalid syntax",
+        ),
+    ],
+)
+def test_tests_that_cannot_fail(encoded, message):
+    with pytest.raises(CodeTestsError, match=message):
+        parse_code_tests(encoded)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "statements"),
+    [
+        ("", ["f(1)", "assert f(2) == 3"]),
+        ("", ["if f(1) != 2: raise ValueError"]),
+        ("", ["try:\n    f(1)\nexcept ValueError:\n    pass\nelse:\n    assert False"]),
+        ("", ["np.testing.assert_allclose(f(1), 2)"]),
+        ("", ["import unittest\nunittest.TestCase().assertEqual(f(1), 2)"]),
+        ("from numpy.testing import assert_equal", ["assert_equal(f(1), 2)"]),
+        (
+            "def same(x, y):\n    holds(x == y)\ndef holds(x):\n    assert x",
+            ["same(f(1), 2)"],
+        ),
+    ],
+)
+def test_tests_that_can_fail(prefix, statements):
+    encoded = {"import_prefix": prefix, "assert_case": statements}
+    assert parse_code_tests(encoded).names == ("f",)
+
+
+def test_one_output_that_is_not_blank_is_enough():
+    tests = parse_code_tests({"inputs": ["1", "2"], "outputs": ["", "3"]})
+    assert tests == StdioTests((StdioCase("1", ""), StdioCase("2", "3")))
+
+
 def test_test_code_is_never_run(tmp_path):
     """Not even what would run when a module is imported."""
     write = f"open({str(tmp_path / 'written')!r}, 'w')"

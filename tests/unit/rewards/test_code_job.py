@@ -364,6 +364,18 @@ def test_checks_count_their_outermost_asserts():
     assert wrong == CodeResult(2, 3, CodeFailure.WRONG_RESULT)
 
 
+def test_checks_that_return_their_verdict():
+    encoded = {
+        "import_prefix": "",
+        "test_code": "def check(f):\n    assert f(0) == 0\n    return f(1) == 2 and f(2) == 4\n",
+        "entry_point": "double",
+    }
+    assert judged("def double(x): return 2 * x", encoded) == CodeResult(1, 1, None)
+    for wrong in ("x", "min(2 * x, 2)"):
+        result = judged(f"def double(x): return {wrong}", encoded)
+        assert result == CodeResult(1, 1, CodeFailure.WRONG_RESULT)
+
+
 LISTS = """
 class ListNode:
     def __init__(self, val=0, next=None):
@@ -450,7 +462,7 @@ def test_a_test_that_cannot_be_run_says_nothing_about_the_answer():
 
 def test_tests_that_end_of_what_the_answer_sent_say_that_it_is_wrong():
     """Their process may die of an answer, which must not choose not to be judged."""
-    encoded = {"assert_case": ["import os\nif f(1) == 2: os._exit(1)"]}
+    encoded = {"assert_case": ["import os\nif f(1) == 2: os._exit(1)\nassert f(1) == 1"]}
     result = judged("def f(x): return 2", encoded)
     assert result == CodeResult(0, 1, CodeFailure.RUNTIME_ERROR)
     assert judged("def f(x): return 1", encoded).failure is None
