@@ -6,6 +6,7 @@ spawner itself holds, and every program gets a copy of, has nothing of any of th
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -13,14 +14,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 
 from megatron_urpo.rewards.sandbox.confine import Limits
-from megatron_urpo.rewards.sandbox.launch import SandboxError, spawner_command
+from megatron_urpo.rewards.sandbox.launch import NONE, SandboxError, spawner_command
 from megatron_urpo.rewards.sandbox.spawner import Report
 
 _START_SECONDS = 60.0  # for an interpreter on a busy machine
+_CLEARING_SECONDS = 10.0  # for the spawner to end its boxes where no namespace does
 _ANSWER_SECONDS = 30.0  # in which the spawner reports a box past its last limit
 
 
@@ -43,8 +44,9 @@ class Sandbox:
 
         Raises SandboxError, with what bubblewrap said, if it does not start.
         """
+        self._clears_away = mode == NONE
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with ExitStack() as resources, theirs:
+        with contextlib.ExitStack() as resources, theirs:
             command = spawner_command(mode, theirs.fileno(), resources)
             self._process = subprocess.Popen(
                 command.arguments,
@@ -53,6 +55,9 @@ class Sandbox:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 pass_fds=(theirs.fileno(), *command.descriptors),
+                # It outlives a worker that is killed with its process group: programs that left
+                # the group, and their files, would have nobody to clear them away.
+                start_new_session=self._clears_away,
             )
         self._connection = ours
         self._boxes = 0  # started so far
@@ -120,6 +125,9 @@ class Sandbox:
     def close(self) -> None:
         """End all that runs in the sandbox, and wait for it."""
         self._connection.close()
+        if self._clears_away:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_CLEARING_SECONDS)
         self._process.kill()
         with self._process:
             pass

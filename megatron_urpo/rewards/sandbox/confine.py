@@ -90,6 +90,7 @@ def prepare_init(machine: Machine, limits: Limits, stdin: int | None) -> None:
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
     if not machine.isolated:
+        _end_with_parent()
         return
     kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE, None)
     flags = kernel.MS_NOSUID | kernel.MS_NODEV
@@ -125,7 +126,9 @@ def confine_program(machine: Machine, limits: Limits) -> None:
     os.nice(_NICENESS)
     os.umask(0o022)
     _set_limits(machine, limits)
-    if machine.isolated:
+    if not machine.isolated:
+        _end_with_parent()
+    else:
         if os.getuid() == 0:
             os.setgroups([])
             os.setresgid(UNPRIVILEGED_ID, UNPRIVILEGED_ID, UNPRIVILEGED_ID)
@@ -133,6 +136,11 @@ def confine_program(machine: Machine, limits: Limits) -> None:
         kernel.clear_capabilities()
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     seccomp.install(machine.seccomp_filter)
+
+
+def _end_with_parent() -> None:
+    """For where no pid namespace does it: a spawner that is killed cannot clear its boxes away."""
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _set_limits(machine: Machine, limits: Limits) -> None:

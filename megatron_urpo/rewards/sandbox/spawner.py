@@ -75,7 +75,14 @@ class Spawner:
         self._baseline, _ = processes.memory(os.getpid())
 
     def run(self) -> None:
-        """Serve until the other side closes the connection."""
+        """Serve until the other side is gone, and clear away what it left running."""
+        # It may leave messages unread, and reports are still sent to it.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._serve()
+        for box in list(self._boxes.values()):
+            self._kill(box)
+
+    def _serve(self) -> None:
         while True:
             poll = select.poll()
             poll.register(self._connection, select.POLLIN)
@@ -88,8 +95,6 @@ class Spawner:
             if self._connection.fileno() in ready and not self._take_message():
                 break
             self._watch()
-        for box in list(self._boxes.values()):
-            self._kill(box)
 
     def _take_message(self) -> bool:
         data, descriptors, _, _ = socket.recv_fds(
@@ -242,8 +247,9 @@ def _run_init(
         end["exit_code" if code >= 0 else "signal"] = abs(code)
     except OSError as error:
         end["failure"] = str(error)
-    os.write(status, json.dumps(end).encode() + b"\n")
-    signal.pause()  # the spawner takes it from here
+    with contextlib.suppress(BrokenPipeError):
+        os.write(status, json.dumps(end).encode() + b"\n")
+        signal.pause()  # the spawner takes it from here
     os._exit(0)
 
 

@@ -1,7 +1,9 @@
 """Programs found in responses, and their outcomes through the pool of workers."""
 
+import shutil
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
@@ -22,6 +24,13 @@ from megatron_urpo.types import VerifierStatus
 from tests.unit.rewards.code_answers import SMALL
 
 SQUARES = parse_code_tests({"inputs": ["2", "3"], "outputs": ["4", "9"]})
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "waited 60 s in vain"
+        time.sleep(0.01)
 
 
 def python(code):
@@ -164,6 +173,61 @@ def test_closing_the_pool_ends_its_sandboxes(pool):
     pool.close()
     psutil.wait_procs(below, timeout=30)
     assert [child for child in below if child.is_running()] == []
+
+
+LIVES_ON = """
+import os, time
+child = os.fork()
+if child == 0:
+    os.setsid()
+    if os.fork() != 0: os._exit(0)
+with open({path!r}, "a") as file:
+    file.write(f"{{os.getpid()}} {{os.getcwd()}}\\n")
+time.sleep(10**9)
+"""
+
+
+@pytest.mark.parametrize("end", ["closed", "timeout"])
+def test_programs_without_a_sandbox_end_with_their_worker(end, tmp_path):
+    """And so do their files, though nothing but their spawner can find either."""
+    path = tmp_path / "processes"
+    config = replace(SMALL, sandbox="none", code_test_seconds=1000.0, code_program_seconds=1000.0)
+    pool = WorkerPool(WORKER_TARGET, 1, 10.0 if end == "timeout" else 300.0)
+    try:
+        code = f"```\n{LIVES_ON.format(path=str(path))}\n```"
+        verification = begin_verification(code, SQUARES, pool, config)
+        wait_until(lambda: path.exists() and path.read_text().count("\n") == 2)
+        first, second = (line.split() for line in path.read_text().splitlines())
+        started = [psutil.Process(int(pid)) for pid, _ in (first, second)]
+        if end == "timeout":
+            verification.outcome()
+    finally:
+        pool.close()
+    psutil.wait_procs(started, timeout=30)
+    assert [process for process in started if process.is_running()] == []
+    wait_until(lambda: not Path(first[1]).exists())
+
+
+def test_programs_without_a_sandbox_end_with_their_spawner(tmp_path):
+    path = tmp_path / "process"
+    code = (
+        f"import os, time\nopen({str(path)!r}, 'w').write(f'{{os.getpid()}} {{os.getcwd()}}\\n')\n"
+    )
+    config = replace(SMALL, sandbox="none", code_test_seconds=1000.0, code_program_seconds=1000.0)
+    pool = WorkerPool(WORKER_TARGET, 1, 300.0)
+    try:
+        code = f"```\n{code}time.sleep(10**9)\n```"
+        verification = begin_verification(code, SQUARES, pool, config)
+        wait_until(lambda: path.exists() and path.read_text().endswith("\n"))
+        pid, directory = path.read_text().split()
+        program = psutil.Process(int(pid))
+        program.parent().parent().kill()
+        assert verification.outcome().status is VerifierStatus.ERROR
+    finally:
+        pool.close()
+    psutil.wait_procs([program], timeout=30)
+    assert not program.is_running()
+    shutil.rmtree(directory)
 
 
 def test_unusual_text_reaches_the_program_and_comes_back(pool):

@@ -1,6 +1,7 @@
 """The outside of a sandbox: starting, reading, and what is said when it fails."""
 
 import os
+import select
 import signal
 from dataclasses import replace
 
@@ -142,3 +143,22 @@ def test_closing_leaves_no_process(bubblewrap):
     sandbox.close()
     psutil.wait_procs(inside, timeout=30)
     assert [process for process in inside if process.is_running()] == []
+
+
+def test_closing_without_a_sandbox_leaves_no_process_and_no_file():
+    """Even with a report that nobody has read, which the kernel tells as an error."""
+    sandbox = Sandbox("none")
+    patient = replace(LIMITS, idle_seconds=100.0)
+    _, sleeping = start(
+        sandbox,
+        "import os, time\nprint(os.getpid(), os.getcwd(), flush=True)\ntime.sleep(10**9)",
+        patient,
+    )
+    pid, directory = os.read(sleeping.descriptor, 1 << 16).split()
+    program = psutil.Process(int(pid))
+    start(sandbox, "", patient)
+    assert select.select([sandbox._connection], [], [], 60)[0]
+    sandbox.close()
+    psutil.wait_procs([program], timeout=30)
+    assert not program.is_running()
+    assert not os.path.exists(directory)
