@@ -690,3 +690,18 @@ def test_methods_of_the_tests_classes_are_theirs():
     ):
         result = judged(wrong.format(forgery), encoded)
         assert result.failure not in (None, CodeFailure.VERIFIER)
+
+
+def test_changes_of_arguments_that_nobody_asked_for_are_none():
+    """An answer that patches its own process would empty what says what is right."""
+    encoded = {"assert_case": ["x = [3, 1, 2]\nassert sort(x) == sorted(x)"]}
+    code = """
+        import sys
+        wire = sys.modules["megatron_urpo.rewards.sandbox.wire"]
+        write = wire.Writer.write
+        wire.Writer.write = lambda self, *values: write(self, [], [[[]], {}])
+        def sort(x): return []
+        """
+    result = judged(textwrap.dedent(code), encoded)
+    assert result.failure is CodeFailure.WRONG_RESULT
+    assert judged("def sort(x):\n    x.clear()\n    return x", encoded).failure is not None
