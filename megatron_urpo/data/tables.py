@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from megatron_urpo.config import SourceConfig
+from megatron_urpo.data.arrow_reading import BadRow, batch_rows, is_damage
 from megatron_urpo.data.jsonl import DataError, is_tied, parse_task
 from megatron_urpo.types import Task, TaskKind
 
@@ -83,7 +84,7 @@ class TableTasks(Sequence[Task]):
         number = int(np.searchsorted(self._ends, row, side="right"))
         batch = self._batches[number]
         offset = row - (int(self._ends[number]) - batch.num_rows)
-        return self._task(batch.slice(offset, 1).to_pylist()[0], row)
+        return self._task(next(batch_rows(batch.slice(offset, 1))), row)
 
     @property
     def has_code_tests(self) -> bool:
@@ -99,13 +100,15 @@ class TableTasks(Sequence[Task]):
         row = 0
         for batch in self._batches:
             for start in range(0, batch.num_rows, 1000):
-                for values in batch.slice(start, 1000).to_pylist():
+                for values in batch_rows(batch.slice(start, 1000)):
                     yield row, self._task(values, row)
                     row += 1
 
-    def _task(self, values: dict[str, Any], row: int) -> Task:
-        record = {name: value for name, value in values.items() if value is not None}
+    def _task(self, values: dict[str, Any] | BadRow, row: int) -> Task:
         place = f"{self._source.path}: row {row + 1}"
+        if isinstance(values, BadRow):
+            raise DataError(f"{place}: {values.problem}: correct the row, or leave it out")
+        record = {name: value for name, value in values.items() if value is not None}
         key = f"row-{row + 1}"
         return parse_task(record, self._source, place, key, answered=self._answered)
 
@@ -148,12 +151,12 @@ def _open(path: Path) -> tuple[list[pa.RecordBatch], pa.Schema]:
             return table.to_batches(), table.schema
         reader = pa.ipc.open_file(pa.memory_map(str(path)))
         return [reader.get_batch(i) for i in range(reader.num_record_batches)], reader.schema
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise DataError(f"{path}: cannot be opened ({reason}): check the path") from error
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, OSError) as error:
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+        if not is_damage(error):
+            raise DataError(f"{path}: cannot be opened ({reason}): check the path") from error
         raise DataError(
-            f"{path}: not a whole {path.suffix} file ({error}): write or copy it again"
+            f"{path}: not a whole {path.suffix} file ({reason}): write or copy it again"
         ) from error
 
 

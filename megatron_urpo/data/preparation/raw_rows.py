@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from megatron_urpo.data.arrow_reading import BadRow, batch_rows, is_damage
 from megatron_urpo.data.jsonl import DataError, parse_object
 
 _LINES = (".jsonl", ".jsonl.gz")
@@ -70,13 +71,23 @@ def read_files(path: Path, skip: int = 0) -> Iterator[RawRow]:
         skip: positions to pass over, without making rows of them.
 
     Raises:
-        DataError: a file is missing, or damaged as a whole.
+        DataError: a file is missing, cannot be read, or is damaged as a whole.
     """
-    return read_rows((RowFile(str(file), partial(_open, file)) for file in list_files(path)), skip)
+    files = (RowFile(str(file), partial(_open, file)) for file in list_files(path))
+    try:
+        yield from read_rows(files, skip)
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror or error}): check the disk, and copy it again"
+        ) from error
 
 
 def read_rows(files: Iterable[RowFile], skip: int = 0) -> Iterator[RawRow]:
-    """The rows of some files one after the other; places and errors as for read_files."""
+    """The rows of some files one after the other; places and errors as for read_files.
+
+    Raises:
+        OSError: a disk or a connection fails.
+    """
     done = 0  # positions in the files before
     for file in files:
         last = done
@@ -143,11 +154,13 @@ def _read_list(file: RowFile, done: int, skip: int) -> Iterator[RawRow]:
 
 
 def _read_parquet(file: RowFile, done: int, skip: int) -> Iterator[RawRow]:
+    number, total = 0, 0  # rows that were passed, and all that there are, once that is known
     try:
         with file.open() as whole:
             parquet = pq.ParquetFile(whole)
+            total = parquet.metadata.num_rows
             groups = [parquet.metadata.row_group(i).num_rows for i in range(parquet.num_row_groups)]
-            number, first = 0, 0
+            first = 0
             while first < len(groups) and done + number + groups[first] <= skip:
                 number += groups[first]
                 first += 1
@@ -155,13 +168,22 @@ def _read_parquet(file: RowFile, done: int, skip: int) -> Iterator[RawRow]:
                 yield RawRow(done + number, f"{file.name}: row {number}", None)
             left = list(range(first, len(groups)))
             for batch in parquet.iter_batches(_BATCH_ROWS, row_groups=left) if left else ():
-                for values in batch.to_pylist():
+                for values in batch_rows(batch):
                     number += 1
-                    yield RawRow(done + number, f"{file.name}: row {number}", values)
-    except pa.ArrowInvalid as error:
-        raise DataError(
-            f"{file.name}: not a whole Parquet file ({error}): copy it again"
-        ) from error
+                    yield _parquet_row(values, done + number, f"{file.name}: row {number}")
+    except (pa.ArrowInvalid, OSError) as error:
+        if not is_damage(error):
+            raise
+        last = min(number + _BATCH_ROWS, total)
+        what = f"rows {number + 1} to {last} are damaged" if total else "not a whole Parquet file"
+        reason = " ".join(str(error).split())
+        raise DataError(f"{file.name}: {what} ({reason}): copy it again") from error
+
+
+def _parquet_row(values: dict[str, Any] | BadRow, position: int, place: str) -> RawRow:
+    if isinstance(values, BadRow):
+        return RawRow(position, place, None, values.problem, values.text)
+    return RawRow(position, place, values)
 
 
 def take(rows: Iterator[RawRow], last_position: int) -> Iterator[RawRow]:

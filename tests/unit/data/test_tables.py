@@ -127,6 +127,42 @@ def test_a_bad_row_of_an_unchecked_file_names_its_place(tmp_path):
         load_source(source(path, TaskKind.REASONING), "train", 0)
 
 
+@pytest.mark.parametrize("suffix", [".arrow", ".parquet"])
+@pytest.mark.parametrize("checked", [True, False])
+def test_a_text_that_is_no_utf8_is_named_with_its_row(tmp_path, suffix, checked):
+    """Rows that were checked when they were written are read when they are drawn."""
+    tasks = [ReasoningTask("s", f"k{n}", USER, ("caf\u00e9" if n == 3 else "x",)) for n in range(6)]
+    path = tmp_path / f"x{suffix}"
+    write(tmp_path / "whole.arrow", tasks, TaskKind.REASONING, checked=checked)
+    table = pa.ipc.open_file(str(tmp_path / "whole.arrow")).read_all().combine_chunks()
+    column = table.column("answers").chunk(0)
+    latin = [text.encode("latin-1") for text in column.values.to_pylist()]
+    texts = pa.array(latin, pa.binary()).view(pa.string())
+    bad = pa.ListArray.from_arrays(column.offsets, texts)
+    place = table.schema.get_field_index("answers")
+    table = table.set_column(place, table.schema.field("answers"), bad)
+    if suffix == ".parquet":
+        pq.write_table(table, path)
+    else:
+        with pa.ipc.new_file(str(path), table.schema) as writer:
+            writer.write_table(table)
+    tasks = []
+    with pytest.raises(DataError, match=r"row 4: column 'answers': 'utf-8' codec .*: correct the"):
+        tasks.extend(load_source(source(path, TaskKind.REASONING), "train", 0).tasks)
+    assert len(tasks) == (3 if checked else 0)
+
+
+def test_a_damaged_page_is_not_a_wrong_path(tmp_path):
+    path = tmp_path / "x.parquet"
+    write(path, TASKS[TaskKind.REASONING], TaskKind.REASONING)
+    start = pq.ParquetFile(path).metadata.row_group(0).column(0).dictionary_page_offset
+    content = bytearray(path.read_bytes())
+    content[start : start + 20] = b"\xff" * 20
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"x\.parquet: not a whole \.parquet file .*copy it again"):
+        load_source(source(path, TaskKind.REASONING), "train", 0)
+
+
 def test_opening_a_checked_file_makes_no_tasks(tmp_path):
     """Python objects of 20,000 rows would take over 10 MB."""
     tasks = [ReasoningTask("s", str(n), USER, (str(n),)) for n in range(20_000)]

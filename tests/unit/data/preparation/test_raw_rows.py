@@ -1,6 +1,8 @@
 """Raw rows: places, positions to go on from, and what is not a row."""
 
+import errno
 import gzip
+import io
 import json
 
 import pyarrow as pa
@@ -8,7 +10,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from megatron_urpo.data.jsonl import DataError
-from megatron_urpo.data.preparation.raw_rows import RawRow, chunks, list_files, read_files, take
+from megatron_urpo.data.preparation.raw_rows import (
+    RawRow,
+    RowFile,
+    chunks,
+    list_files,
+    read_files,
+    read_rows,
+    take,
+)
 
 ROWS = [{"n": number} for number in range(10)]
 
@@ -51,6 +61,91 @@ def test_bad_lines_keep_their_text_and_blank_ones_their_number(write_rows):
     assert rows[1].problem.startswith("not a JSON object")
     assert rows[2].problem.startswith("[1] is not an object")
     assert list(read_files(path, 3)) == rows[2:]
+
+
+def texts(*values):
+    """A column of texts that nobody checked."""
+    return pa.array(values, pa.binary()).view(pa.string())
+
+
+def test_a_bad_cell_of_parquet_costs_its_row_alone(tmp_path):
+    """Also in a batch with others, in a column of lists, and of a time that Python has not."""
+    count = 250
+    names = [b"row %d" % number for number in range(count)]
+    names[120] = b"caf\xe9"
+    names[130] = None
+    turns = [b"turn %d" % number for number in range(count)]
+    turns[249] = b"\xff!"
+    whole = pa.StructArray.from_arrays([texts(*turns)], ["content"])
+    times = pa.array([0] * count, pa.int64()).to_pylist()
+    times[7] = 2**62
+    table = pa.table(
+        {
+            "name": texts(*names),
+            "turns": pa.ListArray.from_arrays(list(range(count + 1)), whole),
+            "time": pa.array(times, pa.timestamp("ms")),
+        }
+    )
+    path = tmp_path / "x.parquet"
+    pq.write_table(table, path, row_group_size=170, use_dictionary=["name"])
+    rows = list(read_files(path))
+    assert [row.position for row in rows] == list(range(1, count + 1))
+    bad = {row.position: row for row in rows if row.values is None}
+    assert sorted(bad) == [8, 121, 250]
+    assert bad[121].place == f"{path}: row 121"
+    assert "column 'name': 'utf-8' codec can't decode byte 0xe9 in position 3" in bad[121].problem
+    assert json.loads(bad[121].text)["name"] == "caf\ufffd"
+    assert json.loads(bad[121].text)["turns"] == [{"content": "turn 120"}]
+    assert bad[250].problem.startswith("column 'turns': 'utf-8'")
+    assert json.loads(bad[250].text)["turns"] == [{"content": "\ufffd!"}]
+    assert bad[8].problem.startswith("column 'time': ")
+    assert rows[130].values["name"] is None
+    assert rows[248].values["turns"] == [{"content": "turn 248"}]
+    assert list(read_files(path, 121)) == rows[121:]
+
+
+@pytest.fixture
+def damaged_parquet(tmp_path):
+    """The third of five groups of 200 rows has no page that can be read."""
+    path = tmp_path / "x.parquet"
+    rows = [{"a": f"text {number}" * 9} for number in range(1000)]
+    pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=200, use_dictionary=False)
+    start = pq.ParquetFile(path).metadata.row_group(2).column(0).data_page_offset
+    content = bytearray(path.read_bytes())
+    content[start : start + 60] = b"\xff" * 60
+    path.write_bytes(content)
+    return path
+
+
+def test_a_damaged_page_is_named_with_file_and_rows(damaged_parquet):
+    read = []
+    with pytest.raises(DataError, match=r"x\.parquet: rows 401 to 500 are damaged .*copy it again"):
+        read.extend(read_files(damaged_parquet))
+    rows = read_files(damaged_parquet)
+    assert [next(rows).position for _ in range(400)] == list(range(1, 401))
+    with pytest.raises(DataError, match="rows 401 to 500 are damaged"):
+        next(rows)
+
+
+class FailingFile(io.BytesIO):
+    """A file on a disk that fails behind its beginning."""
+
+    def read(self, size=-1):
+        if self.tell() < self.getbuffer().nbytes - 1000:
+            raise OSError(errno.EIO, "Input/output error")
+        return super().read(size)
+
+
+def test_an_error_of_the_disk_is_no_damage(tmp_path, monkeypatch):
+    path = tmp_path / "x.parquet"
+    rows = [{"a": f"text {number}" * 9} for number in range(10_000)]
+    pq.write_table(pa.Table.from_pylist(rows), path, use_dictionary=False, compression="none")
+    content = path.read_bytes()
+    with pytest.raises(OSError, match="Input/output error"):
+        list(read_rows([RowFile("hub/x.parquet", lambda: FailingFile(content))]))
+    monkeypatch.setattr(type(path), "open", lambda *_: FailingFile(content))
+    with pytest.raises(DataError, match=r"x\.parquet: cannot be read \(Input/output error\)"):
+        list(read_files(path))
 
 
 def test_take_and_chunks(directory):
