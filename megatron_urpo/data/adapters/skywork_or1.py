@@ -4,6 +4,7 @@ r"""Skywork/Skywork-OR1-RL-Data, the splits "math" and "code" (paper section 4.1
      "reward_model": {"ground_truth": "[\"\\\\frac{1}{2}\", \"0.5\"]", "style": "rule"}, ...}
 
 The ground truth is JSON inside a text: a list of accepted answers, or the tests of a program.
+Answers are texts; several bare numbers in brackets are one answer, an interval or a list.
 """
 
 from __future__ import annotations
@@ -34,10 +35,11 @@ def skywork_math_record(row: Row) -> Record:
 
 
 def accepted_answers(ground_truth: str) -> list[str]:
-    """The answers of a ground truth: a JSON list, or a text that is the one answer.
+    """The answers of a ground truth: a JSON list of texts, or a text that is the one answer.
 
     The evaluation files of the same schema hold a bare "204" or "025": a number's own digits are
-    the answer, leading zeros included.
+    the answer, leading zeros included. "[0, 1]" is the interval (or the list) that it would be
+    without JSON: taken for two answers, it would be met by an end of it.
 
     Raises:
         RowError: the JSON is cut off, or holds something other than texts and finite numbers.
@@ -58,6 +60,8 @@ def accepted_answers(ground_truth: str) -> list[str]:
         answer = _answer(decoded)
         return [answer if isinstance(decoded, str) else ground_truth]
     answers = list(map(_answer, decoded))
+    if len(answers) > 1 and not any(isinstance(value, str) for value in decoded):
+        return [ground_truth]
     if not any(answer.strip() for answer in answers):
         raise RowError(f"ground_truth = {excerpt(ground_truth)}: no answer")
     return [answer for answer in answers if answer.strip()]

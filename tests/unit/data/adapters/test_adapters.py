@@ -172,6 +172,10 @@ def test_skywork_math():
         ("\\frac{1}{2}", ["\\frac{1}{2}"]),
         ("[0, \\pi)", ["[0, \\pi)"]),
         ("[0, \\pi]", ["[0, \\pi]"]),
+        ("[0, 1]", ["[0, 1]"]),
+        ("[-1.50, 2e3]", ["[-1.50, 2e3]"]),
+        ("[3]", ["3"]),
+        ('["[0, 1]", "[0,1]"]', ["[0, 1]", "[0,1]"]),
         ("\\{1, 2\\}", ["\\{1, 2\\}"]),
     ],
 )
@@ -442,6 +446,15 @@ def test_dialogues_survive_nectars_form(texts):
 @given(st.lists(st.text(min_size=1).filter(str.strip), min_size=1))
 def test_answer_lists_are_read_as_written(answers):
     assert accepted_answers(json.dumps(answers)) == answers
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_right"), [("[0,1]", True), ("0", False), ("1", False), ("(0, 1)", False)]
+)
+def test_an_interval_is_not_met_by_its_ends(answer, is_right):
+    task = task_of("skywork_or1_math", or1_row("[0, 1]"))
+    result = verify(f"So \\boxed{{{answer}}}.", task.gold)
+    assert (result.status is VerifierStatus.CORRECT) == is_right
 
 
 # Real rows
