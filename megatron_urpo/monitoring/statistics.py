@@ -77,10 +77,10 @@ def self_judged_values(group: Group) -> Values:
     identical answers do not count as ties.
 
     Raises:
-        ValueError: the group has no judgement.
+        ValueError: the group has no judgement, or was never sent to the referee.
     """
     judgement: Judgement | None = group.rollout.judgement
-    if judgement is None:
+    if judgement is None or _unseen(group):
         raise ValueError(f"prompt {group.prompt.index} is not a self-judged group")
     values = {"parse_failure_share": float(judgement.scores is None)}
     if judgement.scores is not None:
@@ -140,8 +140,11 @@ def referee_metrics(judged: Sequence[JudgedGroup]) -> dict[str, float]:
 
 
 def self_judged_metrics(groups: Sequence[Group]) -> dict[str, float]:
-    """Metrics of a step's instruction groups, of all that have been judged."""
-    mine = [group for group in groups if group.kind is TaskKind.INSTRUCTION]
+    """Metrics of a step's instruction groups, of all that have been judged.
+
+    A group whose judge prompt does not fit says nothing of the referee, which never saw it.
+    """
+    mine = [group for group in groups if group.kind is TaskKind.INSTRUCTION and not _unseen(group)]
     if not mine:
         return {}
     means = mean_values(self_judged_values(group) for group in mine)
@@ -163,6 +166,12 @@ def pass_at_k(num_samples: int, num_correct: int, k: int) -> float:
             "number of samples, and no more can be right"
         )
     return 1 - comb(num_samples - num_correct, k) / comb(num_samples, k)
+
+
+def _unseen(group: Group) -> bool:
+    """Whether the referee was never asked, because the judge prompt does not fit its context."""
+    judgement = group.rollout.judgement
+    return judgement is not None and judgement.attempts == 0
 
 
 def _position(verdict: Verdict) -> float:

@@ -58,11 +58,12 @@ def reasoning(rewards, texts=None, *, key="a", parsed=True, cut=False):
     )
 
 
-def instruction(texts, scores, order=None):
-    """A self-judged group."""
+def instruction(texts, scores, order=None, *, attempts=1):
+    """A self-judged group; without attempts one whose judge prompt does not fit."""
     order = order or tuple(range(len(texts)))
-    judgement = Judgement("", scores, tuple(order), 1, 9, 9, FinishReason.STOP, 1)
+    judgement = Judgement("", scores, tuple(order), attempts, 9, 9, FinishReason.STOP, 1)
     unread = scores is None
+    reason = MaskReason.UNPARSEABLE_JUDGEMENT if attempts else MaskReason.OVERLONG_JUDGE_PROMPT
     return Group(
         Rollout(
             Prompt(0, InstructionTask("open", "a", QUESTION), (1,)),
@@ -71,5 +72,5 @@ def instruction(texts, scores, order=None):
         ),
         rewards=np.full(len(texts), np.nan) if unread else np.array(scores, dtype=float),
         parsed=np.full(len(texts), not unread),
-        mask_reason=MaskReason.UNPARSEABLE_JUDGEMENT if unread else None,
+        mask_reason=reason if unread else None,
     )

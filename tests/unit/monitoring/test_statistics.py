@@ -160,6 +160,19 @@ def test_self_judged_metrics_are_of_instructions_alone():
     assert self_judged_metrics([reasoning([1.0, 0.0])]) == {}
 
 
+def test_a_judgement_that_was_never_asked_for_is_not_unreadable():
+    """Its judge prompt does not fit: the rollout counts that, and the referee is not to blame."""
+    unseen = [instruction(["a", "bb"], None, attempts=0) for _ in range(9)]
+    seen = [instruction(["a", "bb"], (1.0, 2.0)), instruction(["a", "bb"], None, attempts=3)]
+    metrics = self_judged_metrics([*unseen, *seen])
+    assert metrics == self_judged_metrics(seen)
+    assert metrics["monitoring/instruction/groups"] == 2
+    assert metrics["monitoring/instruction/parse_failure_share"] == 0.5
+    assert self_judged_metrics(unseen) == {}
+    with pytest.raises(ValueError, match="not a self-judged group"):
+        self_judged_values(unseen[0])
+
+
 def test_verified_groups_are_the_first_mixed_ones():
     groups = [
         reasoning([1.0, 1.0], key="all right"),
