@@ -60,7 +60,7 @@ class MonitoringConfig:
     groups_per_source: int = 32  # the first so many of each source; 0: all
     reasoning_groups: int = 16  # at most, of the step's batch, that have right and wrong answers
     orders: int = 2  # in which each group is shown: pairs of a drawn order and its reverse
-    alarm_groups: int = 8  # of a role, at least, for its measures to count beyond a threshold
+    alarm_groups: int = 8  # that have a measure, at least, for it to count beyond a threshold
     patience: int = 2  # measurements in a row beyond a threshold before its alarm is given
     stop_on: tuple[str, ...] = ()  # measures whose alarm stops the run; the others warn
     min_tau: float = 0.0  # chance is 0, and so counts what cannot be read

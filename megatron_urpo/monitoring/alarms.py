@@ -61,13 +61,13 @@ def check_alarms(
         values: metrics by name; those without an alarm are passed over. The sign of a bias does not
             matter.
         counts: what the measurement before returned. A metric that is not measured this time, or
-            over fewer than monitoring.alarm_groups groups, keeps its count.
+            over fewer than monitoring.alarm_groups groups that have it, keeps its count.
     """
     alarms = []
     new_counts = dict(counts)
     for metric, value in values.items():
         what = alarmed_measure(metric)
-        if not what or values.get(_groups_of(metric), 0) < config.alarm_groups:
+        if not what or _num_groups(values, metric) < config.alarm_groups:
             continue
         threshold, is_upper = config.threshold(what), ALARMS[what][1]
         beyond = abs(value) > threshold if is_upper else value < threshold
@@ -86,7 +86,12 @@ def alarmed_measure(metric: str) -> str:
     return what if role in ALARM_ROLES.get(what, (role,)) else ""
 
 
-def _groups_of(metric: str) -> str:
-    """The metric that says over how many groups a measure was taken."""
-    section, role, _, *source = metric.split("/", 3)
-    return "/".join([section, role, "groups", *source])
+def _num_groups(values: Mapping[str, float], metric: str) -> float:
+    """Over how many groups a measure was taken.
+
+    A judgement that cannot be read leaves its group without most measures, so that the groups of
+    the role may be many more than those that speak.
+    """
+    section, role, what, *source = metric.split("/", 3)
+    groups = values.get("/".join([section, role, "groups", *source]), 0)
+    return groups if source else values.get(f"{section}/{role}/{what}_groups", groups)

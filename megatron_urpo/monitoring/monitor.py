@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch.distributed as dist
 
 from megatron_urpo.checkpoints.store import Ranks
@@ -28,6 +27,7 @@ from megatron_urpo.monitoring.judged import JudgedGroup, KnownGroup, verified_gr
 from megatron_urpo.monitoring.statistics import (
     baseline_agreement,
     referee_metrics,
+    role_metrics,
     self_judged_metrics,
 )
 from megatron_urpo.rollout.interface import RolloutEngine
@@ -106,15 +106,14 @@ class RefereeMonitor:
         known = self._held_out + verified_groups(groups, config.reasoning_groups)
         judged = self._judge(known, step, tick)
         values = referee_metrics(judged) | self_judged_metrics(groups)
-        if self._baseline is not None:
+        if self._baseline is not None and self._held_out:
             held_out = judged[: len(self._held_out)]
             shares = [
-                share
+                baseline_agreement(now, then.verdicts)
                 for now, then in zip(held_out, self._baseline.groups, strict=True)
-                if (share := baseline_agreement(now, then.verdicts)) is not None
             ]
-            if shares:
-                values["monitoring/preference/baseline_agreement"] = float(np.mean(shares))
+            agreements = [{} if s is None else {"baseline_agreement": s} for s in shares]
+            values |= role_metrics(TaskKind.PREFERENCE, agreements)
         self._alarms, self._counts = check_alarms(values, self._counts, config)
         values["monitoring/all/alarms"] = len(self._alarms)
         if self._is_main:

@@ -19,7 +19,7 @@ All but the first two are over judgements that could be read.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from math import comb
@@ -113,6 +113,18 @@ def mean_values(groups: Iterable[Mapping[str, float]]) -> Values:
     return {name: float(np.mean(found)) for name, found in by_name.items()}
 
 
+def role_metrics(kind: TaskKind, groups: Sequence[Mapping[str, float]]) -> Values:
+    """The measures of a role's groups, and how many groups there are.
+
+    <measure>_groups says how many of them have a measure, where not all do.
+    """
+    role = f"monitoring/{kind}"
+    metrics: Values = {f"{role}/groups": len(groups)}
+    metrics |= {f"{role}/{name}": value for name, value in mean_values(groups).items()}
+    having = Counter(name for values in groups for name in values)
+    return metrics | {f"{role}/{n}_groups": k for n, k in having.items() if k < len(groups)}
+
+
 def referee_metrics(judged: Sequence[JudgedGroup]) -> dict[str, float]:
     """Metrics of judged groups, by role; tau by source too where there are several."""
     metrics: dict[str, float] = {
@@ -125,9 +137,7 @@ def referee_metrics(judged: Sequence[JudgedGroup]) -> dict[str, float]:
         ]
         if not mine:
             continue
-        metrics[f"monitoring/{kind}/groups"] = len(mine)
-        means = mean_values(values for _, values in mine)
-        metrics |= {f"monitoring/{kind}/{name}": value for name, value in means.items()}
+        metrics |= role_metrics(kind, [values for _, values in mine])
         by_source: dict[str, list[float]] = defaultdict(list)
         for task, values in mine:
             if "tau" in values:
@@ -147,9 +157,7 @@ def self_judged_metrics(groups: Sequence[Group]) -> dict[str, float]:
     mine = [group for group in groups if group.kind is TaskKind.INSTRUCTION and not _unseen(group)]
     if not mine:
         return {}
-    means = mean_values(self_judged_values(group) for group in mine)
-    role = f"monitoring/{TaskKind.INSTRUCTION}"
-    return {f"{role}/groups": len(mine)} | {f"{role}/{n}": value for n, value in means.items()}
+    return role_metrics(TaskKind.INSTRUCTION, [self_judged_values(group) for group in mine])
 
 
 def pass_at_k(num_samples: int, num_correct: int, k: int) -> float:

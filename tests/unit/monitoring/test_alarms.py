@@ -4,6 +4,9 @@ import pytest
 
 from megatron_urpo.config import ALARM_ROLES, ALARMS, MonitoringConfig
 from megatron_urpo.monitoring.alarms import MEANING, check_alarms
+from megatron_urpo.monitoring.statistics import referee_metrics
+
+from .known import judged, verdict
 
 TAU = "monitoring/preference/tau"
 BIAS = "monitoring/reasoning/position_bias"
@@ -50,6 +53,21 @@ def test_a_measurement_over_too_few_groups_neither_counts_nor_forgives():
     values = [{TAU: -1.0}, {TAU: 1.0}, {TAU: -1.0}, {TAU: -1.0}]
     assert run(values, groups=(8, 7, 8, 7), patience=2) == [[], [], [(TAU, 2)], []]
     assert run(values[:1], groups=(1,), patience=1, alarm_groups=1) == [[(TAU, 1)]]
+
+
+def test_a_measure_that_few_groups_have_neither_counts_nor_forgives():
+    """One of 32 groups has two judgements that can be read: of a referee of places."""
+    unread = [judged([1, 2], verdict(None), verdict(None, (1, 0))) for _ in range(31)]
+    of_places = judged([1, 2], verdict([1, 2]), verdict([2, 1], (1, 0)))
+    values = referee_metrics([*unread, of_places])
+    assert values["monitoring/preference/consistency"] == 0.0
+    config = MonitoringConfig(patience=1)
+    alarms, counts = check_alarms(values, {}, config)
+    assert [alarm.metric for alarm in alarms] == ["monitoring/preference/parse_failure_share"]
+    assert counts.keys() == {TAU, "monitoring/preference/parse_failure_share"}
+    enough = referee_metrics([*unread, *[of_places] * 8])
+    metrics = {alarm.metric for alarm in check_alarms(enough, {}, config)[0]}
+    assert {f"monitoring/preference/{name}" for name in ("consistency", "position_bias")} < metrics
 
 
 def test_the_tau_of_each_source_has_the_alarm_of_tau():

@@ -5,7 +5,12 @@ from dataclasses import replace
 import pytest
 
 from megatron_urpo.monitoring.alarms import RefereeAlarmError
-from megatron_urpo.monitoring.baseline import BASELINE_FILE, BaselineError, read_baseline
+from megatron_urpo.monitoring.baseline import (
+    BASELINE_FILE,
+    BaselineError,
+    read_baseline,
+    write_baseline,
+)
 from megatron_urpo.monitoring.monitor import RefereeMonitor
 
 from .known import instruction, judged, reasoning
@@ -17,6 +22,7 @@ GROUPS = [
     instruction(["x", "xx"], (1.0, 1.0)),
 ]
 BIAS = "monitoring/preference/position_bias"
+AGREEMENT = "monitoring/preference/baseline_agreement"
 
 
 class OneRank:
@@ -81,6 +87,24 @@ def test_the_baseline_is_kept_and_read_again(make, tmp_path):
     resumed.begin(3, OneRank(), idle)
     assert path.read_bytes() == written
     assert resumed.measure([], 4, idle)["monitoring/preference/baseline_agreement"] == 1.0
+
+
+def test_agreement_with_the_start_is_over_the_groups_that_could_be_read_twice(make, tmp_path):
+    monitor = make(alarm_groups=2)
+    monitor.begin(0, OneRank(), idle)
+    values = monitor.measure([], 1, idle)
+    assert f"{AGREEMENT}_groups" not in values
+    assert f"alarm:{AGREEMENT}" in monitor.counters()
+    kept = read_baseline(tmp_path)
+    first, second = kept.groups
+    silent = tuple(replace(verdict, scores=None) for verdict in first.verdicts)
+    write_baseline(tmp_path, replace(kept, groups=(replace(first, verdicts=silent), second)))
+    resumed = make(alarm_groups=2)
+    resumed.begin(1, OneRank(), idle)
+    values = resumed.measure([], 2, idle)
+    assert values[f"{AGREEMENT}_groups"] == 1
+    assert values[AGREEMENT] == 1.0
+    assert f"alarm:{AGREEMENT}" not in resumed.counters()  # one group says too little
 
 
 def test_a_baseline_of_a_step_that_was_thrown_away_is_made_anew(make, tmp_path):

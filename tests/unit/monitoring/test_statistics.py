@@ -144,6 +144,8 @@ def test_metrics_are_means_over_groups_by_role_and_tau_by_source():
     assert metrics["monitoring/preference/parse_failure_share"] == pytest.approx(1 / 6)
     assert metrics["monitoring/preference/consistency"] == 1.0  # of the two that have it
     assert metrics["monitoring/preference/groups"] == 3
+    assert metrics["monitoring/preference/consistency_groups"] == 2
+    assert "monitoring/preference/tau_groups" not in metrics  # all three
     assert metrics["monitoring/reasoning/verifier_agreement"] == 1.0
     assert metrics["monitoring/all/judgements"] == 8
     assert metrics["monitoring/all/judge_tokens"] == 40
