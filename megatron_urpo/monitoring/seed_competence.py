@@ -177,8 +177,8 @@ def _outcome(
 ) -> Outcome:
     if limit is None:
         return Outcome.NONE
-    if rule.by_size and mean < 0:
-        mean, interval = -mean, (-interval[1], -interval[0])
+    if rule.by_size:  # either end of the interval may reach over the limit of its side
+        mean, interval = abs(mean), (0.0, max(map(abs, interval)))
     if rule.is_upper:
         worst, good = interval[1] > limit, mean <= limit
     else:

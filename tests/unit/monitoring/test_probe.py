@@ -109,6 +109,9 @@ def test_sources_and_own_answers_are_told_apart():
         ([0.2] * 9, Rule("x", limit=0.2, is_upper=True), Outcome.GOOD),
         ([-0.3] * 9, Rule("x", limit=0.2, is_upper=True, by_size=True), Outcome.BAD),
         ([-0.4, 0.2] * 3, Rule("x", limit=0.2, is_upper=True, by_size=True), Outcome.UNCLEAR),
+        ([-0.9, 0.5, 0.5], Rule("x", limit=0.6, is_upper=True, by_size=True), Outcome.UNCLEAR),
+        ([0.9, -0.5, -0.5], Rule("x", limit=0.6, is_upper=True, by_size=True), Outcome.UNCLEAR),
+        ([-0.5, 0.5, 0.5], Rule("x", limit=0.6, is_upper=True, by_size=True), Outcome.GOOD),
         ([0.3] * 9, Rule("x"), Outcome.NONE),
     ],
 )
