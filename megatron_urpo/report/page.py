@@ -67,6 +67,8 @@ CHARTS: tuple[tuple[str, *tuple[str, ...]], ...] = (
     ("Gradient norm", "*/all/grad_norm"),
     ("Tokens a second", "*/all/tokens_per_second"),
 )
+# Of the values of an evaluation, whatever the role; of all others more is better.
+LESS_IS_BETTER = ("truncated_share", "verifier_failed_share")
 ROLES = tuple(kind.value for kind in TaskKind)
 
 
@@ -199,8 +201,8 @@ def _evaluation_row(
     if len(entries) > 1:
         difference = values[-1] - values[0]
         if math.isfinite(difference):
-            worse = name.endswith("truncated_share")
-            direction = "up" if (difference > 0) != worse else "down"
+            less_is_better = name.rpartition("/")[2] in LESS_IS_BETTER
+            direction = "up" if (difference > 0) != less_is_better else "down"
             css_class = direction if round(difference, 6) else ""
             shown = _signed(name, difference)
             if paired is not None:

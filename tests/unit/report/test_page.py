@@ -232,12 +232,27 @@ def test_latest_evaluation_of_a_label_counts():
     assert [value for name, value in page.attributes if value in ("up", "down")] == ["down"]
 
 
-def test_less_truncation_is_better():
-    entries = [
-        {"label": label, "step": 0, "values": {"reasoning/truncated_share": value}}
-        for label, value in (("base", 0.5), ("urpo", 0.25))
-    ]
-    assert '<td class="up">-25.0 points</td>' in evaluation_table(entries)
+@pytest.mark.parametrize(
+    ("name", "less", "more"),
+    [
+        ("reasoning/truncated_share", "up", "down"),
+        ("preference/truncated_share", "up", "down"),
+        ("reasoning/verifier_failed_share", "up", "down"),
+        ("reasoning/answered_rate", "down", "up"),
+        ("preference/parse_rate", "down", "up"),
+    ],
+)
+def test_a_change_is_coloured_by_whether_it_is_better(name, less, more):
+    def change(*values):
+        return evaluation_table(
+            [
+                {"label": label, "step": 0, "values": {name: value}}
+                for label, value in zip(("base", "urpo"), values, strict=True)
+            ]
+        )
+
+    assert f'<td class="{less}">-25.0 points</td>' in change(0.5, 0.25)
+    assert f'<td class="{more}">+25.0 points</td>' in change(0.25, 0.5)
 
 
 def test_empty_directory_gets_notes(tmp_path):
