@@ -15,6 +15,8 @@ WIDTH, HEIGHT = 360, 190
 LEFT, RIGHT, TOP, BOTTOM = 46, 8, 10, 22
 SMOOTH_FROM = 40  # points from which a moving average is drawn over the raw curve
 MAX_BARS = 80  # further steps are averaged in bins
+# A referee may give any score. Sums and spans of larger values overflow, smaller ones vanish.
+LARGEST, SMALLEST = 1e300, 1e-290
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +56,9 @@ def line_chart(title: str, series: Sequence[Series], boundary: int | None = None
     steps = [step for s in series for step in s.steps]
     if not finite:
         return ""
-    low, high = min(finite), max(finite)
-    if high - low <= 1e-9 * abs(high):
-        low, high = low - 0.1 * (abs(low) or 1.0), high + 0.1 * (abs(high) or 1.0)
-    elif 0 < low < 0.5 * high:
-        low = 0.0
-    ticks = nice_ticks(low, high)
+    if max(map(abs, finite)) > LARGEST:
+        return _too_large(title, finite)
+    ticks = nice_ticks(*_shown_range(min(finite), max(finite)))
     frame = Frame(min(steps), max(steps), ticks[0], ticks[-1])
     parts = [_axes(frame, ticks)]
     if boundary is not None and frame.low_x < boundary <= frame.high_x:
@@ -84,7 +83,10 @@ def stacked_chart(title: str, steps: Sequence[int], layers: Mapping[str, Sequenc
         for label, values in layers.items()
         for known in [[value if math.isfinite(value) else 0.0 for value in values]]
     }
-    ticks = nice_ticks(0.0, max(map(sum, zip(*stacks.values(), strict=True))) or 1.0)
+    top = max(map(sum, zip(*stacks.values(), strict=True)))
+    if top > LARGEST:
+        return _too_large(title, [value for values in stacks.values() for value in values])
+    ticks = nice_ticks(0.0, top if top >= SMALLEST else 1.0)
     width = max(steps) - min(steps) + 1
     frame = Frame(min(steps) - 0.5, min(steps) - 0.5 + width, ticks[0], ticks[-1])
     parts = [_axes(frame, ticks)]
@@ -105,7 +107,7 @@ def stacked_chart(title: str, steps: Sequence[int], layers: Mapping[str, Sequenc
 def sparkline(values: Sequence[float]) -> str:
     """A curve without axes, for tables."""
     finite = [v for v in values if math.isfinite(v)]
-    if len(finite) < 2:
+    if len(finite) < 2 or max(map(abs, finite)) > LARGEST:
         return ""
     low, span = min(finite), (max(finite) - min(finite)) or 1.0
     points = " ".join(
@@ -133,12 +135,14 @@ def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def format_value(value: float) -> str:
-    """A number for people: 1,234  12.3  0.456  1.2e-07."""
+    """A number for people: 1,234  12.3  0.456  1.2e-07  1.2e+16."""
     if not math.isfinite(value):
         return "–"
     if value == 0:
         return "0"
     size = abs(value)
+    if size >= 1e15:
+        return f"{value:.1e}"
     if size >= 1000:
         return f"{value:,.0f}"
     return f"{value:.3g}" if size >= 1e-3 else f"{value:.1e}"
@@ -147,6 +151,24 @@ def format_value(value: float) -> str:
 def moving_average(values: Sequence[float], window: int) -> list[float]:
     """Mean of the finite values among the last `window`; NaN where there is none."""
     return [_mean(values[max(0, end - window) : end]) for end in range(1, len(values) + 1)]
+
+
+def _shown_range(low: float, high: float) -> tuple[float, float]:
+    """What an axis covers: from 0 where that is not far, and something where all is one value."""
+    size = max(abs(low), abs(high))
+    if size < SMALLEST:
+        return -0.1, 0.1
+    if high - low <= 1e-9 * size:
+        return low - 0.1 * size, high + 0.1 * size
+    return (0.0 if 0 < low < 0.5 * high else low), high
+
+
+def _too_large(title: str, values: Sequence[float]) -> str:
+    low, high = format_value(min(values)), format_value(max(values))
+    return (
+        f"<figure><figcaption>{escape(title)}</figcaption>"
+        f'<p class="note">Values from {low} to {high}: too large to draw.</p></figure>'
+    )
 
 
 def _axes(frame: Frame, ticks: Sequence[float]) -> str:

@@ -5,10 +5,12 @@ import re
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from megatron_urpo.report.charts import (
+    HEIGHT,
+    LARGEST,
     Frame,
     Series,
     format_value,
@@ -53,6 +55,7 @@ def test_ticks_of_no_range(low, high):
         (12.345, "12.3"),
         (-0.25, "-0.25"),
         (1.23e-7, "1.2e-07"),
+        (-1e308, "-1.0e+308"),
         (math.nan, "–"),
     ],
 )
@@ -92,6 +95,38 @@ def test_nothing_to_draw():
 def test_a_constant_and_a_single_point_can_be_drawn():
     assert "<circle" in line_chart("t", [Series("a", [0], [0.0])])
     assert "<polyline" in line_chart("t", [Series("a", [0, 1], [5.0, 5.0])])
+
+
+scores = st.lists(st.floats(), min_size=1, max_size=60)
+
+
+@given(scores)
+@example([1e308, -1e308])
+@example([1.7e308, 1.7e308])
+@example([5e-324, 0.0])
+@example([5e-324, 1e-323])
+@example([1e-300, -1e-300, 1e-290])
+@example([1e300, -1e300] * 30)
+def test_scores_of_any_size_make_a_page(values):
+    """A referee writes the numbers it likes, and the report is for finding out."""
+    steps = list(range(len(values)))
+    drawn = line_chart("t", [Series("self-reward", steps, values)])
+    stacked = stacked_chart("t", steps, {"a": list(map(abs, values)), "b": [1.0] * len(values)})
+    for svg in (drawn, stacked, sparkline(values)):
+        assert not re.search(r'="[^"]*\b(?:nan|inf)\b', svg)
+    finite = [value for value in values if math.isfinite(value)]
+    if finite and max(map(abs, finite)) > LARGEST:
+        assert "too large to draw" in drawn
+    elif finite:
+        assert "<svg" in drawn
+        heights = [float(y) for y in re.findall(r'<circle cx="[^"]*" cy="([^"]*)"', drawn)]
+        assert all(-0.1 <= y <= HEIGHT + 0.1 for y in heights)
+
+
+def test_what_is_too_large_is_said():
+    svg = line_chart("Self-reward", [Series("a", [0, 1], [1e308, -1e308])])
+    assert "<figcaption>Self-reward</figcaption>" in svg
+    assert "Values from -1.0e+308 to 1.0e+308: too large to draw." in svg
 
 
 def test_labels_are_escaped():
