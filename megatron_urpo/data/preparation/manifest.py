@@ -52,7 +52,7 @@ class Manifest:
     rows_held_out: int  # not among those written
     output: FileHash
     held_out: FileHash | None  # file of the rows held out; None: none are
-    rejects: str  # file with the place of every row left out
+    rejects: FileHash  # file with the place of every row left out
     inputs: tuple[FileHash, ...]  # files read; none for a stream from the hub
     plan: Mapping[str, Any]  # settings, tokenizer, evaluation sets, versions: all it depends on
 
@@ -68,7 +68,8 @@ class Manifest:
         values = json.loads(path.read_text(encoding="utf-8"))
         values["filters"] = tuple(FilterCount(**count) for count in values["filters"])
         values["inputs"] = tuple(FileHash(**file) for file in values["inputs"])
-        values["output"] = FileHash(**values["output"])
+        for name in ("output", "rejects"):
+            values[name] = FileHash(**values[name])
         if values["held_out"] is not None:
             values["held_out"] = FileHash(**values["held_out"])
         return cls(**values)

@@ -73,7 +73,7 @@ def write_outputs(
         rows_held_out=int(held_out.sum()),
         output=hash_file(output),
         held_out=hash_file(other) if held_out.any() else None,
-        rejects=str(rejects),
+        rejects=hash_file(rejects),
         inputs=tuple(FileHash(**file) for file in plan["files"]),
         plan=plan,
     )
@@ -89,9 +89,9 @@ def finished(directory: Path, name: str, plan: Plan) -> Manifest | None:
         manifest = Manifest.read(path)
     except (OSError, ValueError, KeyError, TypeError):  # none, damaged, or of another version
         return None
-    if manifest.plan != plan or not Path(manifest.rejects).is_file():
+    if manifest.plan != plan:
         return None
-    for file in filter(None, (manifest.output, manifest.held_out)):
+    for file in filter(None, (manifest.output, manifest.held_out, manifest.rejects)):
         path = Path(file.path)
         if not path.is_file() or hash_file(path) != file:
             return None

@@ -114,7 +114,7 @@ def test_the_rows_are_those_of_the_revision(layout, interrupted, tmp_path, model
     assert (manifest.rows_read, manifest.rows_written) == (ROWS, ROWS - len(bad))
     written = SourceConfig("ranked", TaskKind.PREFERENCE, manifest.output.path)
     assert {task.responses for task in load_source(written, "train", 0).tasks} == {("v2 a", "v2 b")}
-    rejects = [json.loads(line) for line in Path(manifest.rejects).read_text().splitlines()]
+    rejects = [json.loads(line) for line in Path(manifest.rejects.path).read_text().splitlines()]
     assert [(entry["place"], entry["filter"]) for entry in rejects] == [
         (f"some/set@{commit} ranked/train: row {number}", "malformed") for number in bad
     ]

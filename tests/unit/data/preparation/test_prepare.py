@@ -103,7 +103,7 @@ def silently(config):
 
 
 def read_rejects(manifest):
-    with open(manifest.rejects, encoding="utf-8") as lines:
+    with open(manifest.rejects.path, encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
 
 
@@ -201,13 +201,16 @@ def test_what_has_changed_is_prepared_again(config, tmp_path, model_path):
     config = replace(config, sources=sources, model=used)
     _, local = silently(config)
     assert [Path(file.path).name for file in local.inputs] == ["train.jsonl"]
+    rejects = output_path(config, "ranked").with_suffix(".rejects.jsonl")
     changes = {
         "nothing": lambda: None,
         "tokenizer": lambda: rewrite(model / "tokenizer_config.json", b"{", b"{ "),
         "template": lambda: rewrite(template, b": ", b"= "),
         "input": lambda: rewrite(hub / "train.jsonl", b"fruit", b"berry"),
         "output": lambda: rewrite(output_path(config, "ranked"), b"Pear", b"Pair"),
-        "rejects": output_path(config, "ranked").with_suffix(".rejects.jsonl").unlink,
+        "rejects": lambda: rewrite(rejects, b"malformed", b"wellformed"),
+        "emptied rejects": lambda: rejects.write_text(""),
+        "lost rejects": rejects.unlink,
         "manifest": lambda: manifest_path(config, "ranked").write_text("{}"),
     }
     for name, change in changes.items():
@@ -217,7 +220,10 @@ def test_what_has_changed_is_prepared_again(config, tmp_path, model_path):
         assert any("prepared already" in line for line in said) == (name == "nothing"), name
     _, local = silently(config)
     assert next(iter(tasks_of(local))).messages[0].content == "Name a berry."
-    assert "Pear" in next(iter(tasks_of(silently(config)[0]))).responses
+    ranked, _ = silently(config)
+    assert "Pear" in next(iter(tasks_of(ranked))).responses
+    assert hash_file(rejects) == ranked.rejects
+    assert rejects.stat().st_size > 0
 
 
 def test_other_settings_prepare_it_again_and_the_size_of_parts_does_not_matter(config):
