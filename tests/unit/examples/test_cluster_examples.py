@@ -55,7 +55,7 @@ CHANGED_ON_CPU = set(
     data.prompts_per_step data.phase1_steps data.max_prompt_tokens
     rollout.max_response_tokens rollout.max_judgement_tokens rollout.max_model_len
     rollout.max_num_seqs rollout.kv_cache_gib rollout.tensor_model_parallel_size
-    rewards.verifier_workers batching.micro_batch_tokens
+    rewards.verifier_workers rewards.code_workers batching.micro_batch_tokens
     training.transformer_impl training.tensor_model_parallel_size
     training.pipeline_model_parallel_size training.sequence_parallel
     monitoring.groups_per_source
@@ -131,7 +131,10 @@ def test_launch_file_is_python_and_what_slurm_reads(name, launch_file):
         assert line == f"examples/{launch_file.name}"
     # Signals to the batch script alone, a requeue, a log that the requeued job does not erase, and
     # all memory of a node, of which a site's default may be a share.
-    for option in ("--signal=B:USR1@900", "--requeue", "--open-mode=append", "--mem=0"):
+    seconds = 3600 if name.endswith(("72b", "70b")) else 900  # for a step and a checkpoint
+    for option in (
+        f"--signal=B:USR1@{seconds}", "--requeue", "--open-mode=append", "--mem=0",
+    ):  # fmt: skip
         assert f"#SBATCH {option}\n" in text
 
 
