@@ -526,8 +526,9 @@ def test_joined_boxes_are_the_set_that_the_gold_is():
 def test_many_responses_are_judged_like_one_by_one():
     responses = [boxed("1/2"), boxed("2"), "no answer\n", boxed("0.5"), boxed("\\int x\\,dx")]
     golds = ["\\frac12", "\\int x\\,dx + 0"]
-    many = math_answer.begin_verifications(responses, golds, Accepts())
-    one_by_one = [math_answer.begin_verification(each, golds, Accepts()) for each in responses]
+    pool = Accepts()
+    many = math_answer.begin_verifications(responses, golds, pool)
+    one_by_one = [math_answer.begin_verification(each, golds, pool) for each in responses]
     assert many == one_by_one
     assert [each.status for each in many] == [CORRECT, WRONG, WRONG, CORRECT, None]
 
