@@ -8,6 +8,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -174,12 +175,7 @@ def _train(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     with StopRequest() as stop:
         from megatron_urpo.build import open_trainer
 
-        with (
-            Watchdog(config.run, read_torch_rank(os.environ)) as watchdog,
-            open_trainer(config) as trainer,
-            watchdog.follow(trainer.timers),
-        ):
-            return _run_and_export(trainer, stop)
+        return _run_and_export(config, open_trainer, stop)
 
 
 def _dry_run(config: Config, options: PlanOptions, model_name: str | None) -> int:
@@ -198,26 +194,30 @@ def _sft(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     with StopRequest() as stop:
         from megatron_urpo.build import open_supervised
 
-        with (
-            Watchdog(config.run, read_torch_rank(os.environ)) as watchdog,
-            open_supervised(config) as trainer,
-            watchdog.follow(trainer.timers),
-        ):
-            return _run_and_export(trainer, stop)
+        return _run_and_export(config, open_supervised, stop)
 
 
-def _run_and_export(trainer: Trainer | SupervisedTrainer, stop: StopRequest) -> int:
+def _run_and_export(
+    config: Config,
+    open_run: Callable[[Config], AbstractContextManager[Trainer | SupervisedTrainer]],
+    stop: StopRequest,
+) -> int:
     from megatron_urpo.training.hf_export import refuse_overwriting
 
-    export = trainer.directory / EXPORT_DIRECTORY
-    refuse_overwriting(Path(trainer.config.model.path), export)
-    if not trainer.run(stop):
-        return INTERRUPTED
-    stop.consequence = AFTER_STEPS
-    trainer.policy.export(export)
-    if trainer.parallel.is_main:
-        print(f"done: {export} is a Hugging Face directory")
-    return 0
+    with (
+        Watchdog(config.run, read_torch_rank(os.environ)) as watchdog,
+        open_run(config) as trainer,
+        watchdog.follow(trainer.timers),
+    ):
+        export = trainer.directory / EXPORT_DIRECTORY
+        refuse_overwriting(Path(config.model.path), export)
+        if not trainer.run(stop):
+            return INTERRUPTED
+        stop.consequence = AFTER_STEPS
+        trainer.policy.export(export)
+        if trainer.parallel.is_main:
+            print(f"done: {export} is a Hugging Face directory")
+        return 0
 
 
 def _evaluate(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:

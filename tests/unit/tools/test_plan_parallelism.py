@@ -138,4 +138,7 @@ def test_it_runs_as_a_script_without_torch():
         "sys.path.insert(0, '.'); from tools.plan_parallelism import main; "
         "sys.exit(main(['--model', 'Qwen3-8B', '--gpus', '8', '--gpu-memory', '80GB']))"
     )
-    subprocess.run([sys.executable, "-c", probe], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    result = subprocess.run(
+        [sys.executable, "-c", probe], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    assert "plans fit" in result.stdout
