@@ -143,7 +143,7 @@ def stream_checkpoint(directory: Path, shape: ModelShape) -> Iterator[tuple[str,
         key = next((key for key in keys if key in reader), None)
         if key is None:
             raise ConfigError(f"{directory} lacks {keys[0]}: it was not written by this project")
-        tensors = from_shards([reader.read(key, layer)], rule.layout, shape)
+        tensors = from_shards([reader.read(key, layer)], rule.cut, shape)
         yield from zip(hf_names_of(rule, layer), tensors, strict=True)
 
 

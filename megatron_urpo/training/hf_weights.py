@@ -21,11 +21,10 @@ from megatron_urpo.training.hf_config import ModelShape
 from megatron_urpo.training.parallel import Parallel
 
 
-class Layout(Enum):
+class Cut(Enum):
     """How a parameter is put together from HF tensors and cut for tensor parallelism."""
 
     WHOLE = "whole"  # the same on all ranks
-    ROWS = "rows"  # cut along dimension 0
     COLUMNS = "columns"  # cut along dimension 1
     VOCAB = "vocab"  # cut along dimension 0 after padding with zero rows
     QKV = "qkv"  # per query group: its queries, its key, its value; cut between groups
@@ -38,7 +37,7 @@ class Rule:
 
     megatron: str
     hf: tuple[str, ...]
-    layout: Layout
+    cut: Cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +50,9 @@ class StageEntry:
     chunk: int  # virtual stage
 
 
-def _layer_rule(megatron: str, hf: tuple[str, ...], layout: Layout) -> Rule:
+def _layer_rule(megatron: str, hf: tuple[str, ...], cut: Cut) -> Rule:
     return Rule(
-        f"decoder.layers.{{}}.{megatron}", tuple(f"model.layers.{{}}.{name}" for name in hf), layout
+        f"decoder.layers.{{}}.{megatron}", tuple(f"model.layers.{{}}.{name}" for name in hf), cut
     )
 
 
@@ -64,103 +63,97 @@ _GATE_UP = ("mlp.gate_proj.weight", "mlp.up_proj.weight")
 LAYER_RULES = tuple(
     _layer_rule(*fields)
     for fields in (
-        ("input_layernorm.weight", ("input_layernorm.weight",), Layout.WHOLE),
+        ("input_layernorm.weight", ("input_layernorm.weight",), Cut.WHOLE),
         (
             "self_attention.linear_qkv.layer_norm_weight",
             ("input_layernorm.weight",),
-            Layout.WHOLE,
+            Cut.WHOLE,
         ),
-        ("self_attention.linear_qkv.weight", _QKV_WEIGHTS, Layout.QKV),
-        ("self_attention.linear_qkv.bias", _QKV_BIASES, Layout.QKV),
-        ("self_attention.q_layernorm.weight", ("self_attn.q_norm.weight",), Layout.WHOLE),
-        ("self_attention.k_layernorm.weight", ("self_attn.k_norm.weight",), Layout.WHOLE),
-        ("self_attention.linear_proj.weight", ("self_attn.o_proj.weight",), Layout.COLUMNS),
-        ("pre_mlp_layernorm.weight", ("post_attention_layernorm.weight",), Layout.WHOLE),
-        ("mlp.linear_fc1.layer_norm_weight", ("post_attention_layernorm.weight",), Layout.WHOLE),
-        ("mlp.linear_fc1.weight", _GATE_UP, Layout.GATE_UP),
-        ("mlp.linear_fc2.weight", ("mlp.down_proj.weight",), Layout.COLUMNS),
+        ("self_attention.linear_qkv.weight", _QKV_WEIGHTS, Cut.QKV),
+        ("self_attention.linear_qkv.bias", _QKV_BIASES, Cut.QKV),
+        ("self_attention.q_layernorm.weight", ("self_attn.q_norm.weight",), Cut.WHOLE),
+        ("self_attention.k_layernorm.weight", ("self_attn.k_norm.weight",), Cut.WHOLE),
+        ("self_attention.linear_proj.weight", ("self_attn.o_proj.weight",), Cut.COLUMNS),
+        ("pre_mlp_layernorm.weight", ("post_attention_layernorm.weight",), Cut.WHOLE),
+        ("mlp.linear_fc1.layer_norm_weight", ("post_attention_layernorm.weight",), Cut.WHOLE),
+        ("mlp.linear_fc1.weight", _GATE_UP, Cut.GATE_UP),
+        ("mlp.linear_fc2.weight", ("mlp.down_proj.weight",), Cut.COLUMNS),
     )
 )
-EMBEDDING_RULE = Rule(
-    "embedding.word_embeddings.weight", ("model.embed_tokens.weight",), Layout.VOCAB
-)
-FINAL_NORM_RULE = Rule("decoder.final_layernorm.weight", ("model.norm.weight",), Layout.WHOLE)
-OUTPUT_RULE = Rule("output_layer.weight", ("lm_head.weight",), Layout.VOCAB)
+EMBEDDING_RULE = Rule("embedding.word_embeddings.weight", ("model.embed_tokens.weight",), Cut.VOCAB)
+FINAL_NORM_RULE = Rule("decoder.final_layernorm.weight", ("model.norm.weight",), Cut.WHOLE)
+OUTPUT_RULE = Rule("output_layer.weight", ("lm_head.weight",), Cut.VOCAB)
 # Under pipeline parallelism the last stage holds its own copy of tied embeddings.
-TIED_OUTPUT_RULE = Rule("output_layer.weight", ("model.embed_tokens.weight",), Layout.VOCAB)
+TIED_OUTPUT_RULE = Rule("output_layer.weight", ("model.embed_tokens.weight",), Cut.VOCAB)
 
 
 def to_shard(
-    tensors: Sequence[Tensor], layout: Layout, shape: ModelShape, rank: int, size: int
+    tensors: Sequence[Tensor], cut: Cut, shape: ModelShape, rank: int, size: int
 ) -> Tensor:
     """The tensor-parallel shard `rank` of `size` of the parameter made of these HF tensors."""
     parts = []
     for tensor in tensors:
-        dimension, start, end = _share(tensor.shape, layout, rank, size)
+        dimension, start, end = _share(tensor.shape, cut, rank, size)
         parts.append(tensor.narrow(dimension, start, end - start))
-    return _join(parts, layout, shape, size)
+    return _join(parts, cut, shape, size)
 
 
 def read_shard(
     files: SafetensorsDirectory,
     names: Sequence[str],
-    layout: Layout,
+    cut: Cut,
     shape: ModelShape,
     rank: int,
     size: int,
 ) -> Tensor:
     """`to_shard` of tensors on disk, of which no more is read than the shard holds."""
     parts = [
-        files.read_slice(name, *_share(files.shape_of(name), layout, rank, size)) for name in names
+        files.read_slice(name, *_share(files.shape_of(name), cut, rank, size)) for name in names
     ]
-    return _join(parts, layout, shape, size)
+    return _join(parts, cut, shape, size)
 
 
-def _share(
-    tensor_shape: Sequence[int], layout: Layout, rank: int, size: int
-) -> tuple[int, int, int]:
+def _share(tensor_shape: Sequence[int], cut: Cut, rank: int, size: int) -> tuple[int, int, int]:
     """Dimension, start and end of what rank `rank` of `size` holds of one HF tensor."""
-    dimension = 1 if layout is Layout.COLUMNS else 0
+    dimension = 1 if cut is Cut.COLUMNS else 0
     length = tensor_shape[dimension]
-    if layout is Layout.WHOLE:
+    if cut is Cut.WHOLE:
         return dimension, 0, length
     rows = -(-length // size)  # only a vocabulary leaves a remainder: its last share is shorter
     return dimension, min(rows * rank, length), min(rows * (rank + 1), length)
 
 
-def _join(parts: Sequence[Tensor], layout: Layout, shape: ModelShape, size: int) -> Tensor:
+def _join(parts: Sequence[Tensor], cut: Cut, shape: ModelShape, size: int) -> Tensor:
     """One shard, from its share of each HF tensor."""
     first = parts[0]
-    if layout is Layout.GATE_UP:
+    if cut is Cut.GATE_UP:
         return torch.cat(list(parts))
-    if layout is Layout.QKV:
+    if cut is Cut.QKV:
         groups = shape.num_query_groups // size
         return torch.cat([p.reshape(groups, -1, *p.shape[1:]) for p in parts], dim=1).flatten(0, 1)
-    if layout is Layout.VOCAB:
+    if cut is Cut.VOCAB:
         padding = vocab_rows(shape.vocab_size, size) - len(first)
         if padding:
             return torch.cat((first, first.new_zeros(padding, first.shape[1])))
     return first
 
 
-def from_shards(shards: Sequence[Tensor], layout: Layout, shape: ModelShape) -> list[Tensor]:
+def from_shards(shards: Sequence[Tensor], cut: Cut, shape: ModelShape) -> list[Tensor]:
     """The HF tensors a parameter was made of, from the shards of all tensor-parallel ranks."""
-    if layout is Layout.WHOLE:
+    if cut is Cut.WHOLE:
         return [shards[0]]
-    if layout is Layout.COLUMNS:
+    if cut is Cut.COLUMNS:
         return [torch.cat(list(shards), dim=1)]
-    if layout is Layout.VOCAB:
+    if cut is Cut.VOCAB:
         return [torch.cat(list(shards))[: shape.vocab_size]]
-    if layout is Layout.GATE_UP:
+    if cut is Cut.GATE_UP:
         halves = [shard.chunk(2) for shard in shards]
         return [torch.cat([half[part] for half in halves]) for part in range(2)]
-    if layout is Layout.QKV:
-        whole = torch.cat(list(shards))
-        grouped = whole.view(shape.num_query_groups, -1, *whole.shape[1:])
-        queries = shape.num_attention_heads // shape.num_query_groups * shape.kv_channels
-        parts = grouped.split((queries, shape.kv_channels, shape.kv_channels), dim=1)
-        return [part.flatten(0, 1) for part in parts]
-    return [torch.cat(list(shards))]
+    whole = torch.cat(list(shards))
+    grouped = whole.view(shape.num_query_groups, -1, *whole.shape[1:])
+    queries = shape.num_attention_heads // shape.num_query_groups * shape.kv_channels
+    parts = grouped.split((queries, shape.kv_channels, shape.kv_channels), dim=1)
+    return [part.flatten(0, 1) for part in parts]
 
 
 def hf_shapes(rule: Rule, shape: ModelShape) -> list[tuple[int, ...]]:
@@ -168,13 +161,13 @@ def hf_shapes(rule: Rule, shape: ModelShape) -> list[tuple[int, ...]]:
     queries = shape.num_attention_heads * shape.kv_channels
     keys = shape.num_query_groups * shape.kv_channels
     qkv: list[tuple[int, ...]] = [(queries,), (keys,), (keys,)]
-    if rule.layout is Layout.VOCAB:
+    if rule.cut is Cut.VOCAB:
         return [(shape.vocab_size, shape.hidden_size)]
-    if rule.layout is Layout.QKV:
+    if rule.cut is Cut.QKV:
         return qkv if rule.hf[0].endswith(".bias") else [(*rows, shape.hidden_size) for rows in qkv]
-    if rule.layout is Layout.GATE_UP:
+    if rule.cut is Cut.GATE_UP:
         return [(shape.ffn_hidden_size, shape.hidden_size)] * 2
-    if rule.layout is Layout.COLUMNS:
+    if rule.cut is Cut.COLUMNS:
         inner = shape.ffn_hidden_size if "mlp" in rule.hf[0] else queries
         return [(shape.hidden_size, inner)]
     per_head = rule.hf[0].endswith(("q_norm.weight", "k_norm.weight"))
@@ -246,7 +239,7 @@ def read_parameter(
     shard = read_shard(
         files,
         hf_names,
-        rule.layout,
+        rule.cut,
         shape,
         parallel.tensor_parallel_rank,
         parallel.tensor_parallel_size,

@@ -25,7 +25,7 @@ from torch import Tensor
 from megatron_urpo.training.fp8_parameters import plain
 from megatron_urpo.training.hf_config import ModelShape
 from megatron_urpo.training.hf_weights import (
-    Layout,
+    Cut,
     StageEntry,
     from_shards,
     hf_names_of,
@@ -85,7 +85,7 @@ def _gather(
 ) -> list[Tensor]:
     """The HF tensors of a bucket, on all tensor-parallel ranks of its stage."""
     size = parallel.tensor_parallel_size
-    cut = [size > 1 and entry.rule.layout is not Layout.WHOLE for entry in bucket]
+    cut = [size > 1 and entry.rule.cut is not Cut.WHOLE for entry in bucket]
     slices = [tensor for tensor, is_cut in zip(mine, cut, strict=True) if is_cut]
     shards_of: list[list[Tensor]] = []
     if slices:
@@ -99,7 +99,7 @@ def _gather(
     tensors: list[Tensor] = []
     for entry, tensor, is_cut in zip(bucket, mine, cut, strict=True):
         shards = shards_of.pop(0) if is_cut else [tensor]
-        tensors += from_shards(shards, entry.rule.layout, shape)
+        tensors += from_shards(shards, entry.rule.cut, shape)
     return tensors
 
 

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from megatron_urpo.model_files import ModelFilesError, SafetensorsDirectory
 from megatron_urpo.training.hf_config import read_model_shape
 from megatron_urpo.training.hf_weights import (
-    Layout,
+    Cut,
     from_shards,
     hf_names_of,
     open_model_files,
@@ -44,7 +44,7 @@ def shape(model_directory):
 def test_qkv_is_interleaved_by_group(shape):
     rows = torch.arange(64, dtype=torch.float32)[:, None]
     query, key, value = rows[:32], rows[32:48], rows[48:]
-    first = to_shard([query, key, value], Layout.QKV, shape, rank=0, size=2)
+    first = to_shard([query, key, value], Cut.QKV, shape, rank=0, size=2)
     # Group 0: queries of heads 0 and 1, then its key, then its value.
     expected = [*range(16), *range(32, 40), *range(48, 56)]
     assert first[:, 0].tolist() == expected
@@ -52,13 +52,13 @@ def test_qkv_is_interleaved_by_group(shape):
 
 def test_gate_and_up_are_cut_before_they_are_joined(shape):
     gate, up = torch.arange(48.0)[:, None], 100 + torch.arange(48.0)[:, None]
-    second = to_shard([gate, up], Layout.GATE_UP, shape, rank=1, size=2)
+    second = to_shard([gate, up], Cut.GATE_UP, shape, rank=1, size=2)
     assert second[:, 0].tolist() == [*range(24, 48), *range(124, 148)]
 
 
 def test_vocabulary_is_padded_with_zeros(shape):
     table = torch.ones(97, 2)
-    shards = [to_shard([table], Layout.VOCAB, shape, rank, 2) for rank in range(2)]
+    shards = [to_shard([table], Cut.VOCAB, shape, rank, 2) for rank in range(2)]
     assert [len(shard) for shard in shards] == [49, 49]
     assert shards[1][-1].tolist() == [0.0, 0.0]
     assert shards[1][:-1].all()
@@ -68,13 +68,12 @@ def test_vocabulary_is_padded_with_zeros(shape):
 @pytest.mark.parametrize(
     ("layout", "sizes"),
     [
-        (Layout.WHOLE, [(32,)]),
-        (Layout.ROWS, [(32, 8)]),
-        (Layout.COLUMNS, [(8, 32)]),
-        (Layout.VOCAB, [(97, 8)]),
-        (Layout.QKV, [(32, 8), (16, 8), (16, 8)]),
-        (Layout.QKV, [(32,), (16,), (16,)]),
-        (Layout.GATE_UP, [(48, 8), (48, 8)]),
+        (Cut.WHOLE, [(32,)]),
+        (Cut.COLUMNS, [(8, 32)]),
+        (Cut.VOCAB, [(97, 8)]),
+        (Cut.QKV, [(32, 8), (16, 8), (16, 8)]),
+        (Cut.QKV, [(32,), (16,), (16,)]),
+        (Cut.GATE_UP, [(48, 8), (48, 8)]),
     ],
 )
 def test_shards_join_to_what_they_were_cut_from(shape, layout, sizes, size):
@@ -103,9 +102,9 @@ def test_a_rank_reads_its_share_of_a_tensor_only(model_directory, monkeypatch, f
         tensors = [whole[name] for name in names]
         read.clear()
         for rank in range(2):
-            mine = read_shard(files, names, rule.layout, shape, rank, 2)
-            assert torch.equal(mine, to_shard(tensors, rule.layout, shape, rank, 2)), names
-        copies = 2 if rule.layout is Layout.WHOLE else 1
+            mine = read_shard(files, names, rule.cut, shape, rank, 2)
+            assert torch.equal(mine, to_shard(tensors, rule.cut, shape, rank, 2)), names
+        copies = 2 if rule.cut is Cut.WHOLE else 1
         assert sum(read) == copies * sum(tensor.nbytes for tensor in tensors)
 
 
