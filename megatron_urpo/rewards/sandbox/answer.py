@@ -1,9 +1,8 @@
 """An answer whose functions are called from outside its process.
 
 A request names a target (an expression, or the number of an object handed out before), an operation
-and arguments, and may want their changes. A reply holds the result and, where that is None (for a
-function that works in place) or changes are wanted and there are any, the arguments as they are
-now. Or it names the exception that was raised.
+and arguments. A reply holds the result and, where that is None, the arguments as they are now: a
+function that works in place returns nothing. Or it names the exception that was raised.
 """
 
 from __future__ import annotations
@@ -58,14 +57,11 @@ def serve(document: dict[str, str], channel: Channel) -> None:
     # The answer's own class of that name, if it has one, is what its functions expect.
     classes = {name: namespace.get(name, kind) for name, kind in classes.items()}
     handed_out: list[Any] = []
-    numbers: dict[int, int] = {}  # of what was handed out, by its id
     evaluated: dict[str, Any] = {}
 
     def hand_out(value: Any) -> list[Any]:
-        if id(value) not in numbers:
-            numbers[id(value)] = len(handed_out)
-            handed_out.append(value)
-        return ["handle", numbers[id(value)]]
+        handed_out.append(value)
+        return ["handle", len(handed_out) - 1]
 
     reader = Reader(classes, handed_out.__getitem__)
     writer = Writer(classes, hand_out)
@@ -81,12 +77,7 @@ def serve(document: dict[str, str], channel: Channel) -> None:
                 target = evaluated[name]
             positional, named = reader.read(request["arguments"])
             result = _OPERATIONS[request["operation"]](target, positional, named)
-            changed = None
-            if result is None or (
-                request.get("wants_changes")
-                and writer.write(positional, named) != request["arguments"]
-            ):
-                changed = [positional, named]
+            changed = [positional, named] if result is None else None
             reply: dict[str, Any] = {"result": writer.write(result, changed)}
         except Exception as error:  # noqa: BLE001 - whatever an answer raises is its result
             reply = {"raised": [each.__name__ for each in type(error).__mro__]}

@@ -21,7 +21,6 @@ from megatron_urpo.code_tests.names import PRELUDE
 from megatron_urpo.rewards.sandbox.answer import module_namespace, run_code, setup_classes
 from megatron_urpo.rewards.sandbox.channel import Channel, ChannelClosedError, LineTooLongError
 from megatron_urpo.rewards.sandbox.hearsay import ArgumentWriter, StandIn, heard
-from megatron_urpo.rewards.sandbox.in_place import sees_changes
 from megatron_urpo.rewards.sandbox.wire import Reader, WireError
 
 _COUNTER = "__count_passed__"
@@ -85,7 +84,7 @@ def judge(document: dict[str, Any], channel: Channel, begin: Callable[[], None])
     random.seed(0)  # tests that draw their cases draw the same ones for every answer
     namespace = module_namespace("tests", dict(PRELUDE))
     run_code(document["setup"], "<setup>", namespace)
-    calls = _Calls(channel, setup_classes(namespace), _sees_changes(document))
+    calls = _Calls(channel, setup_classes(namespace))
     for name in document["names"]:
         namespace[name] = _named(calls, name)
     passed = 0
@@ -127,17 +126,6 @@ def judge(document: dict[str, Any], channel: Channel, begin: Callable[[], None])
     return {"passed": passed, "total": total, "failure": failure, "reason": reason[:200]}
 
 
-def _sees_changes(document: dict[str, Any]) -> bool:
-    functions = set(document["names"])
-    if "check" not in document:
-        return sees_changes(ast.parse("\n".join(document["statements"])), functions)
-    tree = ast.parse(document["check"])
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name == "check":
-            functions.update(each.arg for each in node.args.args)
-    return sees_changes(tree, functions)
-
-
 def _counted(check: str) -> tuple[ast.Module, int]:
     """The check with a count after each assert of its outermost block, and their number."""
     tree = ast.parse(check)
@@ -158,9 +146,8 @@ def _counted(check: str) -> tuple[ast.Module, int]:
 class _Calls:
     """Requests to the answer's process."""
 
-    def __init__(self, channel: Channel, classes: dict[str, type], sees_changes: bool) -> None:
+    def __init__(self, channel: Channel, classes: dict[str, type]) -> None:
         self._channel = channel
-        self._sees_changes = sees_changes  # of arguments, where something is returned
         self._standing = Standing.RESULT  # of what is being read
         self._reader = Reader(
             classes, lambda number: Remote(self, ["handle", number], self._standing)
@@ -175,12 +162,7 @@ class _Calls:
         standing = object.__getattribute__(remote, "_standing")
         self._standing = _standing_of_outcome(standing, operation)
         arguments = self._writer.write(list(positional), named)
-        message = {
-            "target": target,
-            "operation": operation,
-            "arguments": arguments,
-            "wants_changes": self._sees_changes,
-        }
+        message = {"target": target, "operation": operation, "arguments": arguments}
         try:
             self._channel.send(message)
             reply = self._channel.receive()
@@ -200,7 +182,8 @@ class _Calls:
         if raised is not None:
             setattr(raised, _OF_ANSWER, True)  # a test may keep it, and raise it later
             raise raised
-        if changed is not None and (result is None or self._sees_changes):
+        # With a result an answer could change what the test compares the result with.
+        if changed is not None and result is None:
             for before, after in zip(positional, changed[0], strict=False):
                 _update(before, after)
             for name, before in named.items():

@@ -692,8 +692,8 @@ def test_methods_of_the_tests_classes_are_theirs():
         assert result.failure not in (None, CodeFailure.VERIFIER)
 
 
-def test_changes_of_arguments_that_nobody_asked_for_are_none():
-    """An answer that patches its own process would empty what says what is right."""
+def test_an_answer_that_returns_something_changes_no_argument():
+    """One that patches its own process would empty what says what is right."""
     encoded = {"assert_case": ["x = [3, 1, 2]\nassert sort(x) == sorted(x)"]}
     code = """
         import sys

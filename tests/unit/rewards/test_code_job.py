@@ -448,27 +448,10 @@ def test_linked_lists_long_and_circular(own_class):
 def test_functions_that_work_in_place():
     encoded = {"assert_case": ["x = [3, 1, 2]\nsort(x)\nassert x == [1, 2, 3]"]}
     assert judged("def sort(x): x.sort()", encoded) == CodeResult(1, 1, None)
-    unique = "def f(a):\n    a[:] = sorted(set(a))\n    return len(a)"
-    encoded = {"assert_case": ["a = [2, 1, 1]\nk = f(a)\nassert a[:k] == [1, 2]"]}
-    assert judged(unique, encoded) == CodeResult(1, 1, None)
-    wrong = judged("def f(a): return len(set(a))", encoded)
-    assert wrong == CodeResult(0, 1, CodeFailure.WRONG_RESULT)
-    check = (
-        "def check(candidate):\n"
-        "    nodes = [Node(2), Node(1)]\n"
-        "    assert candidate(nodes, limit=[3]) == 2\n"
-        "    assert [node.value for node in nodes] == [1, 2]\n"
-    )
-    setup = "class Node:\n    def __init__(self, value):\n        self.value = value\n"
-    objects = {"import_prefix": setup, "test_code": check, "entry_point": "f"}
-    swap = "def f(nodes, limit):\n    nodes.reverse()\n    return {result}"
-    assert judged(swap.format(result="len(nodes)"), objects) == CodeResult(2, 2, None)
-    assert judged(swap.format(result="3"), objects).failure is CodeFailure.WRONG_RESULT
-    # Where the argument says what is right, emptying it would make this one easy.
+    # One that returns something does not: emptying its argument makes this one easy.
     encoded = {"assert_case": ["x = [3, 1, 2]\nassert sort(x) == sorted(x)"]}
     assert judged("def sort(x):\n    x.clear()\n    return []", encoded).failure is not None
     assert judged("def sort(x): return sorted(x)", encoded).failure is None
-    assert judged("def sort(x):\n    x.sort()\n    return x", encoded).failure is None
 
 
 def test_a_test_that_cannot_be_run_says_nothing_about_the_answer():
