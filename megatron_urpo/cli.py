@@ -64,8 +64,8 @@ def read_config(arguments: Sequence[str]) -> Config:
         ConfigError: it is wrong, or the command has none.
     """
     parsed, overrides = parse_arguments(_build_parser(), Config, arguments)
-    if not parsed.takes_overrides:
-        raise ConfigError(f"urpo {parsed.name} takes no configuration: run it without a launcher")
+    if not parsed.starts_ranks:
+        raise ConfigError(f"urpo {parsed.name} is one process: run it without a launcher")
     config = _load(parsed, overrides)
     return parsed.part(config) if parsed.part else config
 
@@ -100,19 +100,27 @@ def _build_parser() -> argparse.ArgumentParser:
         text: str,
         *,
         takes_overrides: bool = True,
+        needs_config: bool = True,
         takes_model: bool = False,
+        starts_ranks: bool = True,
         part: Callable[[Config], Config] | None = None,  # of the layout, where not all is needed
         parent: Any = commands,
     ) -> argparse.ArgumentParser:
         sub = parent.add_parser(name, help=text, description=text, allow_abbrev=False)
         sub.set_defaults(
-            command=command, takes_overrides=takes_overrides, takes_model=takes_model, part=part
+            command=command,
+            takes_overrides=takes_overrides,
+            takes_model=takes_model,
+            starts_ranks=starts_ranks,
+            part=part,
         )
         if takes_model:
             sub.add_argument("model", help="a Hugging Face directory")
             sub.add_argument("config", nargs="?", help="a TOML file; default: generated tasks")
-        elif takes_overrides:
+        elif takes_overrides and needs_config:
             sub.add_argument("config", help="a TOML file")
+        elif takes_overrides:
+            sub.add_argument("config", nargs="?", help="a TOML file, to check what it names too")
         if takes_overrides:
             sub.add_argument(
                 "--override",
@@ -156,12 +164,19 @@ def _build_parser() -> argparse.ArgumentParser:
     export.add_argument("--step", type=int, help="of the checkpoint; default: the newest")
     data = commands.add_parser("data", help="look at the data", description="look at the data")
     actions = data.add_subparsers(required=True, metavar="ACTION", dest="action")
-    show = add("show", _show_data, "print the first prompts of each role", parent=actions)
+    show = add(
+        "show",
+        _show_data,
+        "print the first prompts of each role",
+        starts_ranks=False,
+        parent=actions,
+    )
     show.add_argument("--count", type=int, default=1, help="prompts of each role; default: 1")
-    report = add("report", _report, "write report.html of a run", takes_overrides=False)
+    report = add(
+        "report", _report, "write report.html of a run", takes_overrides=False, starts_ranks=False
+    )
     report.add_argument("run_directory")
-    doctor = add("doctor", _doctor, "check this machine", takes_overrides=False)
-    doctor.add_argument("config", nargs="?", help="a TOML file, to check what it names too")
+    add("doctor", _doctor, "check this machine", needs_config=False, starts_ranks=False)
     return parser
 
 
@@ -304,8 +319,8 @@ def _report(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
 def _doctor(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     from megatron_urpo.doctor.checks import Status, format_findings, run_checks
 
-    config = load_config(arguments.config) if arguments.config else None
-    findings = run_checks(config)
+    configured = arguments.config or arguments.override or overrides
+    findings = run_checks(_load(arguments, overrides) if configured else None)
     print(format_findings(findings))
     return int(any(finding.status is Status.FAILURE for finding in findings))
 

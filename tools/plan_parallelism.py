@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(parsed: argparse.Namespace, overrides: Sequence[str]) -> int:
     shape = find_model(parsed.model)
-    config = load_config(parsed.config, overrides)
+    config = load_config(parsed.config, overrides, override_files=parsed.override)
     for option in ("top", "max_context_parallel", "max_virtual_stages"):
         require_positive("--" + option.replace("_", "-"), getattr(parsed, option))
     options = PlanOptions.of(parsed)
@@ -100,6 +100,13 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--model", required=True, help=f"a directory, or one of {', '.join(MODELS)}")
     add("--config", help="a TOML file of a run; with it rollout.gpu_memory_utilization is taken")
+    add(
+        "--override",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a TOML file laid over the config; may be repeated",
+    )
     add("--top", type=int, default=5, help="plans to list")
     add("--all", action="store_true", help="list every plan that does not fit")
     add("--max-context-parallel", type=int, default=8)

@@ -50,6 +50,11 @@ class RolloutConfig:
             "rollout", judge_temperature=self.judge_temperature, judge_retries=self.judge_retries
         )
         require(
+            self.gpu_memory_utilization <= 1,
+            f"rollout.gpu_memory_utilization = {self.gpu_memory_utilization}: a share of the GPU's "
+            "memory, at most 1",
+        )
+        require(
             self.group_size >= 2,
             f"rollout.group_size = {self.group_size}: a group needs at least 2 responses",
         )

@@ -89,7 +89,10 @@ class OptimizerConfig:
         for key in ("adam_beta1", "adam_beta2"):
             beta = getattr(self, key)
             require(0 <= beta < 1, f"optimizer.{key} = {beta}: must lie in [0, 1)")
-        require(self.min_lr <= self.lr, f"optimizer.min_lr = {self.min_lr}: above lr = {self.lr}")
+        require(
+            self.min_lr <= self.lr,
+            f"optimizer.min_lr = {self.min_lr}: lr = {self.lr} decays to it: give no more",
+        )
 
 
 @dataclass(frozen=True, slots=True)

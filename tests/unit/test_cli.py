@@ -58,6 +58,20 @@ def test_an_override_without_a_value_is_named(config):
         read_config(["train", config, "--run.steps", "--dry-run"])
 
 
+def test_a_launcher_refuses_what_is_one_process(config):
+    for command in (["report", "runs/x"], ["doctor", config], ["data", "show", config]):
+        with pytest.raises(ConfigError, match="is one process: run it without a launcher"):
+            read_config(command)
+
+
+def test_the_doctor_checks_what_overrides_make_of_a_configuration(tmp_path, config, capsys):
+    file = tmp_path / "mine_too.toml"
+    file.write_text(f"[model]\npath = '{tmp_path / 'absent'}'\n")
+    for override in (["--override", str(file)], [f"--model.path={tmp_path / 'absent'}"]):
+        assert main(["doctor", config, *override]) == 1
+        assert str(tmp_path / "absent") in capsys.readouterr().out
+
+
 def test_commands_without_a_configuration_take_no_overrides(capsys):
     with pytest.raises(SystemExit):
         main(["report", "runs/x", "--run.steps", "1"])

@@ -25,6 +25,13 @@ def test_the_ranking_of_a_cluster(capsys):
     assert "TP8" in text
 
 
+def test_overrides_come_from_files_too(tmp_path, capsys):
+    file = tmp_path / "longer.toml"
+    file.write_text("[rollout]\nmax_model_len = 1\n")
+    assert main([*CLUSTER, "--override", str(file)]) == 2
+    assert "max_model_len = 1" in capsys.readouterr().err
+
+
 def test_every_plan_that_does_not_fit_says_why(capsys):
     assert main([*CLUSTER, "--all"]) == 0
     text = capsys.readouterr().out
