@@ -2,7 +2,8 @@
 
 A row is contaminated if any of its texts (prompt, responses, answers) shares a sequence of n words
 with a question of an evaluation set; n = 13 is GPT-3's choice (Brown et al. 2020, appendix C).
-Words are runs of letters and digits, so that LaTeX markup, case and punctuation do not matter.
+Words are runs of letters and digits, so that case, punctuation and the spelling of formulas
+(latex.py) do not matter.
 
 - Requests for the form of an answer are no part of a question or of a text (answer_requests).
 - A question of fewer than n but at least 6 words is looked for as a whole inside a text; one of 3

@@ -9,15 +9,18 @@ Near: the sets of sequences of 5 words or symbols of the texts have a Jaccard si
 the threshold, as 120 MinHash values (rensa) estimate it, with a standard error of 0.04 at 0.8.
 Candidates are rows that agree in one of 20 bands of 6 values: a pair of similarity 0.8 is one with
 probability 0.998.
-A row is left out when it is like an earlier one, itself left out or not. Problems whose answers
-differ are never near duplicates: texts that differ in a number are different problems. 0.5 and
-\frac12 do not differ.
+Of a preference's conversation no more sequences are taken than its responses have, so that other
+responses to the same long conversation are another row.
+A row is left out when it is like an earlier one, itself left out or not. Problems whose answers or
+tests differ are never near duplicates: texts that differ in a number are different problems. 0.5
+and \frac12 do not differ.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +38,7 @@ NUM_VALUES = BANDS * BAND_VALUES
 SHINGLE_TOKENS = 5
 _SEED = 1
 _PAIRS_AT_A_TIME = 20_000
+_CHARACTERS_AT_A_TIME = 1 << 20  # the sequences of a character take up to 80 bytes
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 UInt32Array = npt.NDArray[np.uint32]
@@ -58,8 +62,10 @@ def fingerprint(tasks: Sequence[Task]) -> Fingerprints:
     contents = [_digest(*_content(task), size=16) for task in tasks]
     groups = [_digest(_answer(task), size=8) for task in tasks]
     prompts = [_digest(*_conversation(task), size=8) for task in tasks]
-    shingles = [_shingles(task) for task in tasks]
-    signatures = RMinHash.digests_from_token_sets(shingles, NUM_VALUES, _SEED)
+    signatures = []
+    for some in _in_portions(tasks):
+        shingles = [_shingles(task) for task in some]
+        signatures += RMinHash.digests_from_token_sets(shingles, NUM_VALUES, _SEED)
     return Fingerprints(
         np.frombuffer(b"".join(contents), dtype=np.uint64).reshape(len(tasks), 2),
         np.frombuffer(b"".join(groups), dtype=np.uint64),
@@ -149,21 +155,44 @@ def _content(task: Task) -> Iterator[str]:
 
 
 def _answer(task: Task) -> str:
-    """The answer that two near duplicates have in common."""
-    if not isinstance(task, ReasoningTask) or not task.gold:
+    """The answer, or the tests, that two near duplicates have in common."""
+    if not isinstance(task, ReasoningTask):
         return ""
-    return _core.canonical_answer(task.gold[0])
+    return _core.canonical_answer(task.gold[0]) if task.gold else repr(task.tests)
 
 
 def _digest(*parts: str, size: int) -> bytes:
     return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=size).digest()
 
 
+def _in_portions(tasks: Sequence[Task]) -> Iterator[list[Task]]:
+    portion: list[Task] = []
+    characters = 0
+    for task in tasks:
+        portion.append(task)
+        characters += sum(map(len, task_texts(task)))
+        if characters >= _CHARACTERS_AT_A_TIME:
+            yield portion
+            portion, characters = [], 0
+    yield portion
+
+
 def _shingles(task: Task) -> list[str]:
+    if isinstance(task, ReasoningTask):
+        return _sequences(strip_requests(text) for text in task_texts(task))
+    if not isinstance(task, PreferenceTask):
+        return _sequences(task_texts(task))
+    conversation = set(_sequences(turn.content for turn in task.messages))
+    responses = set(_sequences(task.responses))
+    # The smallest hashes: of conversations that are alike, the same sequences.
+    by_hash = sorted(conversation, key=lambda sequence: zlib.crc32(sequence.encode()))
+    return [*responses, *by_hash[: len(responses)]]
+
+
+def _sequences(texts: Iterable[str]) -> list[str]:
     found = []
-    for text in task_texts(task):
-        bare = strip_requests(text) if isinstance(task, ReasoningTask) else text
-        tokens = split_tokens(bare)
+    for text in texts:
+        tokens = split_tokens(text)
         if len(tokens) <= SHINGLE_TOKENS:
             found.append(" ".join(tokens))
         else:

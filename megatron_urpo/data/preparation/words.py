@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from megatron_urpo.data.preparation.latex import without_latex
+
 # Scripts written without spaces count by character.
 _IDEOGRAPHS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\u0e00-\u0e7f"
 _WORD_PATTERN = f"[{_IDEOGRAPHS}]|[^\\W_{_IDEOGRAPHS}]+"
@@ -13,8 +15,8 @@ _TOKEN = re.compile(f"{_WORD_PATTERN}|\\S")
 
 
 def split_words(text: str) -> list[str]:
-    """Runs of letters and digits, in lower case and compatibility form (NFKC)."""
-    return _WORD.findall(_normalise(text))
+    """Runs of letters and digits, in lower case and compatibility form (NFKC), LaTeX removed."""
+    return _WORD.findall(without_latex(_normalise(text)))
 
 
 def split_tokens(text: str) -> list[str]:

@@ -1,6 +1,7 @@
 """Overlap with evaluation sets: against a plain reference, on real sets, at the edges."""
 
 import json
+import re
 from random import Random
 
 import pytest
@@ -57,6 +58,43 @@ def test_markup_case_and_punctuation_do_not_hide_an_overlap():
     copy = "CONVERT the point \\((0, 3)\\) in **rectangular** coordinates to\npolar coordinates!"
     assert index.find(["nothing", "Well: " + copy + " Thanks."]) == "q0"
     assert index.find(["Convert the point (0,4) in rectangular coordinates to polar ones."]) is None
+
+
+SPELLINGS = {
+    "larger fractions": lambda text: text.replace("\\frac", "\\dfrac"),
+    "smaller fractions": lambda text: text.replace("\\dfrac", "\\frac"),
+    "fractions of digits": lambda text: re.sub(r"frac\{(\d)\}\{(\d)\}", r"frac\1\2", text),
+    "slashes": lambda text: re.sub(r"(?<!\d)\\frac\{(\w+)\}\{(\w+)\}", r"\1/\2", text),
+    "brackets as they are": lambda text: re.sub(r"\\(left|right|[Bb]igg?)(?![a-z])", "", text),
+    "no fonts": lambda text: re.sub(r"\\(text|math)[a-z]*\{([^{}]*)\}", r"\2", text),
+    "no drawings": lambda text: re.sub(r"\[asy\].*?\[/asy\]", "", text, flags=re.DOTALL),
+    "relations": lambda text: re.sub(r"\\([lgn]e)(?![a-z])", r"\\\1q", text),
+    "characters": lambda text: (
+        re.sub(r"\\le(q)?(?![a-z])", "\u2264", text)
+        .replace("\\cdot", "\u00b7")
+        .replace("\\pi", "\u03c0")
+        .replace("\\sqrt", "\u221a")
+    ),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS)
+def test_the_spelling_of_formulas_does_not_hide_an_overlap(real_data, spelling):
+    rows = map(json.loads, (real_data / "math500.jsonl").read_text().splitlines())
+    questions = [row["problem"] for row in rows]
+    index = index_of(*questions)
+    other = [text for text in map(spelling, questions) if text not in questions]
+    bare = "In the diagram, what is the area of the shaded triangle?"  # what a drawing leaves
+    missed = [text for text in other if index.find([text]) is None and bare not in text]
+    assert other
+    assert missed == []
+
+
+def test_another_formula_is_another_question():
+    index = index_of("Compute $\\sqrt{\\dfrac{3}{4}} + \\frac12 + \\pi$ to three digits.")
+    assert index.find(["Compute $\\sqrt{3/4} + 1/2 + \u03c0$ to three digits."]) == "q0"
+    assert index.find(["Compute $\\sqrt{3/5} + 1/2 + \u03c0$ to three digits."]) is None
+    assert index.find(["Compute $\\sin{3/4} + 1/2 + \u03c0$ to three digits."]) is None
 
 
 def test_thirteen_words_are_an_overlap_and_twelve_are_not():

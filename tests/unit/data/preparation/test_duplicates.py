@@ -5,7 +5,9 @@ from random import Random
 import numpy as np
 import pytest
 
+from megatron_urpo.code_tests.records import CallCase, CallTests
 from megatron_urpo.data.answer_requests import ask_for_box
+from megatron_urpo.data.preparation import duplicates
 from megatron_urpo.data.preparation.duplicates import (
     SHINGLE_TOKENS,
     exact_duplicates,
@@ -120,6 +122,41 @@ def test_the_responses_count():
         preference(prompt, one, "short"),
     ]
     assert find(tasks)[1] == [-1, 0, -1]
+
+
+def test_other_responses_in_the_same_long_conversation_are_another_row():
+    prompt = " ".join(random_text(Random(8), 800))
+    one, two, three, four = (" ".join(random_text(Random(seed), 30)) for seed in (9, 10, 11, 12))
+    tasks = [
+        preference(prompt, one, two),
+        preference(prompt, three, four),
+        preference(f"{prompt} x", one, two),
+        preference(prompt, f"{four} x", three),
+    ]
+    assert find(tasks)[1] == [-1, -1, 0, 1]
+
+
+def test_programs_with_other_tests_are_other_problems():
+    words = " ".join(random_text(Random(13), 80))
+
+    def program(text, divisor):
+        cases = (
+            CallCase("[15]", (str(15 % divisor == 0).lower(),)),
+            CallCase(f"[{divisor}]", ("true",)),
+        )
+        message = ChatMessage("user", f"{words} {text}")
+        return ReasoningTask("s", "k", (message,), tests=CallTests("f", cases))
+
+    assert find([program("3", 3), program("5", 5), program("3!", 3)])[1] == [-1, -1, 0]
+
+
+@pytest.mark.parametrize("count", [0, 1, 7])
+def test_rows_are_compared_alike_in_any_portions(monkeypatch, count):
+    tasks = [instruction(" ".join(random_text(Random(number), 40))) for number in range(count)]
+    whole = fingerprint(tasks).signatures
+    monkeypatch.setattr(duplicates, "_CHARACTERS_AT_A_TIME", 300)
+    assert fingerprint(tasks).signatures.tolist() == whole.tolist()
+    assert len(whole) == count
 
 
 def test_texts_without_words_are_no_trouble():
