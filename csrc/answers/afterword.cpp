@@ -18,6 +18,7 @@ namespace {
 using Kind = Piece::Kind;
 
 constexpr std::size_t kMaxOffers = 8;
+constexpr int kMaxDenials = 4;  // sentences behind the answer in which it may be denied by name
 
 // "strike that"
 bool is_withdrawal(std::string_view word) {
@@ -44,8 +45,17 @@ bool is_rejection(const Clause& clause, std::size_t i, bool is_next) {
 // "not right", "can't be correct", "not sure"
 bool is_approval(const Clause& clause, std::size_t i) {
   for (const std::string_view word :
-       {"right", "correct", "true", "possible", "valid", "sure", "certain"}) {
+       {"right", "correct", "true", "possible", "valid", "sure", "certain", "allowed", "acceptable",
+        "permitted", "admissible"}) {
     if (clause.is_word(i, word)) return true;
+  }
+  return false;
+}
+
+// "the other root is extraneous"
+bool is_of_others(const Clause& clause, std::size_t i) {
+  while (i-- > clause.begin) {
+    if (clause.is_word(i, "other")) return true;
   }
   return false;
 }
@@ -70,6 +80,7 @@ class AfterwordReader {
                                trimmed(text.substr(0, text.find('\n'))).empty();
         another(sentence, ends_line);
         other_case(sentence);
+        denial(sentence);
       }
       if (std::any_of(sentence.begin(), sentence.end(),
                       [](char c) { return is_letter(c) || is_digit(c); }))
@@ -91,6 +102,7 @@ class AfterwordReader {
       const std::string_view part = sentence.substr(0, end);
       const bool says = std::any_of(part.begin(), part.end(), is_letter);
       if (is_first && is_condition(part)) word_.retracts = true;
+      if (is_first && end == sentence.size()) listed(part);
       is_first = is_first && !says;
       segment(part);
       alternatives(part);
@@ -102,6 +114,13 @@ class AfterwordReader {
       if (end < sentence.size() && sentence[end] == '(') ++depth;
       sentence.remove_prefix(std::min(sentence.size(), end + 1));
     }
+  }
+
+  // "5, 6"
+  void listed(std::string_view part) {
+    if (std::none_of(part.begin(), part.end(), is_digit)) return;
+    const std::vector<Piece> pieces = pieces_of(part);
+    if (pieces.size() == 1 && is_number(pieces[0])) offer(part, {&pieces, 0, 1});
   }
 
   // "5 unless x = 2", "5, if order matters"; not "if and only if", "if I am not mistaken".
@@ -191,7 +210,7 @@ class AfterwordReader {
       if (word.empty()) return false;
       const bool negates = word == "not" || word == "cannot" || ends_with(word, "n't");
       if (turns_together(previous, word) || is_withdrawal(word)) return true;
-      if (negates || has_sense(word, kTurn | kRejects | kFaults | kErrs)) return true;
+      if (negates || has_sense(word, kTurn | kModal | kRejects | kFaults | kErrs)) return true;
       if (!has_sense(word, kPlain)) return false;
       while (!is_letter(text[at])) ++at;
       at += word.size();
@@ -200,15 +219,43 @@ class AfterwordReader {
     return false;
   }
 
-  // A sentence of its own: "13", "13 is also correct"; not the "1." of a list.
+  // A sentence of its own: "13", "**13**", "13 is also correct"; not the "1." of a list.
   void another(std::string_view text, bool ends_line) {
     text = trimmed(text);
-    if (text.empty() || !(is_digit(text[0]) || text[0] == '$' || text[0] == '-')) return;
+    if (begins_with(text, "**") && ends_with(text, "**") && text.size() > 4)
+      text = text.substr(2, text.size() - 4);
+    const bool letter = text.size() > 1 && text[0] >= 'A' && text[0] <= 'J' && text[1] == ' ';
+    if (text.empty() || !(is_digit(text[0]) || text[0] == '$' || text[0] == '-' || letter)) return;
     const std::vector<Piece> pieces = pieces_of(text);
     const Clause clause{&pieces, 0, pieces.size()};
-    const bool alone =
-        clause.end == 1 && clause[0].kind == Kind::kNumber && sentences_ == 0 && ends_line;
+    if (clause.end == 0) return;
+    const bool alone = clause.end == 1 && sentences_ == 0 && ends_line && is_number(clause[0]);
     if (alone || (clause.end > 1 && is_also_right(clause))) offer(text, clause.part(0, 1));
+  }
+
+  static bool is_number(const Piece& piece) {
+    const std::string& text = piece.content;
+    return piece.kind == Kind::kNumber ||
+           (piece.kind == Kind::kFormula && !text.empty() &&
+            text.find_first_not_of("0123456789.,-") == std::string::npos);
+  }
+
+  // "But 5 does not work.", "So 5 is not the answer.", "The answer 5 is wrong."
+  void denial(std::string_view text) {
+    if (sentences_ > kMaxDenials || text.find_first_of("0123456789") == std::string_view::npos)
+      return;
+    const std::vector<Piece> pieces = pieces_of(text);
+    const Clause clause{&pieces, 0, pieces.size()};
+    std::size_t i = 0;
+    const auto passes = [&](const Piece& piece) {
+      return piece.kind == Kind::kSign ||
+             (piece.kind == Kind::kWord &&
+              (has_sense(piece.content, kConnective | kPlain | kTurn) ||
+               piece.content == "unfortunately"));
+    };
+    while (i < clause.end && passes(clause[i])) ++i;
+    if (i >= clause.end || clause[i].kind == Kind::kWord || is_of_others(clause, i)) return;
+    if (is_denied(clause, i + 1)) word_.denied.push_back(clause[i].content);
   }
 
   void other_case(std::string_view text) {
@@ -238,26 +285,29 @@ class AfterwordReader {
         continue;
       }
       if (is_rejection(clause, i, sentences_ == 0)) {
-        const bool none = i > 0 && (clause.is_word(i - 1, "no") || negated);
+        const bool none =
+            i > 0 && (clause.is_word(i - 1, "no") || negated || is_of_others(clause, i));
         word_.retracts = word_.retracts || !none;
         return;
       }
       if (piece.kind != Kind::kWord || is_letter_of_choice(piece)) break;
       const bool negates =
           piece.content == "not" || piece.content == "cannot" || ends_with(piece.content, "n't");
-      if (negated && is_approval(clause, i)) word_.retracts = true;
+      if (negated && is_approval(clause, i) && !is_of_others(clause, i)) word_.retracts = true;
       const bool means = i > 0 && turns_together(clause[i - 1].content, piece.content);
       if (!negates && !means && !has_sense(piece.content, kTurn | kPlain)) break;
       negated = negated || negates;
-      turned = turned || means || has_sense(piece.content, kTurn);
-      if (has_sense(piece.content, kHesitates)) doubted_ = true;
+      turned = turned || means || has_sense(piece.content, kTurn | kModal);
+      const bool reconsiders = means && (piece.content == "on" || piece.content == "redo");
+      if (reconsiders || has_sense(piece.content, kHesitates)) doubted_ = true;
     }
     const bool value = i < clause.end && clause[i].kind != Kind::kWord;
     // "or, if you prefer, 6"
     carried_ = turned && !negated && !has_value(clause);
     const bool letter = i < clause.end && is_letter_of_choice(clause[i]);
     const bool excludes = clause.is_word(0, "otherwise") || clause.is_word(0, "alternatively");
-    if (turned && !negated && (value || letter) && (!has_values_ || excludes))
+    const bool denied = value && is_denied(clause, i + 1);
+    if (turned && !negated && !denied && (value || letter) && (!has_values_ || excludes))
       return offer(text, clause.part(i, clause.end));
     // "5 (maybe)"
     const bool alone = clause.end == 1 || (clause.end == 2 && clause[1].kind == Kind::kSign);

@@ -15,9 +15,10 @@ struct Offer {
 };
 
 struct Afterword {
-  bool retracts = false;      // "That is wrong.", "No."
-  std::vector<Offer> offers;  // "or 6", "Wait, it's 6", "However, the correct value is 6"
-  std::string_view doubt;     // what follows "Wait, let me see": its end counts
+  bool retracts = false;            // "That is wrong.", "No."
+  std::vector<Offer> offers;        // "or 6", "Wait, it's 6", "However, the correct value is 6"
+  std::vector<std::string> denied;  // "But 5 does not work.", "Thus 5 is wrong."
+  std::string_view doubt;           // what follows "Wait, let me see": its end counts
 };
 
 // Of text as plain_typed gives it, in linear time. `begins_inside`: the answer's sentence goes on

@@ -244,6 +244,9 @@ bool denied_after(std::string_view text) {
                  is_one_of(word, {"trap", "distractor", "excluded", "extraneous", "rejected",
                                   "eliminated", "discarded", "ruled", "too"})))
       return true;
+    if (verb && is_one_of(word, {"lower", "upper"}) &&
+        starts_with_word(trimmed(text.substr(end)), "bound"))
+      return true;
     if (is_one_of(word, {"isn't", "wasn't", "can't", "cannot"})) return true;
     if (words == 0 && fails(text)) return true;
     const bool links =

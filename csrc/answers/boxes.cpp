@@ -22,6 +22,7 @@ namespace {
 
 constexpr std::size_t kMaxJoinedBoxes = 40;
 constexpr int kMaxDenied = 4;              // boxes that are passed over: "5, not 6, nor 7"
+constexpr std::size_t kMaxAround = 1000;   // on either side of a box that another one may hold
 constexpr std::size_t kMaxGap = 60;        // between boxes that are one answer
 constexpr std::size_t kMaxOfferGap = 120;  // between boxes of which one is offered besides
 
@@ -82,6 +83,32 @@ std::optional<Box> last_box(std::string_view text, std::size_t limit) {
       if (auto box = box_at(text, at, command.size())) return box;
     }
     limit = at;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> without_inner_box(std::string_view text) {
+  const auto inner = last_box(text, text.size());
+  if (!inner || !inner->closed) return std::nullopt;
+  const std::size_t from = inner->begin > kMaxAround ? inner->begin - kMaxAround : 0;
+  const std::string_view around = text.substr(from, inner->end + kMaxAround - from);
+  for (std::size_t limit = inner->begin; limit > from;) {
+    const auto outer = last_box(around, limit - from);
+    if (!outer) return std::nullopt;
+    const bool holds = outer->closed && outer->end + from >= inner->end;
+    const bool alone = trimmed(outer->content).size() == inner->end - inner->begin;
+    if (holds && !alone) {
+      const auto joins = [](char c) { return is_letter(c) || is_digit(c); };
+      const bool bare = !(inner->begin > 0 && joins(text[inner->begin - 1])) &&
+                        !(inner->end < text.size() && joins(text[inner->end]));
+      std::string flat(text.substr(0, inner->begin));
+      flat += bare ? "" : "{";
+      flat += inner->content;
+      flat += bare ? "" : "}";
+      flat += text.substr(inner->end);
+      return flat;
+    }
+    limit = outer->begin + from;
   }
   return std::nullopt;
 }

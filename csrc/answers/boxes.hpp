@@ -16,6 +16,10 @@ struct Box {
   bool closed = false;
 };
 
+// A text whose last box stands within another one beside something else, "\boxed{5, \boxed{6}}",
+// without the inner one: "\boxed{5, 6}". None where it does not.
+std::optional<std::string> without_inner_box(std::string_view text);
+
 enum class Joint { kTight, kLoose };
 
 // The last box that begins before `limit`.

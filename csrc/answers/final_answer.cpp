@@ -15,6 +15,7 @@
 namespace urpo::answers {
 namespace {
 
+constexpr int kMaxNestedBoxes = 4;
 constexpr std::size_t kMaxLine = 200;  // of a response that is nothing but an answer
 
 // What a response says after the reasoning that </think> ends, if it says anything then.
@@ -52,6 +53,13 @@ std::string_view tagged_answer(std::string_view response) {
 }
 
 std::optional<FinalAnswer> answer_of(std::string_view response) {
+  std::string flat;
+  for (int depth = 0; depth < kMaxNestedBoxes; ++depth) {
+    auto without = without_inner_box(response);
+    if (!without) break;
+    flat = std::move(*without);
+    response = flat;
+  }
   if (const auto box = last_box(response, response.size())) return boxed_answer(response, *box);
   if (const auto rest = after_announcement(response)) {
     auto statement = announced_statement(*rest);

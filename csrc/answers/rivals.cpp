@@ -68,6 +68,33 @@ bool is_also_right(const Clause& sentence) {
   return false;
 }
 
+bool is_denied(const Clause& sentence, std::size_t i) {
+  for (const std::string_view verb : {"does", "do", "can", "could"}) {
+    if (sentence.is_word(i, verb) && sentence.is_word(i + 1, "not")) ++i;
+  }
+  const bool refuses = sentence.is_word(i, "not") || sentence.is_word(i, "doesn't") ||
+                       sentence.is_word(i, "don't") || sentence.is_word(i, "cannot");
+  if (refuses) {
+    for (const std::string_view verb : {"work", "satisfy", "fit", "hold", "match", "solve", "be"}) {
+      if (sentence.is_word(i + 1, verb)) return true;
+    }
+    return false;
+  }
+  if (sentence.is_word(i, "fails")) return true;
+  const bool negates = sentence.is_word(i, "isn't");
+  if (!negates && !sentence.is_word(i, "is")) return false;
+  if (negates || sentence.is_word(i + 1, "not")) {
+    i += negates ? 1 : 2;
+    if (sentence.is_word(i, "the")) ++i;
+    for (const std::string_view word :
+         {"answer", "correct", "right", "valid", "solution", "allowed", "possible", "acceptable"}) {
+      if (sentence.is_word(i, word)) return true;
+    }
+    return false;
+  }
+  return sentence.has_sense(i + 1, kErrs | kRejects);
+}
+
 bool is_other_case(const Clause& sentence) {
   bool begins = false;
   for (const std::string_view word : {"if", "excluding", "including", "without", "counting"}) {
@@ -82,7 +109,11 @@ bool is_other_case(const Clause& sentence) {
 
 bool turns_together(std::string_view previous, std::string_view word) {
   if (previous == "i") return word == "mean";
-  if (previous == "me") return word == "correct";
+  if (previous == "me") return word == "correct" || word == "redo";
+  if (previous == "second") return word == "thought" || word == "thoughts";
+  if (previous == "never") return word == "mind";
+  if (previous == "my") return word == "bad";
+  if (previous == "hold") return word == "on";
   if (previous != "another") return false;
   for (const std::string_view noun : {"possibility", "possible", "valid", "answer", "solution"}) {
     if (word == noun) return true;

@@ -15,6 +15,10 @@ bool is_rival(const Clause& part, std::size_t i);
 // Whether a sentence of its own says that its first piece answers too: "13 is also correct".
 bool is_also_right(const Clause& sentence);
 
+// Whether what begins at an index says that the value before it is no answer: "does not work", "is
+// not the answer", "is wrong".
+bool is_denied(const Clause& sentence, std::size_t i);
+
 // Whether a sentence ends with the value of another case: "If zero is excluded, it is 6"; not "If
 // n = 6, the sum is 21".
 bool is_other_case(const Clause& sentence);

@@ -4,6 +4,7 @@
 
 #include "characters.hpp"
 #include "ending.hpp"
+#include "scan.hpp"
 
 namespace urpo::answers {
 namespace {
@@ -17,6 +18,14 @@ char lone_letter(std::string_view text) {
     letter = c;
   }
   return letter;
+}
+
+std::string without_spaces(std::string_view text) {
+  std::string bare;
+  for (const char c : text) {
+    if (!is_space(c) && c != '$' && c != '*') bare += c;
+  }
+  return bare;
 }
 
 }  // namespace
@@ -33,6 +42,11 @@ void add_offer(Statement statement, FinalAnswer& answer) {
 bool add_afterword(std::string_view after, FinalAnswer& answer) {
   Afterword word = read_afterword(after, true);
   if (word.retracts) return false;
+  const std::string said = without_spaces(answer.value.empty() ? answer.text : answer.value);
+  for (const std::string& denied : word.denied) {
+    const std::string value = without_spaces(denied);
+    if (value == said || ends_with(value, "=" + said) || ends_with(said, "=" + value)) return false;
+  }
   for (Offer& offer : word.offers) answer.offers.push_back(std::move(offer));
   Statement end;
   if (!trimmed(word.doubt).empty() && conclude(word.doubt, end) == Reading::kStated)

@@ -269,6 +269,13 @@ HARMLESS = [
     "If n = 7, the sum is 6.",
     "Another solution: count the 3 cases.",
     "1. First we add.",
+    "The other solution is extraneous.",
+    "The other value is not allowed.",
+    "But 7 does not work.",
+    "So 7 is not the answer.",
+    "Note that $x = 7$ fails the test.",
+    "Hence 5.",
+    "A is a set.",
     "This is the answer, as we can check: 2 * 5 - 3 = 7.",
 ]
 TURNS = [
@@ -299,10 +306,62 @@ TURNS = [
     "On reflection, it should be 6.",
     "Another possibility is 6.",
     "6 is also correct.",
+    "5 is incorrect.",
+    "So 5 is not the answer.",
+    "However, 5 does not satisfy the equation.",
+    "But $5$ is extraneous, so there is no solution.",
+    "But this value is extraneous.",
+    "This value is not allowed.",
+    "On second thoughts, it is 6.",
+    "Hold on. 6.",
+    "My bad, it's 6.",
+    "Apologies, it should be 6.",
+    "Recomputing, we get 6.",
+    "It may be 6 as well.",
+    "The answer could also be 6.",
     "\u66f4\u6b63\uff1a6",
     "\u7b49\u7b49\uff0c\u5e94\u8be5\u662f6\u3002",
 ]
 ANSWERS = ["The answer is 5.", "\\boxed{5}.", "So $x = \\boxed{5}$.\n\n", "**Answer:** 5.\n"]
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "\\boxed{\\boxed{5}, 6}",
+        "\\boxed{6, \\boxed{5}}",
+        "\\boxed{6 \\text{ or } \\boxed{5}}",
+        "\\boxed{6 \\boxed{5}}",
+        "\\boxed{x=\\boxed{5}, x=6}",
+        "\\boxed{\\boxed{\\boxed{5}}, 6}",
+        "\\boxed{5} 6",
+        "\\boxed{5}, 6",
+        "$\\boxed{5}$; $6$.",
+        "\\boxed{5}\n\n**6**",
+        "\\boxed{5}\n\n$$6$$",
+        "\\boxed{5} is an upper bound.",
+    ],
+)
+def test_two_values_are_not_one_of_them(response):
+    for gold in "56":
+        assert math_answer.verify(response, gold, NoPool()).status is WRONG
+
+
+@pytest.mark.parametrize(
+    ("response", "gold"),
+    [
+        ("\\boxed{\\boxed{5}}", "5"),
+        ("$\\boxed{x = \\boxed{5}}$", "5"),
+        ("\\boxed{\\text{The answer is } \\boxed{5}}", "5"),
+        ("\\boxed{-\\boxed{5}}", "-5"),
+        ("\\boxed{1, \\boxed{2}, 3}", "1, 2, 3"),
+        ("\\boxed{5}\n\n**5**", "5"),
+        ("\\boxed{5}\n\n$$5$$", "5"),
+        ("\\boxed{0.5}, $\\frac12$", "0.5"),
+    ],
+)
+def test_a_box_in_a_box_is_part_of_it(response, gold):
+    assert math_answer.verify(response, gold, NoPool()).status is CORRECT
 
 
 @given(st.sampled_from(ANSWERS), st.lists(st.sampled_from(HARMLESS), max_size=4))
