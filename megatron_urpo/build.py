@@ -21,6 +21,7 @@ from megatron_urpo.data.prompts import PromptEncoder, load_encoder
 from megatron_urpo.evaluation.held_out import HeldOut
 from megatron_urpo.inputs import check_judge_prompt, load_held_out, load_inputs, load_probe_tasks
 from megatron_urpo.layout import check_world, engines_alone, training_alone
+from megatron_urpo.model_shape import read_model_shape
 from megatron_urpo.monitoring.monitor import RefereeMonitor
 from megatron_urpo.monitoring.probe import Probe
 from megatron_urpo.rewards.score import RewardScorer
@@ -29,7 +30,6 @@ from megatron_urpo.rollout.interface import RolloutEngine
 from megatron_urpo.supervised import SupervisedTrainer
 from megatron_urpo.trainer import Trainer
 from megatron_urpo.training import parallel as parallelism
-from megatron_urpo.training.hf_config import read_model_shape
 from megatron_urpo.training.hf_weights import open_model_files
 from megatron_urpo.training.parallel import Parallel
 from megatron_urpo.training.platform import Launch, read_launch

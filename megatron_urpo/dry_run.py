@@ -7,17 +7,17 @@ from pathlib import Path
 import torch
 
 from megatron_urpo.config import Config, ConfigError, TrainingConfig
+from megatron_urpo.fp8 import check_device
 from megatron_urpo.inputs import load_inputs
 from megatron_urpo.layout import check_world, layout_of
 from megatron_urpo.main_memory import total_memory
+from megatron_urpo.model_shape import read_model_shape
 from megatron_urpo.planning.hardware import Hardware, cpu, gpu
 from megatron_urpo.planning.models import find_model
 from megatron_urpo.planning.options import PlanOptions
 from megatron_urpo.planning.plan import make_plan
 from megatron_urpo.planning.report import assumptions, describe_model, describe_plan
 from megatron_urpo.planning.steps import describe_steps
-from megatron_urpo.training.fp8 import check_device
-from megatron_urpo.training.hf_config import read_model_shape
 from megatron_urpo.training.hf_weights import open_model_files
 from megatron_urpo.training.platform import Platform, detect, read_launch
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from megatron_urpo.config import Config, ConfigError, TrainingConfig
+from megatron_urpo.model_shape import ModelShape
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +106,6 @@ class Layout:
         return " ".join(parts) + f", engine TP{self.engine_tensor_parallel_size}"
 
 
-class ModelSizes(Protocol):
-    """What a layout divides of a model (training.hf_config.ModelShape)."""
-
-    @property
-    def num_layers(self) -> int: ...
-    @property
-    def num_attention_heads(self) -> int: ...
-    @property
-    def num_query_groups(self) -> int: ...
-    @property
-    def ffn_hidden_size(self) -> int: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Misfit:
     """Why a layout does not fit its ranks or a model."""
@@ -171,7 +158,7 @@ def rank_misfits(layout: Layout) -> list[Misfit]:
     return misfits
 
 
-def model_misfits(sizes: ModelSizes, layout: Layout) -> list[Misfit]:
+def model_misfits(shape: ModelShape, layout: Layout) -> list[Misfit]:
     """Why a model cannot be cut so for training."""
     tensor, pipeline, virtual = (
         layout.tensor_model_parallel_size,
@@ -179,9 +166,9 @@ def model_misfits(sizes: ModelSizes, layout: Layout) -> list[Misfit]:
         layout.virtual_pipeline_model_parallel_size,
     )
     cut = {
-        "num_attention_heads": sizes.num_attention_heads,
-        "num_query_groups": sizes.num_query_groups,
-        "ffn_hidden_size": sizes.ffn_hidden_size,
+        "num_attention_heads": shape.num_attention_heads,
+        "num_query_groups": shape.num_query_groups,
+        "ffn_hidden_size": shape.ffn_hidden_size,
     }
     misfits = []
     if undivided := [f"{name} = {size}" for name, size in cut.items() if size % tensor]:
@@ -192,12 +179,12 @@ def model_misfits(sizes: ModelSizes, layout: Layout) -> list[Misfit]:
                 f"choose a divisor of {math.gcd(*cut.values())}",
             )
         )
-    if sizes.num_layers % (pipeline * virtual):
+    if shape.num_layers % (pipeline * virtual):
         chunks = f" * virtual_pipeline_model_parallel_size = {virtual}" if virtual > 1 else ""
         misfits.append(
             Misfit(
                 f"training.pipeline_model_parallel_size = {pipeline}{chunks} does not divide the "
-                f"model's num_layers = {sizes.num_layers}",
+                f"model's num_layers = {shape.num_layers}",
                 "choose a divisor of that",
             )
         )

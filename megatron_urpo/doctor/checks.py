@@ -21,9 +21,9 @@ from megatron_urpo.doctor.gpu import check_gpu_machine
 from megatron_urpo.environment import TESTED_VLLM, installed_version, release
 from megatron_urpo.main_memory import available_memory
 from megatron_urpo.model_files import SafetensorsDirectory
+from megatron_urpo.model_shape import read_model_shape
 from megatron_urpo.rewards.sandbox.launch import NONE
 from megatron_urpo.rewards.sandbox_check import examine_sandbox, remedy
-from megatron_urpo.training.hf_config import read_model_shape
 
 GIB = 1 << 30
 # Distribution names, the first tested release, the first untested one.

@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from megatron_urpo.layout import Layout
+from megatron_urpo.model_shape import ModelShape
 from megatron_urpo.planning.parameters import key_size, query_size
-from megatron_urpo.training.hf_config import ModelShape
 
 _FLOAT32 = 4
 

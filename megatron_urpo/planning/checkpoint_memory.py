@@ -11,9 +11,9 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from megatron_urpo.layout import Layout
+from megatron_urpo.model_shape import ModelShape
 from megatron_urpo.planning.activations import TrainingLoad
 from megatron_urpo.planning.parameters import rank_parameters
-from megatron_urpo.training.hf_config import ModelShape
 
 GATHERED_BYTES = 64 << 20  # PIECE_BYTES of training/gathered_state.py
 _STATE_BYTES = 12  # of a parameter: its value and two moments in float32

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from megatron_urpo.config import Config
 from megatron_urpo.layout import Layout
+from megatron_urpo.model_shape import ModelShape
 from megatron_urpo.planning.activations import TrainingLoad
 from megatron_urpo.planning.engine import EngineMemory
 from megatron_urpo.planning.hardware import Hardware
@@ -23,7 +24,6 @@ from megatron_urpo.planning.parameters import (
     rank_parameters,
 )
 from megatron_urpo.planning.tokens import Lengths, StepTokens
-from megatron_urpo.training.hf_config import ModelShape
 from megatron_urpo.types import TaskKind
 
 _GRADIENT_BYTES = 4

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from megatron_urpo.config import Config
 from megatron_urpo.layout import vocab_rows
+from megatron_urpo.model_shape import ModelShape
 from megatron_urpo.planning.parameters import count_parameters, key_size, layer_linear_parameters
 from megatron_urpo.planning.tokens import Lengths, judge_prompt_tokens
-from megatron_urpo.training.hf_config import ModelShape
 
 # vLLM's own defaults: tokens of one engine step, and of one block of the cache.
 _BATCHED_TOKENS_GPU, _BATCHED_TOKENS_CPU = 16384, 4096

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from megatron_urpo.layout import Layout, Misfit, model_misfits, rank_misfits
-from megatron_urpo.training.hf_config import ModelShape
+from megatron_urpo.model_shape import ModelShape
 
 
 def layout_misfits(shape: ModelShape, layout: Layout) -> list[Misfit]:

@@ -8,6 +8,7 @@ weights (training.kl_beta > 0) are in the host's memory, which on the CPU is the
 from __future__ import annotations
 
 from megatron_urpo.layout import Layout
+from megatron_urpo.model_shape import ModelShape
 from megatron_urpo.planning.activations import (
     TrainingLoad,
     head_saved_bytes,
@@ -31,7 +32,6 @@ from megatron_urpo.planning.working_set import (
     layer_forward_bytes,
     stream_bytes_per_token,
 )
-from megatron_urpo.training.hf_config import ModelShape
 
 Components = dict[str, int]
 

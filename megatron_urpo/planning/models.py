@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from megatron_urpo.config import ConfigError
-from megatron_urpo.training.hf_config import (
+from megatron_urpo.model_shape import (
     ARCHITECTURES,
     ModelShape,
     RopeScaling,

@@ -21,9 +21,9 @@ from megatron_urpo.batching import (
     plan_mini_batch,
 )
 from megatron_urpo.config import Config
+from megatron_urpo.fp8 import row_multiple
 from megatron_urpo.layout import Layout
 from megatron_urpo.planning.tokens import Lengths, whole_prompts
-from megatron_urpo.training.fp8 import row_multiple
 from megatron_urpo.types import TaskKind, TrainingGroup
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from megatron_urpo.layout import Layout, vocab_rows
-from megatron_urpo.training.hf_config import ModelShape
+from megatron_urpo.model_shape import ModelShape
 
 
 @dataclass(frozen=True, slots=True)

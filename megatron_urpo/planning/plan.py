@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from megatron_urpo.config import Config, ConfigError
 from megatron_urpo.layout import Layout, refuse
+from megatron_urpo.model_shape import ModelShape
 from megatron_urpo.planning.activations import TrainingLoad
 from megatron_urpo.planning.checkpoint_memory import (
     background_copies,
@@ -23,7 +24,6 @@ from megatron_urpo.planning.precision import check_capability, fp8_problem, fp8_
 from megatron_urpo.planning.remarks import judge_remarks, recompute_remarks, watchdog_remarks
 from megatron_urpo.planning.steps import phases_of
 from megatron_urpo.planning.tokens import Lengths, StepTokens, step_tokens
-from megatron_urpo.training.hf_config import ModelShape
 
 # Phases of training in which it is not asleep either.
 _ENGINE_AWAKE = ("weight sync", "checkpoint", "resume")

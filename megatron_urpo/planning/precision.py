@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from megatron_urpo.config import Config, ConfigError
+from megatron_urpo.device import DeviceFacts
+from megatron_urpo.fp8 import check_device, check_shape
 from megatron_urpo.layout import Layout
+from megatron_urpo.model_shape import ModelShape
 from megatron_urpo.planning.hardware import Hardware
-from megatron_urpo.training.device import DeviceFacts
-from megatron_urpo.training.fp8 import check_device, check_shape
-from megatron_urpo.training.hf_config import ModelShape
 
 # Of a stated GPU the hardware alone is known: the libraries are taken to be those of the lock.
 _NEW_ENOUGH = (99, 0)

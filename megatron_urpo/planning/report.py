@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from megatron_urpo.model_shape import ModelShape
 from megatron_urpo.planning.hardware import format_size
 from megatron_urpo.planning.memory import Components
 from megatron_urpo.planning.parameters import count_parameters
 from megatron_urpo.planning.plan import Plan
-from megatron_urpo.training.hf_config import ModelShape
 
 
 def describe_model(name: str, shape: ModelShape) -> str:

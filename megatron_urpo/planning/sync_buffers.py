@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from megatron_urpo.layout import Layout
+from megatron_urpo.model_shape import ModelShape
 from megatron_urpo.planning.parameters import key_size, query_size
-from megatron_urpo.training.hf_config import ModelShape
 
 
 @dataclass(slots=True)

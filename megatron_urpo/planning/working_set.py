@@ -9,7 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from megatron_urpo.block_sizes import (
+    MAX_TILE_SCORES,
+    SOFTMAX_BLOCK_FLOATS,
+    stretch_tokens,
+)
 from megatron_urpo.layout import Layout, vocab_rows
+from megatron_urpo.model_shape import ModelShape
 from megatron_urpo.planning.activations import (
     TrainingLoad,
     layer_bytes_per_token,
@@ -18,12 +24,6 @@ from megatron_urpo.planning.activations import (
     tokens_of_rank,
 )
 from megatron_urpo.planning.parameters import key_size, query_size
-from megatron_urpo.training.block_sizes import (
-    MAX_TILE_SCORES,
-    SOFTMAX_BLOCK_FLOATS,
-    stretch_tokens,
-)
-from megatron_urpo.training.hf_config import ModelShape
 
 _FLOAT32 = 4
 

@@ -27,7 +27,7 @@ import torch
 from megatron.core.packed_seq_params import PackedSeqParams
 from torch import Tensor
 
-from megatron_urpo.training.block_sizes import MAX_TILE_SCORES, stretch_tokens
+from megatron_urpo.block_sizes import MAX_TILE_SCORES, stretch_tokens
 from megatron_urpo.training.context_parallel import (
     ContextShard,
     TokenRange,

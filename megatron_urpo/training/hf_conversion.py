@@ -21,8 +21,8 @@ from torch import Tensor
 
 from megatron_urpo.config import Config, ConfigError, ModelConfig, TrainingConfig
 from megatron_urpo.model_files import SafetensorsDirectory
+from megatron_urpo.model_shape import ModelShape, read_model_shape
 from megatron_urpo.training import parallel as parallelism
-from megatron_urpo.training.hf_config import ModelShape, read_model_shape
 from megatron_urpo.training.hf_export import (
     SHARD_BYTES,
     copy_companions,

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from megatron_urpo.layout import vocab_rows
 from megatron_urpo.model_files import ModelFilesError, SafetensorsDirectory
+from megatron_urpo.model_shape import ModelShape
 from megatron_urpo.training.fp8_parameters import keep_exact
-from megatron_urpo.training.hf_config import ModelShape
 from megatron_urpo.training.parallel import Parallel
 
 

@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from megatron_urpo.training.block_sizes import SOFTMAX_BLOCK_FLOATS
+from megatron_urpo.block_sizes import SOFTMAX_BLOCK_FLOATS
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,12 +31,12 @@ from megatron.core.transformer.transformer_block import (
 from megatron.core.transformer.transformer_config import TransformerConfig
 from torch import Tensor
 
+from megatron_urpo import fp8
 from megatron_urpo.config import Config, TrainingConfig
 from megatron_urpo.layout import layout_of, model_misfits, padded_vocab_size, refuse
-from megatron_urpo.training import fp8
+from megatron_urpo.model_shape import ModelShape
 from megatron_urpo.training.attention import PackedAttention
 from megatron_urpo.training.attention_plan import PackedSegments
-from megatron_urpo.training.hf_config import ModelShape
 from megatron_urpo.training.logprobs import VocabSlice, token_logprobs
 from megatron_urpo.training.norm import LocalNorm
 from megatron_urpo.training.parallel import Parallel

@@ -17,8 +17,8 @@ from megatron.core.optimizer.clip_grads import (
 )
 from megatron.core.optimizer.distrib_optimizer import DistributedOptimizer
 
+from megatron_urpo import fp8
 from megatron_urpo.config import OptimizerConfig, TrainingConfig
-from megatron_urpo.training import fp8
 from megatron_urpo.training.platform import Platform, cuda_type_names
 
 _NORM_ELEMENTS = 1 << 16

@@ -18,9 +18,9 @@ from megatron.core import parallel_state
 from megatron.core.tensor_parallel import model_parallel_cuda_manual_seed
 
 from megatron_urpo.config import Config, ConfigError, RunConfig
+from megatron_urpo.fp8 import row_multiple
 from megatron_urpo.layout import Layout, check_world, layout_of
 from megatron_urpo.training import platform as platforms
-from megatron_urpo.training.fp8 import row_multiple
 from megatron_urpo.training.platform import Launch, Platform
 from megatron_urpo.types import RunError
 

@@ -22,8 +22,8 @@ from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from megatron_urpo.config import Config, TrainingConfig
 from megatron_urpo.layout import layout_of
+from megatron_urpo.model_shape import ModelShape
 from megatron_urpo.training import platform as platforms
-from megatron_urpo.training.hf_config import ModelShape
 from megatron_urpo.training.hf_weights import EMBEDDING_RULE, OUTPUT_RULE
 from megatron_urpo.training.model import build_model
 from megatron_urpo.training.parallel import Parallel

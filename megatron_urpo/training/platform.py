@@ -21,9 +21,9 @@ from typing import Any
 import torch
 
 from megatron_urpo.config import ConfigError
+from megatron_urpo.device import DeviceFacts
 from megatron_urpo.environment import installed_version, release
 from megatron_urpo.launch_environment import read_torch_rank
-from megatron_urpo.training.device import DeviceFacts
 
 # Modules of megatron-core 0.16 that name the device as a string.
 _MODULES_NAMING_CUDA = (

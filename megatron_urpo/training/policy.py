@@ -24,9 +24,9 @@ from torch import Tensor
 from megatron_urpo.batching import packing_layout
 from megatron_urpo.config import Config, OptimizerConfig
 from megatron_urpo.model_files import SafetensorsDirectory
+from megatron_urpo.model_shape import ModelShape, read_model_shape
 from megatron_urpo.training.checkpoint_writing import CheckpointWriting
 from megatron_urpo.training.context_parallel import ContextShard
-from megatron_urpo.training.hf_config import ModelShape, read_model_shape
 from megatron_urpo.training.hf_export import export_hf_directory, refuse_overwriting
 from megatron_urpo.training.hf_weights import load_hf_weights
 from megatron_urpo.training.loss import (

@@ -32,8 +32,8 @@ from megatron.core.optimizer.distrib_optimizer import DistributedOptimizer
 from torch.distributed.checkpoint import CheckpointException
 
 from megatron_urpo.config import ConfigError
+from megatron_urpo.model_shape import ModelShape
 from megatron_urpo.training.gathered_state import empty_state, gathered_state
-from megatron_urpo.training.hf_config import ModelShape
 from megatron_urpo.training.host_memory import exempt_living_objects, release_freed_memory
 from megatron_urpo.training.optimizer import Optimizer
 

@@ -22,8 +22,8 @@ import torch.distributed as dist
 from megatron.core import parallel_state
 from torch import Tensor
 
+from megatron_urpo.model_shape import ModelShape
 from megatron_urpo.training.fp8_parameters import plain
-from megatron_urpo.training.hf_config import ModelShape
 from megatron_urpo.training.hf_weights import (
     Cut,
     StageEntry,

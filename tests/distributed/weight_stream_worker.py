@@ -18,8 +18,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from megatron_urpo.config import Config, ModelConfig, TrainingConfig
+from megatron_urpo.model_shape import read_model_shape
 from megatron_urpo.training import parallel as parallelism
-from megatron_urpo.training.hf_config import read_model_shape
 from megatron_urpo.training.hf_weights import load_hf_weights
 from megatron_urpo.training.model import build_model
 from megatron_urpo.training.weight_stream import stream_hf_weights

@@ -9,7 +9,7 @@ import transformers
 
 from benchmarks.fp8 import make_batches, open_policy
 from megatron_urpo.config import ConfigError, TrainingConfig
-from megatron_urpo.training.fp8 import RECIPES, check_device
+from megatron_urpo.fp8 import RECIPES, check_device
 from megatron_urpo.types import TaskKind
 
 pytestmark = pytest.mark.gpu

@@ -17,7 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # A component (a module or subpackage) imports only from components above its own line.
 LAYERS = (
-    {"code_tests", "disk", "main_memory"},
+    {"block_sizes", "code_tests", "device", "disk", "main_memory"},
     {"_core", "types"},
     {
         "config",
@@ -29,11 +29,22 @@ LAYERS = (
         "stop_request",
         "weight_digest",
     },
-    {"advantages", "batching", "data", "heartbeats", "layout", "metrics", "model_files", "rewards"},
-    {"rollout", "training", "watchdog"},
-    {"evaluation", "planning", "rollout_log", "step_statistics", "weight_sync"},
+    {"model_shape"},
+    {
+        "advantages",
+        "batching",
+        "data",
+        "fp8",
+        "heartbeats",
+        "layout",
+        "metrics",
+        "model_files",
+        "rewards",
+    },
+    {"doctor", "planning", "rollout", "training", "watchdog"},
+    {"evaluation", "rollout_log", "step_statistics", "weight_sync"},
     {"earlier_run"},
-    {"checkpoints", "doctor"},
+    {"checkpoints"},
     {"monitoring"},
     {"supervised", "trainer"},
     {"report"},
@@ -52,8 +63,9 @@ OWNERS = {
     "transformer_engine": "training/",
     "vllm": "rollout/engine.py",
 }
-LIGHT = ("config", "judging", "data", "rewards", "advantages", "layout", "metrics", "model_files")
-LIGHT += ("planning", "doctor", "monitoring.statistics", "monitoring.alarms", "monitoring.baseline")
+LIGHT = ("config", "judging", "data", "rewards", "advantages", "metrics", "model_files")
+LIGHT += ("model_shape", "layout", "fp8", "device", "block_sizes", "planning", "doctor")
+LIGHT += ("monitoring.statistics", "monitoring.alarms", "monitoring.baseline")
 
 
 def imported_modules(path):

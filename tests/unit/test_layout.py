@@ -1,5 +1,6 @@
 """The arithmetic of layouts, by hand, by properties, and held to Megatron's own."""
 
+import dataclasses
 import itertools
 from types import SimpleNamespace
 
@@ -17,13 +18,18 @@ from megatron_urpo.layout import (
     refuse,
     vocab_rows,
 )
+from megatron_urpo.planning.models import MODELS
 
 few = st.integers(1, 6)
 
 
-def sizes(layers=4, heads=4, groups=2, ffn=6):
-    return SimpleNamespace(
-        num_layers=layers, num_attention_heads=heads, num_query_groups=groups, ffn_hidden_size=ffn
+def shape(layers=4, heads=4, groups=2, ffn=6):
+    return dataclasses.replace(
+        MODELS["SmolLM2-135M"],
+        num_layers=layers,
+        num_attention_heads=heads,
+        num_query_groups=groups,
+        ffn_hidden_size=ffn,
     )
 
 
@@ -71,12 +77,12 @@ def test_a_layout_that_does_not_fit_the_ranks(training, rollout, message):
 )
 def test_a_layout_that_does_not_divide_a_model(layout, message):
     with pytest.raises(ConfigError, match=message):
-        refuse(model_misfits(sizes(), layout))
+        refuse(model_misfits(shape(), layout))
 
 
 @given(few, few, few, few)
 def test_the_tensor_parallel_sizes_that_the_remedy_names_are_those_that_fit(a, b, c, tensor):
-    model = sizes(heads=a * b * c, groups=a * b, ffn=b * c)
+    model = shape(heads=a * b * c, groups=a * b, ffn=b * c)
     misfits = model_misfits(model, Layout(tensor_model_parallel_size=tensor))
     if misfits:
         common = int(misfits[0].remedy.removeprefix("choose a divisor of "))

@@ -3,11 +3,11 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from megatron_urpo.config import Config, DataConfig, ModelConfig, RolloutConfig
+from megatron_urpo.model_shape import read_model_shape
 from megatron_urpo.planning.engine import engine_memory, engine_weight_bytes, kv_bytes_per_token
 from megatron_urpo.planning.models import MODELS
 from megatron_urpo.planning.tokens import Lengths
 from megatron_urpo.rollout.engine import VLLMEngine
-from megatron_urpo.training.hf_config import read_model_shape
 from tests.allocations import measure
 
 QWEN = MODELS["Qwen2.5-7B"]  # 28 layers, 4 groups of 128

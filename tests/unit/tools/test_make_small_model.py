@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from megatron_urpo.config import ModelConfig
 from megatron_urpo.data.prompts import load_encoder
-from megatron_urpo.training.hf_config import read_model_shape
+from megatron_urpo.model_shape import read_model_shape
 from tools.make_small_model import FAMILIES, write_small_model
 
 ARCHITECTURES = {

@@ -11,8 +11,8 @@ import transformers
 
 from megatron_urpo.batching import PackingLayout, pack_mini_batch
 from megatron_urpo.config import BatchingConfig, ConfigError, TrainingConfig
+from megatron_urpo.model_shape import read_model_shape
 from megatron_urpo.training import model as model_module
-from megatron_urpo.training.hf_config import read_model_shape
 from megatron_urpo.types import TaskKind, TrainingGroup
 from tests.model_configs import WRITTEN_OUT, shrunk, write_model
 

@@ -4,9 +4,9 @@ from types import MethodType
 
 import torch
 
+from megatron_urpo.model_shape import read_model_shape
 from megatron_urpo.training import fp8_parameters
 from megatron_urpo.training.fp8_parameters import plain
-from megatron_urpo.training.hf_config import read_model_shape
 from megatron_urpo.training.hf_weights import load_hf_weights
 
 

@@ -10,8 +10,8 @@ from megatron.core import dist_checkpointing
 from safetensors.torch import load_file, save_file
 
 from megatron_urpo.config import Config, ConfigError, ModelConfig, OptimizerConfig, TrainingConfig
+from megatron_urpo.model_shape import read_model_shape
 from megatron_urpo.training import parallel as parallelism
-from megatron_urpo.training.hf_config import read_model_shape
 from megatron_urpo.training.hf_conversion import convert_hf_to_megatron, convert_megatron_to_hf
 from megatron_urpo.training.model import build_model
 from megatron_urpo.training.policy import Policy

@@ -7,7 +7,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from megatron_urpo.model_files import ModelFilesError, SafetensorsDirectory
-from megatron_urpo.training.hf_config import read_model_shape
+from megatron_urpo.model_shape import read_model_shape
 from megatron_urpo.training.hf_weights import (
     Cut,
     from_shards,

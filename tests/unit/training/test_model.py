@@ -10,9 +10,9 @@ from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 from megatron_urpo.batching import PackingLayout, pack_mini_batch
 from megatron_urpo.config import BatchingConfig, ConfigError, TrainingConfig
+from megatron_urpo.model_shape import read_model_shape
 from megatron_urpo.training import model
 from megatron_urpo.training.attention_plan import pack_for_transformer_engine
-from megatron_urpo.training.hf_config import read_model_shape
 from megatron_urpo.training.model import inverse_frequencies
 from tests.small_models import random_group
 

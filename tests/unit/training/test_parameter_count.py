@@ -7,8 +7,8 @@ import torch
 import transformers
 
 from megatron_urpo.config import Config, ConfigError, TrainingConfig
+from megatron_urpo.model_shape import read_model_shape
 from megatron_urpo.training import parallel as parallelism
-from megatron_urpo.training.hf_config import read_model_shape
 from megatron_urpo.training.parameter_count import count_parameters
 from tests.model_configs import WRITTEN_OUT, config_on_disk
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from megatron_urpo.config import Config, ConfigError, TrainingConfig
+from megatron_urpo.device import DeviceFacts
 from megatron_urpo.training import parallel as parallelism
-from megatron_urpo.training.device import DeviceFacts
 from megatron_urpo.training.platform import (
     Platform,
     cuda_type_names,

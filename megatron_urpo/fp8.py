@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from megatron_urpo.config import ConfigError, TrainingConfig
-from megatron_urpo.training.device import DeviceFacts
-from megatron_urpo.training.hf_config import ModelShape
+from megatron_urpo.device import DeviceFacts
+from megatron_urpo.model_shape import ModelShape
 
 _Release = tuple[int, int]
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from megatron_urpo.config import ConfigError
-from megatron_urpo.training.hf_config import RopeScaling, read_model_shape
+from megatron_urpo.model_shape import RopeScaling, read_model_shape
 
 LLAMA = {
     "architectures": ["LlamaForCausalLM"],

@@ -1,7 +1,7 @@
 """What decides on a GPU which kernels can run: hardware and library versions.
 
-Kept apart from platform.py, which reads them, so that what follows from them can be computed
-without torch: by `urpo doctor`, and in tests of machines that are not at hand.
+Kept apart from training/platform.py, which reads them, so that what follows from them can be
+computed without torch: by `urpo doctor`, and in tests of machines that are not at hand.
 """
 
 from __future__ import annotations

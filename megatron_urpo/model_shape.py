@@ -1,4 +1,4 @@
-"""Hugging Face config.json, read strictly.
+"""The shape of a model, read strictly from its Hugging Face config.json.
 
 Every field is known to this file: it is used, it must hold the one supported value, or it does not
 change the computation. Anything else is an error, because an ignored field is how a model gets

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from megatron_urpo.training.block_sizes import MAX_STRETCH, stretch_tokens
+from megatron_urpo.block_sizes import MAX_STRETCH, stretch_tokens
 
 
 @given(st.integers(1, 20 * MAX_STRETCH))

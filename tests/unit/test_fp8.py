@@ -9,8 +9,8 @@ from megatron.core.optimizer import OptimizerConfig as MegatronOptimizerConfig
 from megatron.core.transformer.transformer_config import TransformerConfig
 
 from megatron_urpo.config import ConfigError, TrainingConfig
-from megatron_urpo.training.device import DeviceFacts
-from megatron_urpo.training.fp8 import (
+from megatron_urpo.device import DeviceFacts
+from megatron_urpo.fp8 import (
     RECIPES,
     check_device,
     check_shape,
@@ -19,7 +19,7 @@ from megatron_urpo.training.fp8 import (
     row_multiple,
     transformer_arguments,
 )
-from megatron_urpo.training.hf_config import ModelShape
+from megatron_urpo.model_shape import ModelShape
 
 ADA = DeviceFacts((8, 9), (13, 0), (2, 11))
 HOPPER = DeviceFacts((9, 0), (13, 0), (2, 11))
