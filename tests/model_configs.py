@@ -154,6 +154,18 @@ WRITTEN_OUT: dict[str, dict[str, Any]] = {
     "Qwen3-8B": _QWEN3_8B,
     "SmolLM2-135M": _SMOLLM2_135M,
 }
+PUBLISHED_SIZES = {  # parameters, as on the models' pages
+    "SmolLM2-135M": 134_515_008,
+    "Qwen2.5-0.5B": 494_032_768,
+    "Qwen2.5-7B": 7_615_616_512,
+    "Qwen2.5-72B": 72_706_203_648,
+    "Qwen3-0.6B": 596_049_920,
+    "Qwen3-8B": 8_190_735_360,
+    "Qwen3-32B": 32_762_123_264,
+    "Llama-3.1-8B": 8_030_261_248,
+    "Llama-3.1-70B": 70_553_706_496,
+    "OctoThinker-8B": 8_030_261_248,
+}
 # Asked for by name; their files come from a directory of public configs where there is one.
 ON_DISK = (
     "Llama-3.1-70B",

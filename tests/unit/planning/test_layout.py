@@ -5,7 +5,6 @@ import pytest
 from megatron_urpo.layout import Layout
 from megatron_urpo.planning.layout import layout_misfits, valid_layouts
 from megatron_urpo.planning.models import MODELS
-from megatron_urpo.planning.parameters import count_parameters, rank_parameters
 
 QWEN_7B, QWEN_72B = MODELS["Qwen2.5-7B"], MODELS["Qwen2.5-72B"]  # 28 / 4 heads, 64 / 8 heads
 
@@ -66,22 +65,3 @@ def test_problems_name_the_key_and_the_number(changes, problem):
 def test_engines_may_hold_copies_of_query_groups():
     small = dataclasses.replace(QWEN_72B, num_query_groups=2)
     assert not layout_misfits(small, Layout(world_size=8, engine_tensor_parallel_size=8))
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_the_ranks_of_a_layout_hold_the_whole_model_once(name):
-    """Replicated norms, padding and the last stage's copy of a tied embedding counted once."""
-    shape = MODELS[name]
-    layout = Layout(tensor_model_parallel_size=3 if name == "SmolLM2-135M" else 2)
-    for pipeline in (1, 2):
-        place = dataclasses.replace(layout, pipeline_model_parallel_size=pipeline)
-        tensor = place.tensor_model_parallel_size
-        ranks = [rank_parameters(shape, place, stage) for stage in range(pipeline)]
-        biases = shape.num_layers * shape.qkv_bias
-        qkv = (shape.num_attention_heads + 2 * shape.num_query_groups) * shape.kv_channels
-        copied = sum(rank.layer_vectors for rank in ranks) - biases * qkv // tensor
-        total = sum(rank.total - rank.layer_vectors - rank.final_norm for rank in ranks) * tensor
-        if shape.tie_word_embeddings and pipeline == 2:
-            total -= shape.vocab_size * shape.hidden_size
-        total += biases * qkv + copied + shape.hidden_size
-        assert total == count_parameters(shape)

@@ -1,9 +1,8 @@
-"""Parameters of every shard of a layout, from the config alone, in one process.
+"""Parameters of every shard of a layout as Megatron builds them: the oracle of what is planned.
 
 Each rank's model is built on the meta device, so nothing is allocated, in a world whose process
-groups know their size and rank but cannot communicate. What a shard holds is therefore what
-Megatron builds there, not a formula of ours. Which copy of a parameter counts is Megatron's word
-too: the one that a distributed checkpoint would write.
+groups know their size and rank but cannot communicate. Which copy of a parameter counts is
+Megatron's word too: the one that a distributed checkpoint would write.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
@@ -20,8 +19,8 @@ from megatron.core.dist_checkpointing.dict_utils import nested_values
 from megatron.core.dist_checkpointing.mapping import ShardedTensor, apply_factories, is_main_replica
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
-from megatron_urpo.config import Config, TrainingConfig
-from megatron_urpo.layout import layout_of
+from megatron_urpo.config import Config
+from megatron_urpo.layout import Layout
 from megatron_urpo.model_shape import ModelShape
 from megatron_urpo.training import platform as platforms
 from megatron_urpo.training.hf_weights import EMBEDDING_RULE, OUTPUT_RULE
@@ -44,27 +43,23 @@ class ShardParameters:
     own: int  # without padding, and without what another shard counts
 
 
-def count_parameters(shape: ModelShape, training: TrainingConfig) -> list[ShardParameters]:
+def built_parameters(shape: ModelShape, layout: Layout) -> list[ShardParameters]:
     """One entry for each tensor- and pipeline-parallel rank; `own` adds up to the model's size.
 
-    Raises:
-        ConfigError: the layout does not divide the model.
-        RuntimeError: torch.distributed is initialised already in this process.
+    torch.distributed must not be initialised in this process.
+
+    Args:
+        layout: of one copy of the model; without context parallelism, which cuts no parameter.
     """
-    ranks = training.tensor_model_parallel_size * training.pipeline_model_parallel_size
-    # What changes no parameter, and may ask for a GPU or for more ranks.
-    training = replace(
-        training, context_parallel_size=1, sequence_parallel=False, transformer_impl="auto"
-    )
     counts = []
-    for rank in range(ranks):
-        with _imagined_rank(rank, ranks, training) as parallel, _META.device:
-            counts.append(_count(shape, training, parallel))
+    for rank in range(layout.world_size):
+        with _imagined_rank(rank, layout) as parallel, _META.device:
+            counts.append(_count(shape, parallel))
     return counts
 
 
-def _count(shape: ModelShape, training: TrainingConfig, parallel: Parallel) -> ShardParameters:
-    chunks = build_model(shape, Config(training=training), parallel)
+def _count(shape: ModelShape, parallel: Parallel) -> ShardParameters:
+    chunks = build_model(shape, Config(training=parallel.layout.training_of(Config())), parallel)
     state = sharded_model_state(chunks)
     apply_factories(state)
     own = sum(
@@ -89,23 +84,21 @@ def _without_padding(tensor: ShardedTensor, shape: ModelShape) -> int:
 
 
 @contextmanager
-def _imagined_rank(rank: int, world_size: int, training: TrainingConfig) -> Iterator[Parallel]:
+def _imagined_rank(rank: int, layout: Layout) -> Iterator[Parallel]:
     """Megatron's parallel state as this rank of a world of one model copy would see it."""
-    if dist.is_initialized():
-        raise RuntimeError("parameters are counted before torch.distributed is initialised")
-    virtual = training.virtual_pipeline_model_parallel_size
+    virtual = layout.virtual_pipeline_model_parallel_size
     platforms.install(_META)
-    dist.init_process_group("fake", store=FakeStore(), rank=rank, world_size=world_size)
+    dist.init_process_group("fake", store=FakeStore(), rank=rank, world_size=layout.world_size)
     try:
         parallel_state.initialize_model_parallel(
-            tensor_model_parallel_size=training.tensor_model_parallel_size,
-            pipeline_model_parallel_size=training.pipeline_model_parallel_size,
+            tensor_model_parallel_size=layout.tensor_model_parallel_size,
+            pipeline_model_parallel_size=layout.pipeline_model_parallel_size,
             virtual_pipeline_model_parallel_size=virtual if virtual > 1 else None,
             create_gloo_process_groups=False,
         )
         yield Parallel(
             platform=_META,
-            layout=layout_of(Config(training=training), world_size),
+            layout=layout,
             rank=rank,
             local_rank=rank,
             data_parallel_rank=0,
