@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 
+from megatron_urpo.block_sizes import GATHERED_PIECE_BYTES
 from megatron_urpo.layout import Layout
 from megatron_urpo.model_shape import ModelShape
 from megatron_urpo.planning.activations import TrainingLoad
 from megatron_urpo.planning.parameters import rank_parameters
 
-GATHERED_BYTES = 64 << 20  # PIECE_BYTES of training/gathered_state.py
 _STATE_BYTES = 12  # of a parameter: its value and two moments in float32
 _VALUE_BYTES = 4  # of the first of them
 
@@ -29,7 +29,7 @@ def gather_buffer_bytes(shape: ModelShape, layout: Layout, load: TrainingLoad, s
     if shards == 1:
         return 0
     share = -(-_VALUE_BYTES * rank_parameters(shape, layout, stage).total // shards)
-    return min(GATHERED_BYTES, (shards + 1) * share)
+    return min(GATHERED_PIECE_BYTES, (shards + 1) * share)
 
 
 def copied_components(

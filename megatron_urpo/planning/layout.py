@@ -9,26 +9,12 @@ from megatron_urpo.model_shape import ModelShape
 
 
 def layout_misfits(shape: ModelShape, layout: Layout) -> list[Misfit]:
-    """Why a model cannot be laid out so, in training and in engines; nothing when it can."""
-    misfits = model_misfits(shape, layout)
-    tensor, engine = layout.tensor_model_parallel_size, layout.engine_tensor_parallel_size
-    virtual = layout.virtual_pipeline_model_parallel_size
-    if virtual > 1 and layout.pipeline_model_parallel_size == 1:
-        misfits.append(
-            Misfit(
-                f"training.virtual_pipeline_model_parallel_size = {virtual} needs "
-                "pipeline_model_parallel_size > 1",
-                "raise that, or set virtual_pipeline_model_parallel_size = 1",
-            )
-        )
-    if layout.sequence_parallel and tensor == 1:
-        misfits.append(
-            Misfit(
-                "training.sequence_parallel needs tensor_model_parallel_size > 1",
-                "raise that, or set sequence_parallel = false",
-            )
-        )
-    misfits += rank_misfits(layout)
+    """Why a model cannot be laid out so, in training and in engines; nothing when it can.
+
+    Of a layout that TrainingConfig does not refuse by itself.
+    """
+    misfits = model_misfits(shape, layout) + rank_misfits(layout)
+    engine = layout.engine_tensor_parallel_size
     if shape.num_attention_heads % engine:
         misfits.append(
             Misfit(
@@ -68,7 +54,8 @@ def valid_layouts(
             for context in _divisors(world_size // tensor // pipeline):
                 if context > max_context_parallel:
                     continue
-                for virtual in range(1, max_virtual_stages + 1):
+                virtual_sizes = range(1, max_virtual_stages + 1) if pipeline > 1 else (1,)
+                for virtual in virtual_sizes:
                     for engine in within_node:
                         layout = Layout(
                             world_size=world_size,

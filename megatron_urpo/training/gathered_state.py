@@ -16,8 +16,9 @@ import torch
 from megatron.core.distributed.param_and_grad_buffer import _ParamAndGradBuffer as Buffer
 from megatron.core.optimizer.distrib_optimizer import DistributedOptimizer
 
+from megatron_urpo.block_sizes import GATHERED_PIECE_BYTES
+
 _KINDS = ("param", "exp_avg", "exp_avg_sq")
-PIECE_BYTES = 64 << 20  # in flight, of all ranks together
 
 
 class ParameterStates:
@@ -96,7 +97,7 @@ def _of_bucket(
         for parameter, ranges in bucket_range["param_map"].items()
     ]
     shard_size = buffer.buckets[index].grad_data.numel() // group.size()
-    piece_size = max(PIECE_BYTES // 4 // (group.size() + 1), 1)
+    piece_size = max(GATHERED_PIECE_BYTES // 4 // (group.size() + 1), 1)
     for begin in range(0, shard_size, piece_size):
         piece = torch.zeros(min(piece_size, shard_size - begin), device=buffer.grad_data.device)
         for start, state in held:

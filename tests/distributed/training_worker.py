@@ -226,7 +226,7 @@ def train_all(case: Case, directory: Path) -> None:
 
 def main() -> None:
     torch.set_num_threads(1)
-    gathering.PIECE_BYTES = 30_000  # several pieces even for a small model
+    gathering.GATHERED_PIECE_BYTES = 30_000  # several pieces even for a small model
     for argument in sys.argv[1:]:
         directory = Path(argument)
         train_all(Case.read(directory), directory)

@@ -8,7 +8,6 @@ from megatron_urpo.config import CheckpointConfig, Config
 from megatron_urpo.layout import Layout
 from megatron_urpo.planning.activations import TrainingLoad
 from megatron_urpo.planning.checkpoint_memory import (
-    GATHERED_BYTES,
     copied_components,
     gather_buffer_bytes,
     host_bytes_of_node,
@@ -20,7 +19,6 @@ from megatron_urpo.planning.models import MODELS
 from megatron_urpo.planning.parameters import rank_parameters
 from megatron_urpo.planning.plan import make_plan
 from megatron_urpo.planning.report import describe_plan
-from megatron_urpo.training import gathered_state
 
 QWEN, SMALL = MODELS["Qwen2.5-7B"], MODELS["SmolLM2-135M"]
 PARAMETERS = 7_615_616_512
@@ -133,7 +131,3 @@ def test_on_the_cpu_a_save_in_the_background_is_there_in_every_phase():
     halves = 30 * 2 * 576 * 1536
     saved = sum(waiting.phases["checkpoint"].values())
     assert saved == static + idle + 2 * 134_515_008 + 12 * halves
-
-
-def test_a_piece_is_as_large_as_training_gathers():
-    assert GATHERED_BYTES == gathered_state.PIECE_BYTES

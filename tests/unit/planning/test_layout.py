@@ -48,9 +48,7 @@ def test_layouts_of_a_model_with_64_heads_and_80_layers():
             {"pipeline_model_parallel_size": 4, "virtual_pipeline_model_parallel_size": 2},
             "= 4 * virtual_pipeline_model_parallel_size = 2 does not divide the model's",
         ),
-        ({"virtual_pipeline_model_parallel_size": 2}, "needs pipeline_model_parallel_size > 1"),
         ({"context_parallel_size": 3}, "context_parallel_size = 3: start a multiple of 3 ranks"),
-        ({"sequence_parallel": True}, "needs tensor_model_parallel_size > 1"),
         (
             {"engine_tensor_parallel_size": 8},
             "does not divide the model's num_attention_heads = 28",
