@@ -17,6 +17,7 @@ Neither megatron nor vllm is imported here.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import shlex
 import signal
@@ -37,12 +38,12 @@ from megatron_urpo.launch_environment import (
     read_torch_rank,
     without_torchrun,
 )
-from megatron_urpo.layout import check_world
+from megatron_urpo.layout import check_world, layout_of
 
 # After the first node of a job has ended, for the others to end by themselves.
 _SRUN_WAIT_SECONDS = 60
 _RENDEZVOUS_PORT = 29500  # torchrun's own, in the commands that messages propose
-_MOST_NODES = 4096
+_COMMAND = "python -m megatron_urpo.launch"
 
 
 class LaunchError(ValueError):
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     That of the command, as far as there is one: 0 when it is complete, cli.INTERRUPTED after a
     signal and a checkpoint, watchdog.EXIT_STATUS after a joint abort.
     """
-    parser = argparse.ArgumentParser(prog="urpo launch", add_help=False, allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog=_COMMAND, add_help=False, allow_abbrev=False)
     parser.add_argument("--nproc-per-node", type=int, help="ranks a node; default: one a GPU")
     parser.add_argument("--rendezvous-host", help=argparse.SUPPRESS)
     options, command = parser.parse_known_args(arguments)
@@ -77,12 +78,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return cli.main(command)
         refuse_misfit(cli.read_config(command), _nodes(part, job), ranks)
     except (LaunchError, ConfigError) as error:
-        print(f"urpo launch: {error}", file=sys.stderr)
+        print(f"{_COMMAND}: {error}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
         if (reason := missing_package(error)) is None:
             raise
-        print(f"urpo launch: {reason}", file=sys.stderr)
+        print(f"{_COMMAND}: {reason}", file=sys.stderr)
         return 2
     if part is Part.LONE_RANK:
         become_machine(command, ranks)
@@ -139,9 +140,8 @@ def refuse_misfit(config: Config, nodes: int, ranks_per_node: int) -> None:
     try:
         check_world(config, nodes * ranks_per_node)
     except ConfigError as error:
-        fitting = _fitting_nodes(config, ranks_per_node)
-        if fitting is None or fitting == nodes:
-            raise
+        multiple = layout_of(config, ranks_per_node).rank_multiple
+        fitting = multiple // math.gcd(multiple, ranks_per_node)
         raise ConfigError(
             f"{error}. {fitting} nodes of {ranks_per_node} ranks would do. Under Slurm:\n"
             f"    sbatch --nodes={fitting} {_this_file()}\n"
@@ -149,17 +149,6 @@ def refuse_misfit(config: Config, nodes: int, ranks_per_node: int) -> None:
             f"    torchrun --nnodes={fitting} --nproc-per-node={ranks_per_node} "
             f"--rdzv-backend=c10d --rdzv-endpoint=FIRST_NODE:{_RENDEZVOUS_PORT} {_this_file()}"
         ) from error
-
-
-def _fitting_nodes(config: Config, ranks_per_node: int) -> int | None:
-    """The smallest number of nodes that holds the layout, None where no number does."""
-    for nodes in range(1, _MOST_NODES):
-        try:
-            check_world(config, nodes * ranks_per_node)
-        except ConfigError:
-            continue
-        return nodes
-    return None
 
 
 def become_machine(command: Sequence[str], ranks: int) -> None:

@@ -48,6 +48,11 @@ class Layout:
         return self.world_size // self.engine_tensor_parallel_size
 
     @property
+    def rank_multiple(self) -> int:
+        """Ranks come in multiples of this: in whole copies of the model and whole engines."""
+        return math.lcm(self.model_parallel_size, self.engine_tensor_parallel_size)
+
+    @property
     def micro_batch_multiple(self) -> int:
         """Micro-batches come in multiples of this: the interleaved schedule runs them in rounds."""
         virtual = self.virtual_pipeline_model_parallel_size > 1

@@ -42,7 +42,7 @@ def test_one_command_starts_all_ranks(program, tmp_path):
 def test_too_few_nodes_are_refused_with_the_command_to_type(tmp_path):
     result = launch(tmp_path, "bash", "examples/run_urpo_qwen72b.sh", "--nproc-per-node=8")
     assert result.returncode == 2
-    assert "urpo launch: 8 ranks cannot hold" in result.stderr
+    assert "python -m megatron_urpo.launch: 8 ranks cannot hold" in result.stderr
     assert "    sbatch --nodes=4 examples/run_urpo_qwen72b.sh\n" in result.stderr
     assert "torchrun --nnodes=4 --nproc-per-node=8" in result.stderr
     assert "Traceback" not in result.stderr

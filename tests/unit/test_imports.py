@@ -53,7 +53,6 @@ LAYERS = (
     {"dry_run"},
     {"cli"},
     {"launch"},
-    {"__main__"},
 )
 LAYER = {component: depth for depth, layer in enumerate(LAYERS) for component in layer}
 

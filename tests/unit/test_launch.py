@@ -1,8 +1,11 @@
 """Which part a process takes, and what a launcher that leaves machines idle is told."""
 
+import itertools
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from megatron_urpo.config import Config, ConfigError, RolloutConfig, TrainingConfig
 from megatron_urpo.launch import (
@@ -14,6 +17,9 @@ from megatron_urpo.launch import (
     srun_command,
 )
 from megatron_urpo.launch_environment import SlurmJob, SlurmStep, TorchRank
+from megatron_urpo.layout import layout_of, rank_misfits
+
+few = st.integers(1, 6)
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +84,28 @@ def test_layout_that_needs_more_nodes_names_their_number():
     assert "torchrun --nnodes=4 --nproc-per-node=8 --rdzv-backend=c10d" in str(error.value)
 
 
+@given(few, few, few, few, st.integers(1, 9), st.integers(1, 9))
+def test_the_nodes_named_are_the_fewest_that_fit(tensor, pipeline, context, engine, ranks, nodes):
+    config = Config(
+        training=TrainingConfig(
+            tensor_model_parallel_size=tensor,
+            pipeline_model_parallel_size=pipeline,
+            context_parallel_size=context,
+        ),
+        rollout=RolloutConfig(tensor_model_parallel_size=engine),
+    )
+
+    def fit(nodes):
+        return not rank_misfits(layout_of(config, nodes * ranks))
+
+    if fit(nodes):
+        refuse_misfit(config, nodes, ranks)
+    else:
+        fewest = next(filter(fit, itertools.count(1)))
+        with pytest.raises(ConfigError, match=rf"\. {fewest} nodes of {ranks} ranks would do"):
+            refuse_misfit(config, nodes, ranks)
+
+
 def test_srun_starts_one_task_a_node_with_all_of_it():
     command = srun_command(slurm(nodes=4), ["train", "a.toml"], ranks=8)
     assert command[:4] == ["srun", "--nodes=4", "--ntasks=4", "--ntasks-per-node=1"]
@@ -93,4 +121,4 @@ def test_misfit_is_one_line_before_anything_starts(tmp_path, capsys, monkeypatch
     config = tmp_path / "run.toml"
     config.write_text("[training]\ntensor_model_parallel_size = 4\n")
     assert main(["--nproc-per-node=2", "train", str(config)]) == 2
-    assert "urpo launch: 2 ranks cannot hold" in capsys.readouterr().err
+    assert "python -m megatron_urpo.launch: 2 ranks cannot hold" in capsys.readouterr().err
