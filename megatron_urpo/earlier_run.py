@@ -13,14 +13,25 @@ from megatron_urpo.evaluation.records import in_run_labels, set_evaluations_asid
 from megatron_urpo.metrics import METRICS_FILE
 from megatron_urpo.rollout_log import ROLLOUTS_DIRECTORY
 
-_RECORDS = (METRICS_FILE, ROLLOUTS_DIRECTORY, "tensorboard", "wandb_id", "export", "report.html")
+_RECORDS = (
+    "config.toml",
+    "environment.json",
+    METRICS_FILE,
+    ROLLOUTS_DIRECTORY,
+    "monitoring",
+    "tensorboard",
+    "wandb_id",
+    "export",
+    "report.html",
+)
 
 
 def set_earlier_run_aside(directory: Path) -> Path | None:
     """Moves the records of an earlier run into <directory>/earlier-<number>.
 
-    Of the evaluations those that it made of its own weights: others may be of the model that a run
-    starts from, and come before it.
+    That is a run directory itself, with the configuration, the environment and the referee's
+    baseline that the records belong to. Of the evaluations those that it made of its own weights:
+    others may be of the model that a run starts from, and come before it.
 
     Returns:
         where they are now; None when there are none.
