@@ -41,6 +41,12 @@ from megatron_urpo.environment import environment_record
 from megatron_urpo.evaluation.comparison import Difference, paired_difference
 from megatron_urpo.evaluation.records import read_items, read_summaries
 from megatron_urpo.metrics import read_metrics
+from megatron_urpo.run_files import (
+    CONFIG_FILE,
+    EXPORT_DIRECTORY,
+    METRICS_FILE,
+    SFT_DIRECTORY,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CONFIG = REPOSITORY / "benchmarks" / "learning.toml"
@@ -88,7 +94,7 @@ class Runs:
 
     @property
     def start(self) -> Path:
-        return self.directory / WARM_START / "sft" / "export"
+        return self.directory / WARM_START / SFT_DIRECTORY / EXPORT_DIRECTORY
 
 
 def main() -> None:
@@ -146,8 +152,8 @@ def continue_supervised(runs: Runs, seed: int, after: Future[None]) -> None:
 
 def matching_steps(urpo: Path) -> int:
     """Supervised steps that process as many packed tokens as a URPO run did."""
-    config = load_config(urpo / "config.toml")
-    records = read_metrics(urpo / "metrics.jsonl")
+    config = load_config(urpo / CONFIG_FILE)
+    records = read_metrics(urpo / METRICS_FILE)
     packed = sum(record.values["batching/all/packed_tokens"] for record in records)
     return math.ceil(packed * config.training.epochs / config.sft.tokens_per_step)
 
@@ -164,7 +170,11 @@ def train_and_evaluate(runs: Runs, label: str, command: str, seed: int, *overrid
     print(f"{label}, seed {seed}: {log}", flush=True)
     common = ["--run.directory", directory, "--run.seed", seed]
     urpo(runs.threads, log, command, CONFIG, *common, *overrides)  # a later override wins
-    export = directory / "sft" / "export" if command == "sft" else directory / "export"
+    export = (
+        directory / SFT_DIRECTORY / EXPORT_DIRECTORY
+        if command == "sft"
+        else directory / EXPORT_DIRECTORY
+    )
     for temperature in missing:
         urpo(
             runs.threads, log, "eval", CONFIG, "--label", evaluation_label(label, temperature),
@@ -260,7 +270,7 @@ def summarise(runs: Runs, seeds: range) -> None:
 
 def judgement_shares(directory: Path) -> dict[str, float]:
     """Mean share of usable, and of usable and varied, judgements over the steps of URPO."""
-    records = read_metrics(directory / "metrics.jsonl")
+    records = read_metrics(directory / METRICS_FILE)
     return {
         name: float(
             np.mean(

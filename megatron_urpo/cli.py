@@ -22,6 +22,7 @@ from megatron_urpo.launch_environment import read_torch_rank
 from megatron_urpo.layout import engines_alone, training_alone
 from megatron_urpo.metrics import Timers
 from megatron_urpo.planning.options import PlanOptions, add_plan_options
+from megatron_urpo.run_files import EXPORT_DIRECTORY
 from megatron_urpo.stop_request import AFTER_STEPS, StopRequest
 from megatron_urpo.types import RunError
 from megatron_urpo.watchdog import Watchdog
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from megatron_urpo.supervised import SupervisedTrainer
     from megatron_urpo.trainer import Trainer
 
-EXPORT_DIRECTORY = "export"
 INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
 
 

@@ -10,19 +10,29 @@ from __future__ import annotations
 from pathlib import Path
 
 from megatron_urpo.evaluation.records import in_run_labels, set_evaluations_aside
-from megatron_urpo.metrics import METRICS_FILE
-from megatron_urpo.rollout_log import ROLLOUTS_DIRECTORY
+from megatron_urpo.run_files import (
+    CONFIG_FILE,
+    EARLIER_PREFIX,
+    ENVIRONMENT_FILE,
+    EXPORT_DIRECTORY,
+    METRICS_FILE,
+    MONITORING_DIRECTORY,
+    REPORT_FILE,
+    ROLLOUTS_DIRECTORY,
+    TENSORBOARD_DIRECTORY,
+    WANDB_ID_FILE,
+)
 
 _RECORDS = (
-    "config.toml",
-    "environment.json",
+    CONFIG_FILE,
+    ENVIRONMENT_FILE,
     METRICS_FILE,
     ROLLOUTS_DIRECTORY,
-    "monitoring",
-    "tensorboard",
-    "wandb_id",
-    "export",
-    "report.html",
+    MONITORING_DIRECTORY,
+    TENSORBOARD_DIRECTORY,
+    WANDB_ID_FILE,
+    EXPORT_DIRECTORY,
+    REPORT_FILE,
 )
 
 
@@ -47,7 +57,7 @@ def set_earlier_run_aside(directory: Path) -> Path | None:
     if not has_records and not in_run_labels(directory):
         return None
     number = 1
-    while (aside := directory / f"earlier-{number}").exists():
+    while (aside := directory / f"{EARLIER_PREFIX}{number}").exists():
         number += 1
     aside.mkdir()
     for name in _RECORDS:

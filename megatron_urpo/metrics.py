@@ -19,9 +19,9 @@ from typing import Any, Protocol
 from megatron_urpo.config import ConfigError, MetricsConfig
 from megatron_urpo.disk import naming, replacing
 from megatron_urpo.progress import ProgressLine
+from megatron_urpo.run_files import METRICS_FILE, TENSORBOARD_DIRECTORY, WANDB_ID_FILE
 from megatron_urpo.types import RunError, StepStatistics
 
-METRICS_FILE = "metrics.jsonl"
 STAGES = (
     "data",
     "rollout",
@@ -154,7 +154,7 @@ class MetricsWriter:
             # Unbuffered: what did not fit on the disk must not be tried again on closing.
             self._file = path.open("ab", buffering=0)
             if config.tensorboard:
-                self._sinks.append(_TensorBoard(run / "tensorboard", next_step))
+                self._sinks.append(_TensorBoard(run / TENSORBOARD_DIRECTORY, next_step))
             if config.wandb_project:
                 self._sinks.append(_WandB(run, config.wandb_project))
 
@@ -269,7 +269,7 @@ class _WandB:
                 "pip install wandb, or leave the key empty"
             ) from error
         # A stable id lets a resumed run continue its own curves.
-        id_file = directory / "wandb_id"
+        id_file = directory / WANDB_ID_FILE
         if not id_file.exists():
             id_file.write_text(uuid.uuid4().hex, encoding="utf-8")
         self._run: Any = wandb.init(

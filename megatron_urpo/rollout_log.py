@@ -23,6 +23,7 @@ from megatron_urpo.code_tests.records import (
     write_tests,
 )
 from megatron_urpo.disk import replacing
+from megatron_urpo.run_files import ROLLOUTS_DIRECTORY
 from megatron_urpo.types import (
     ChatMessage,
     Check,
@@ -40,8 +41,6 @@ from megatron_urpo.types import (
     TaskKind,
     VerifierStatus,
 )
-
-ROLLOUTS_DIRECTORY = "rollouts"
 
 
 class RolloutLog:

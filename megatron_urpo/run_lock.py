@@ -8,9 +8,9 @@ import os
 from pathlib import Path
 from typing import TextIO
 
+from megatron_urpo.run_files import LOCK_FILE
 from megatron_urpo.types import RunError
 
-_NAME = ".lock"
 # What file systems without flock answer: Lustre without -o flock, NFS without a lock manager.
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
@@ -30,7 +30,7 @@ def lock_run_directory(directory: Path) -> TextIO:
         RunDirectoryBusyError: another program holds it; the message names its process.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    stream = (directory / _NAME).open("a+")
+    stream = (directory / LOCK_FILE).open("a+")
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

@@ -18,6 +18,7 @@ from megatron_urpo.data.demonstration_batches import DemonstrationBatches, Demon
 from megatron_urpo.data.prompts import PromptEncoder
 from megatron_urpo.metrics import MetricsWriter, Timers
 from megatron_urpo.progress import ProgressLine
+from megatron_urpo.run_files import SFT_DIRECTORY
 from megatron_urpo.step_statistics import PackingLoad
 from megatron_urpo.stop_request import IN_STEPS, StopRequest
 from megatron_urpo.training.optimizer import learning_rate
@@ -41,7 +42,7 @@ class SupervisedTrainer:
         self.config = config
         self.parallel = parallel
         self.policy = policy
-        self.directory = Path(config.run.directory) / "sft"
+        self.directory = Path(config.run.directory) / SFT_DIRECTORY
         self.checkpoints = RunCheckpoints(self.directory, config, policy, parallel)
         self.batches = DemonstrationBatches(
             demonstrations,

@@ -15,9 +15,16 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from megatron_urpo.checkpoints.files import MANIFEST, find_damage
+from megatron_urpo.checkpoints.files import find_damage
 from megatron_urpo.config import ConfigError, ModelConfig
 from megatron_urpo.config.load import load_config
+from megatron_urpo.run_files import (
+    CHECKPOINT_PREFIX,
+    CHECKPOINTS_DIRECTORY,
+    CONFIG_FILE,
+    MANIFEST_FILE,
+    POLICY_DIRECTORY,
+)
 from megatron_urpo.types import RunError
 
 
@@ -36,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         directory = newest_checkpoint(options.checkpoint)
         model = model_of(directory, options.model)
         convert_megatron_to_hf(
-            directory / "policy",
+            directory / POLICY_DIRECTORY,
             Path(model.path),
             options.target,
             Path(model.chat_template) if model.chat_template else None,
@@ -55,11 +62,11 @@ def newest_checkpoint(path: Path) -> Path:
     Raises:
         ConfigError: there is none, or it is damaged.
     """
-    if (path / "policy").is_dir():
-        if (path / MANIFEST).is_file() and (damage := find_damage(path)):
+    if (path / POLICY_DIRECTORY).is_dir():
+        if (path / MANIFEST_FILE).is_file() and (damage := find_damage(path)):
             raise ConfigError(f"{path} is damaged ({damage}): name another checkpoint")
         return path
-    steps = sorted((path / "checkpoints").glob("step_*"), reverse=True)
+    steps = sorted((path / CHECKPOINTS_DIRECTORY).glob(f"{CHECKPOINT_PREFIX}*"), reverse=True)
     for directory in steps:
         damage = find_damage(directory)
         if damage is None:
@@ -82,7 +89,7 @@ def model_of(checkpoint: Path, named: str | None = None) -> ModelConfig:
     """
     if (checkpoint / "config.json").is_file():
         return ModelConfig(path=named or str(checkpoint))
-    run_config = checkpoint.resolve().parent.parent / "config.toml"
+    run_config = checkpoint.resolve().parent.parent / CONFIG_FILE
     if run_config.is_file():
         model = load_config(run_config).model
         return replace(model, path=named) if named else model

@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-MANIFEST = "manifest.json"
+from megatron_urpo.run_files import CHECKPOINT_PREFIX, MANIFEST_FILE, POLICY_DIRECTORY
+
 _READ_BLOCK = 1 << 22
 _FORMAT = 1
 
@@ -40,7 +41,7 @@ class SavedCheckpoint:
 
     @property
     def policy_directory(self) -> Path:
-        return self.directory / "policy"
+        return self.directory / POLICY_DIRECTORY
 
 
 def publish(
@@ -55,7 +56,7 @@ def publish(
         OSError: one of that is refused; the directory keeps its temporary name.
     """
     content = asdict(manifest) | {"files": files}
-    path = temporary / MANIFEST
+    path = temporary / MANIFEST_FILE
     with path.open("w") as stream:
         json.dump(content, stream, indent=1)
         stream.flush()
@@ -70,14 +71,19 @@ def publish(
         os.close(descriptor)
 
 
+def checkpoint_name(step: int) -> str:
+    """The name of the directory of a step's checkpoint; they sort by step."""
+    return f"{CHECKPOINT_PREFIX}{step:06d}"
+
+
 def step_of(directory: Path) -> int:
     """The step in the name of a checkpoint's directory."""
-    return int(directory.name.removeprefix("step_"))
+    return int(directory.name.removeprefix(CHECKPOINT_PREFIX))
 
 
 def read_manifest(directory: Path) -> Manifest:
     """Raises OSError, ValueError, KeyError or TypeError where it is missing or damaged."""
-    content = json.loads((directory / MANIFEST).read_text())
+    content = json.loads((directory / MANIFEST_FILE).read_text())
     content["files"] = {name: tuple(entry) for name, entry in content["files"].items()}
     manifest = Manifest(**content)
     if manifest.format != _FORMAT:
@@ -107,7 +113,7 @@ def find_damage(directory: Path, share: int = 0, shares: int = 1) -> str | None:
         names = sorted(files)[share::shares]
         return next((d for n in names if (d := compare(directory / n, files[n]))), None)
     except (OSError, ValueError, TypeError, KeyError) as error:
-        return f"{MANIFEST}: {error}"
+        return f"{MANIFEST_FILE}: {error}"
 
 
 def compare(path: Path, expected: tuple[int, int]) -> str | None:

@@ -13,6 +13,7 @@ from megatron_urpo.config.load import save_config
 from megatron_urpo.earlier_run import set_earlier_run_aside
 from megatron_urpo.environment import environment_record, save_environment
 from megatron_urpo.metrics import Timers
+from megatron_urpo.run_files import CHECKPOINTS_DIRECTORY, CONFIG_FILE, ENVIRONMENT_FILE
 from megatron_urpo.run_lock import lock_run_directory
 from megatron_urpo.training.parallel import Parallel
 from megatron_urpo.training.policy import Policy
@@ -27,7 +28,7 @@ class RunCheckpoints:
         self._policy = policy
         self._parallel = parallel
         self._environment = environment_record() if parallel.is_main else {}
-        self.store = CheckpointStore(directory / "checkpoints", config.checkpoint, parallel)
+        self.store = CheckpointStore(directory / CHECKPOINTS_DIRECTORY, config.checkpoint, parallel)
         # A run continues only what the same seed began from the same weights.
         self._identity = policy.identity() | {"run.seed": config.run.seed}
         self.saved_step = 0
@@ -183,8 +184,8 @@ class RunCheckpoints:
             )
 
     def _record_run(self) -> None:
-        save_config(self._config, self._directory / "config.toml")
-        save_environment(self._directory / "environment.json")
+        save_config(self._config, self._directory / CONFIG_FILE)
+        save_environment(self._directory / ENVIRONMENT_FILE)
 
     def _say(self, sentence: str) -> None:
         if self._parallel.is_main:

@@ -23,6 +23,7 @@ from typing import Any, Protocol
 from megatron_urpo.checkpoints.files import (
     Manifest,
     SavedCheckpoint,
+    checkpoint_name,
     find_damage,
     flush_and_checksum,
     publish,
@@ -30,6 +31,7 @@ from megatron_urpo.checkpoints.files import (
     step_of,
 )
 from megatron_urpo.config import CheckpointConfig
+from megatron_urpo.run_files import CHECKPOINT_PREFIX, POLICY_DIRECTORY
 from megatron_urpo.types import RunError
 
 _GIB = 1 << 30
@@ -152,7 +154,7 @@ class CheckpointStore:
             CheckpointError: as for `save`.
         """
         assert self._begun is None
-        final = self.directory / f"step_{manifest.step:06d}"
+        final = self.directory / checkpoint_name(manifest.step)
         temporary = self.directory / f".writing-{final.name}"
         begun = _Begun(manifest, temporary, time.monotonic())
         failure = None
@@ -161,7 +163,7 @@ class CheckpointStore:
         self._raise_jointly(failure, temporary)
 
         def write() -> None:
-            begun.writing = begin_policy(temporary / "policy")
+            begun.writing = begin_policy(temporary / POLICY_DIRECTORY)
 
         self._raise_jointly(self._attempt(write), temporary)
         if begun.writing is not None:
@@ -192,7 +194,7 @@ class CheckpointStore:
         if begun.writing is not None:
             self._raise_jointly(self._attempt(begun.writing.finish), begun.temporary)
         files = self._checksum(begun)
-        final = self.directory / f"step_{begun.manifest.step:06d}"
+        final = self.directory / checkpoint_name(begun.manifest.step)
         failure = not_deleted = None
         if self._ranks.rank == 0:
             failure = self._attempt(lambda: publish(begun.temporary, final, begun.manifest, files))
@@ -308,7 +310,9 @@ class CheckpointStore:
         return mine
 
     def _directories(self) -> list[Path]:
-        return sorted(path for path in self.directory.glob("step_*") if path.is_dir())
+        return sorted(
+            path for path in self.directory.glob(f"{CHECKPOINT_PREFIX}*") if path.is_dir()
+        )
 
     def _checksum(self, begun: _Begun) -> Checksums:
         """Checksums of all files: those that ranks have computed already, then the others."""
@@ -350,7 +354,7 @@ class CheckpointStore:
                 f"it takes about {expected_bytes / _GIB:.2f} GiB and {free / _GIB:.2f} GiB are "
                 "free; free some disk space, or lower checkpoint.keep_last"
             )
-        (temporary / "policy").mkdir(parents=True)
+        (temporary / POLICY_DIRECTORY).mkdir(parents=True)
 
     @staticmethod
     def _attempt(action: Callable[[], None]) -> str | None:

@@ -13,10 +13,8 @@ from megatron_urpo.config import ConfigError
 from megatron_urpo.disk import naming, replacing
 from megatron_urpo.evaluation.comparison import paired_difference
 from megatron_urpo.evaluation.items import Evaluation, EvaluationItem
+from megatron_urpo.run_files import EVALUATIONS_FILE, ITEMS_DIRECTORY
 from megatron_urpo.types import RunError
-
-EVALUATIONS_FILE = "evaluations.jsonl"
-ITEMS_DIRECTORY = "evaluations"
 
 
 class DamagedEvaluationsError(RunError):

@@ -13,9 +13,8 @@ from pathlib import Path
 
 from megatron_urpo.disk import replacing
 from megatron_urpo.monitoring.judged import JudgedGroup, KnownGroup, Verdict
+from megatron_urpo.run_files import BASELINE_FILE
 from megatron_urpo.types import RunError
-
-BASELINE_FILE = "monitoring/baseline.json"
 
 
 class BaselineError(RunError):

@@ -22,25 +22,23 @@ from typing import Any
 
 from megatron_urpo.disk import replacing
 from megatron_urpo.evaluation.comparison import Difference, paired_difference
-from megatron_urpo.evaluation.records import (
-    EVALUATIONS_FILE,
-    items_path,
-    read_items,
-    read_summaries,
-)
-from megatron_urpo.metrics import METRICS_FILE, STAGES, read_metrics
+from megatron_urpo.evaluation.records import items_path, read_items, read_summaries
+from megatron_urpo.metrics import STAGES, read_metrics
 from megatron_urpo.monitoring.baseline import Baseline, read_baseline
 from megatron_urpo.progress import format_duration
 from megatron_urpo.report.charts import Series, format_value, line_chart, sparkline, stacked_chart
 from megatron_urpo.report.referee import REFEREE_CHARTS, referee_table
 from megatron_urpo.report.samples import render_samples
 from megatron_urpo.rollout_log import RolloutLog
+from megatron_urpo.run_files import (
+    CONFIG_FILE,
+    ENVIRONMENT_FILE,
+    EVALUATIONS_FILE,
+    METRICS_FILE,
+    REPORT_FILE,
+    SFT_DIRECTORY,
+)
 from megatron_urpo.types import RunError, StepStatistics, TaskKind
-
-REPORT_FILE = "report.html"
-ENVIRONMENT_FILE = "environment.json"
-CONFIG_FILE = "config.toml"
-SFT_DIRECTORY = "sft"
 
 # Title, and the metrics shown: a star stands for any role, in front for any stage.
 CHARTS: tuple[tuple[str, *tuple[str, ...]], ...] = (

@@ -22,6 +22,7 @@ from torch import Tensor
 from megatron_urpo.config import Config, ConfigError, ModelConfig, TrainingConfig
 from megatron_urpo.model_files import SafetensorsDirectory
 from megatron_urpo.model_shape import ModelShape, read_model_shape
+from megatron_urpo.run_files import POLICY_DIRECTORY
 from megatron_urpo.training import parallel as parallelism
 from megatron_urpo.training.hf_export import (
     SHARD_BYTES,
@@ -52,7 +53,6 @@ from megatron_urpo.training.sharded_state import (
 )
 from megatron_urpo.training.streamed_checkpoint import CheckpointReader, StreamedSave
 
-POLICY_DIRECTORY = "policy"
 # Conversion computes nothing: it runs on the CPU of any machine, with or without a GPU.
 _CPU = Platform(device=torch.device("cpu"), backend="gloo")
 _META = Platform(device=torch.device("meta"), backend="gloo")

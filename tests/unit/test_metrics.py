@@ -10,7 +10,8 @@ import pytest
 
 import megatron_urpo
 from megatron_urpo.config import ConfigError, MetricsConfig
-from megatron_urpo.metrics import METRICS_FILE, MetricsWriter, Timers, read_metrics
+from megatron_urpo.metrics import MetricsWriter, Timers, read_metrics
+from megatron_urpo.run_files import METRICS_FILE
 from megatron_urpo.types import StepStatistics
 from tests.metrics_page import explained_names, is_explained
 

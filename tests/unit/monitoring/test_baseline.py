@@ -4,12 +4,12 @@ import re
 import pytest
 
 from megatron_urpo.monitoring.baseline import (
-    BASELINE_FILE,
     Baseline,
     BaselineError,
     read_baseline,
     write_baseline,
 )
+from megatron_urpo.run_files import BASELINE_FILE
 
 from .known import judged, verdict
 

@@ -6,12 +6,12 @@ import pytest
 
 from megatron_urpo.monitoring.alarms import RefereeAlarmError
 from megatron_urpo.monitoring.baseline import (
-    BASELINE_FILE,
     BaselineError,
     read_baseline,
     write_baseline,
 )
 from megatron_urpo.monitoring.monitor import RefereeMonitor
+from megatron_urpo.run_files import BASELINE_FILE
 
 from .known import instruction, judged, reasoning
 

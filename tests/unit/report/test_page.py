@@ -12,14 +12,11 @@ from megatron_urpo.config import Config, MetricsConfig
 from megatron_urpo.config.load import save_config
 from megatron_urpo.environment import save_environment
 from megatron_urpo.evaluation.items import Evaluation, EvaluationItem
-from megatron_urpo.evaluation.records import (
-    EVALUATIONS_FILE,
-    DamagedEvaluationsError,
-    record_evaluation,
-)
+from megatron_urpo.evaluation.records import DamagedEvaluationsError, record_evaluation
 from megatron_urpo.metrics import MetricsWriter
 from megatron_urpo.report.page import evaluation_table, render_report
 from megatron_urpo.rollout_log import RolloutLog
+from megatron_urpo.run_files import EVALUATIONS_FILE
 from megatron_urpo.types import (
     ChatMessage,
     FinishReason,
