@@ -12,7 +12,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from megatron_urpo.checkpoints.store import CheckpointError
 from megatron_urpo.config import Config, ConfigError
 from megatron_urpo.config.load import format_config, load_config
 from megatron_urpo.config.overrides import parse_arguments
@@ -61,7 +60,7 @@ def read_config(arguments: Sequence[str]) -> Config:
     """The configuration that a command line asks for, nothing run, with the layout it needs.
 
     Raises:
-        ConfigError: it is wrong, or the command has none.
+        ConfigError: it is wrong, or the command is one process.
     """
     parsed, overrides = parse_arguments(_build_parser(), Config, arguments)
     if not parsed.starts_ranks:
@@ -102,7 +101,7 @@ def _build_parser() -> argparse.ArgumentParser:
         takes_overrides: bool = True,
         needs_config: bool = True,
         takes_model: bool = False,
-        starts_ranks: bool = True,
+        starts_ranks: bool = True,  # or is one process, whatever the layout
         part: Callable[[Config], Config] | None = None,  # of the layout, where not all is needed
         parent: Any = commands,
     ) -> argparse.ArgumentParser:
@@ -157,11 +156,11 @@ def _build_parser() -> argparse.ArgumentParser:
     export = add(
         "export",
         _export,
-        "write a run's checkpoint as a Hugging Face directory",
-        part=training_alone,
+        "write a run's checkpoint as a Hugging Face directory: one process, on the CPU",
+        starts_ranks=False,
     )
     export.add_argument("--output", help="directory to write; default: <run.directory>/export")
-    export.add_argument("--step", type=int, help="of the checkpoint; default: the newest")
+    export.add_argument("--step", type=int, help="of the checkpoint; default: the newest whole one")
     data = commands.add_parser("data", help="look at the data", description="look at the data")
     actions = data.add_subparsers(required=True, metavar="ACTION", dest="action")
     show = add(
@@ -280,24 +279,11 @@ def _probe(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
 
 def _export(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     config = _load(arguments, overrides)
-    from megatron_urpo.build import open_policy
-    from megatron_urpo.checkpoints.run import RunCheckpoints
+    from megatron_urpo.checkpoints.export import export_checkpoint
 
-    directory = Path(config.run.directory)
-    output = Path(arguments.output) if arguments.output else directory / EXPORT_DIRECTORY
-    with (
-        Watchdog(config.run, read_torch_rank(os.environ)) as watchdog,
-        open_policy(training_alone(config), config.training.optimizer) as (parallel, policy),
-        watchdog.follow(Timers()),
-    ):
-        saved = RunCheckpoints(directory, config, policy, parallel).load_newest(arguments.step)
-        if saved is None:
-            raise CheckpointError(
-                f"{directory} holds no checkpoint: train first, or name the config of the run"
-            )
-        policy.export(output)
-        if parallel.is_main:
-            print(f"{saved.directory} -> {output}")
+    output = Path(arguments.output or Path(config.run.directory) / EXPORT_DIRECTORY)
+    checkpoint = export_checkpoint(config, output, arguments.step)
+    print(f"{checkpoint} -> {output}")
     return 0
 
 

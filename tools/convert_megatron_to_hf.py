@@ -1,9 +1,10 @@
 """A Megatron checkpoint as a Hugging Face model directory that transformers and vLLM load.
 
-    python tools/convert_megatron_to_hf.py CHECKPOINT TARGET [--model DIR] [--shard-gib 4]
+    python tools/convert_megatron_to_hf.py CHECKPOINT TARGET [--step N] [--model DIR]
 
 CHECKPOINT is what convert_hf_to_megatron.py wrote, a run directory (its newest whole checkpoint is
-taken), or one checkpoint of it (<run>/checkpoints/step_000100); any layout may have written it.
+taken, or that of --step), or one checkpoint of it (<run>/checkpoints/step_000100); any layout may
+have written it.
 Config, tokenizer and chat template come from the converted directory itself, or from the model.path
 of the run; --model names another place. docs/checkpoints.md says more.
 """
@@ -16,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from megatron_urpo.checkpoints.files import find_damage
+from megatron_urpo.checkpoints.pick import pick_checkpoint
 from megatron_urpo.config import ConfigError, ModelConfig
 from megatron_urpo.config.load import load_config
 from megatron_urpo.run_files import (
@@ -34,13 +36,14 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("target", type=Path)
+    parser.add_argument("--step", type=int, help="of the checkpoint of a run directory")
     parser.add_argument("--model", help="Hugging Face directory with config.json and tokenizer")
     parser.add_argument("--shard-gib", type=float, default=4.0, help="size of a file, at most")
     options = parser.parse_args(arguments)
     from megatron_urpo.training.hf_conversion import convert_megatron_to_hf
 
     try:
-        directory = newest_checkpoint(options.checkpoint)
+        directory = find_checkpoint(options.checkpoint, options.step)
         model = model_of(directory, options.model)
         convert_megatron_to_hf(
             directory / POLICY_DIRECTORY,
@@ -56,28 +59,31 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def newest_checkpoint(path: Path) -> Path:
+def find_checkpoint(path: Path, step: int | None = None) -> Path:
     """The directory that holds policy/: this one, or the newest whole checkpoint of a run.
 
+    Args:
+        step: of a run's checkpoint, to take that one.
+
     Raises:
-        ConfigError: there is none, or it is damaged.
+        ConfigError, CheckpointError: there is none, or it is damaged.
     """
     if (path / POLICY_DIRECTORY).is_dir():
+        if step is not None:
+            raise ConfigError(
+                f"--step {step}: {path} is one checkpoint; name its run directory instead, or "
+                "leave out --step"
+            )
         if (path / MANIFEST_FILE).is_file() and (damage := find_damage(path)):
             raise ConfigError(f"{path} is damaged ({damage}): name another checkpoint")
         return path
-    steps = sorted((path / CHECKPOINTS_DIRECTORY).glob(f"{CHECKPOINT_PREFIX}*"), reverse=True)
-    for directory in steps:
-        damage = find_damage(directory)
-        if damage is None:
-            return directory
-        print(f"WARNING: {directory} is damaged ({damage})", file=sys.stderr)
-    if steps:
-        raise ConfigError(f"{path}: no checkpoint is whole")
-    raise ConfigError(
-        f"{path} holds neither policy/ nor checkpoints/step_*/: name a converted directory, a "
-        "run directory, or one checkpoint of a run"
-    )
+    if (saved := pick_checkpoint(path, step)) is None:
+        raise ConfigError(
+            f"{path} holds neither {POLICY_DIRECTORY}/ nor {CHECKPOINTS_DIRECTORY}/"
+            f"{CHECKPOINT_PREFIX}*/: name a converted directory, a run directory, or one "
+            "checkpoint of a run"
+        )
+    return saved.directory
 
 
 def model_of(checkpoint: Path, named: str | None = None) -> ModelConfig:

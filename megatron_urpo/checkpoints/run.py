@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from megatron_urpo.checkpoints.files import Manifest, SavedCheckpoint
+from megatron_urpo.checkpoints.identity import run_identity
 from megatron_urpo.checkpoints.store import CheckpointError, CheckpointStore, SaveStatistics
 from megatron_urpo.config import Config
 from megatron_urpo.config.load import save_config
@@ -29,8 +30,7 @@ class RunCheckpoints:
         self._parallel = parallel
         self._environment = environment_record() if parallel.is_main else {}
         self.store = CheckpointStore(directory / CHECKPOINTS_DIRECTORY, config.checkpoint, parallel)
-        # A run continues only what the same seed began from the same weights.
-        self._identity = policy.identity() | {"run.seed": config.run.seed}
+        self._identity = run_identity(config)
         self.saved_step = 0
         self._lock: TextIO | None = None
 
@@ -47,7 +47,7 @@ class RunCheckpoints:
         self._parallel.on_main(self._take_directory)
         saved = None
         if self._config.checkpoint.resume:
-            saved = self.load_newest()
+            saved = self._load_newest()
             self.store.clean_up(saved)
         else:
             self.store.refuse_overwriting()
@@ -58,13 +58,9 @@ class RunCheckpoints:
         self._parallel.on_main(self._record_run)
         return saved
 
-    def load_newest(self, step: int | None = None) -> SavedCheckpoint | None:
-        """Loads the newest whole checkpoint, or that of `step`, and changes nothing on disk.
-
-        Raises:
-            CheckpointError: it is of another run, all are damaged, or there is none of `step`.
-        """
-        saved, passed_over = self.store.newest_whole(self._identity, step)
+    def _load_newest(self) -> SavedCheckpoint | None:
+        """Loads the newest whole checkpoint, and changes nothing on disk."""
+        saved, passed_over = self.store.newest_whole(self._identity)
         for sentence in passed_over:
             self._say(f"WARNING: {sentence}; taking the one before")
         if saved is not None:

@@ -209,12 +209,12 @@ class CheckpointStore:
         )
 
     def newest_whole(
-        self, model: dict[str, Any], step: int | None = None
+        self, model: dict[str, Any] | None, step: int | None = None
     ) -> tuple[SavedCheckpoint | None, list[str]]:
         """Finds the newest checkpoint whose files are all there and unchanged.
 
         Args:
-            model: identity of the model of this run.
+            model: identity of this run; None takes a checkpoint of any.
             step: look at the checkpoint of this step alone.
 
         Returns:
@@ -241,7 +241,7 @@ class CheckpointStore:
                 passed_over.append(f"{directory} is damaged ({damage})")
                 continue
             manifest = read_manifest(directory)
-            if manifest.model != model:
+            if model is not None and manifest.model != model:
                 differing = sorted(
                     key
                     for key in manifest.model.keys() | model.keys()
@@ -258,8 +258,8 @@ class CheckpointStore:
             return SavedCheckpoint(directory, manifest), passed_over
         if passed_over:
             raise CheckpointError(
-                "no checkpoint is whole: " + "; ".join(passed_over) + ". Move them away to start "
-                "over, or choose another run.directory"
+                "no checkpoint is whole: " + "; ".join(passed_over) + ". Restore their files, "
+                "move them away to start over, or choose another run.directory"
             )
         return None, passed_over
 

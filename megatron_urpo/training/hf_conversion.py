@@ -117,10 +117,7 @@ def convert_megatron_to_hf(
         ConfigError: the checkpoint is of another model than the source's config.json, or several
             processes were started.
     """
-    if read_launch().world_size > 1:
-        raise ConfigError(
-            "one process converts to Hugging Face's format: start it without torchrun"
-        )
+    refuse_several_processes()
     if not dist_checkpointing.check_is_distributed_checkpoint(str(checkpoint)):
         raise ConfigError(f"{checkpoint} is no checkpoint in Megatron's distributed format")
     refuse_overwriting(source, target)
@@ -132,6 +129,14 @@ def convert_megatron_to_hf(
         write_hf_directory(weights, source, target, chat_template, shard_bytes)
     finally:
         parallelism.shutdown()
+
+
+def refuse_several_processes() -> None:
+    """Raises ConfigError where this process is one of several."""
+    if read_launch().world_size > 1:
+        raise ConfigError(
+            "one process converts to Hugging Face's format: start it without torchrun"
+        )
 
 
 def stream_checkpoint(directory: Path, shape: ModelShape) -> Iterator[tuple[str, Tensor]]:

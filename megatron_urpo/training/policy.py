@@ -10,7 +10,7 @@ Losses are summed, never averaged: the denominators are in MicroBatch.loss_weigh
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from torch import Tensor
 
 from megatron_urpo.batching import packing_layout
 from megatron_urpo.config import Config, OptimizerConfig
-from megatron_urpo.model_files import SafetensorsDirectory
 from megatron_urpo.model_shape import ModelShape, read_model_shape
 from megatron_urpo.training.checkpoint_writing import CheckpointWriting
 from megatron_urpo.training.context_parallel import ContextShard
@@ -180,15 +179,6 @@ class Policy:
             Path(model.chat_template) if model.chat_template else None,
         )
         dist.barrier()
-
-    def identity(self) -> dict[str, Any]:
-        """What a run is bound to, a checkpoint has to agree: the shape, and the starting weights.
-
-        The weights are told apart by the first and last MiB of their files, which is cheap for
-        models of any size.
-        """
-        files = SafetensorsDirectory(Path(self.config.model.path))
-        return asdict(self.shape) | {"starting_weights": files.fingerprint}
 
     def state_bytes(self) -> int:
         """About what `save` writes, all ranks together. A collective."""

@@ -8,12 +8,14 @@ loads with `dist_checkpointing.load` at any layout.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from megatron.core import dist_checkpointing
+from megatron.core.dist_checkpointing.core import CheckpointingException
 from megatron.core.dist_checkpointing.mapping import ShardedStateDict, ShardedTensor
 from megatron.core.dist_checkpointing.strategies.base import SaveShardedStrategy
 from megatron.core.dist_checkpointing.strategies.torch import (
@@ -23,7 +25,10 @@ from megatron.core.dist_checkpointing.strategies.torch import (
 )
 from torch import Tensor
 from torch.distributed import checkpoint as torch_checkpoint
+from torch.distributed.checkpoint import CheckpointException
 from torch.distributed.checkpoint.planner import WriteItem
+
+from megatron_urpo.types import RunError
 
 
 class StreamedSave(SaveShardedStrategy):
@@ -93,7 +98,11 @@ class CheckpointReader:
         return key in self._described
 
     def read(self, key: str, layer: int | None = None) -> Tensor:
-        """The tensor of a key; of one layer where Megatron stacks all layers under a key."""
+        """The tensor of a key; of one layer where Megatron stacks all layers under a key.
+
+        Raises:
+            RunError: the checkpoint was deleted meanwhile.
+        """
         described = self._described[key]
         size, offset = list(described.global_shape), []
         if layer is not None:
@@ -101,7 +110,22 @@ class CheckpointReader:
             size[0] = 1
         data = torch.empty(size, dtype=described.dtype)
         wanted = ShardedTensor.from_rank_offsets(key, data, *offset)
-        loaded = dist_checkpointing.load(
-            {"tensor": wanted}, self._directory, validate_access_integrity=False
-        )
+        with _explained_deletion(self._directory):
+            loaded = dist_checkpointing.load(
+                {"tensor": wanted}, self._directory, validate_access_integrity=False
+            )
         return loaded["tensor"] if layer is None else loaded["tensor"][0]
+
+
+@contextmanager
+def _explained_deletion(directory: str) -> Iterator[None]:
+    """A run that goes on deletes its older checkpoints, also one that is being read."""
+    try:
+        yield
+    except (CheckpointingException, CheckpointException, OSError) as error:
+        if Path(directory).is_dir():
+            raise
+        raise RunError(
+            f"{directory} was deleted while it was read: a run keeps its newest "
+            "checkpoint.keep_last; start again, or read one that checkpoint.keep_every keeps"
+        ) from error

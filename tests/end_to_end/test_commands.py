@@ -74,6 +74,17 @@ def test_export_of_a_checkpoint_equals_the_export_of_the_run(complete_run, tmp_p
     assert all(exported[name].equal(expected[name]) for name in expected)
 
 
+def test_a_warm_start_s_checkpoint_is_exported_too(warm_model, tmp_path):
+    config = warm_model.parent / "config.toml"
+    directory = ("--run.directory", warm_model.parent)
+    run_urpo("export", config, *directory, "--output", tmp_path / "export")
+    written, expected = (
+        {file.name: file.read_bytes() for file in export.iterdir()}
+        for export in (tmp_path / "export", warm_model)
+    )
+    assert written == expected
+
+
 def test_exported_model_is_what_sampled_the_last_step_but_one(complete_run, warm_model):
     """Training moved the weights, and transformers reads them."""
     trained = AutoModelForCausalLM.from_pretrained(complete_run / "export", dtype=torch.float32)

@@ -42,9 +42,11 @@ def test_a_command_asks_for_the_part_of_the_layout_that_it_uses():
         check_world(read_config(command), 8)
         with pytest.raises(ConfigError, match="divided into engines"):
             check_world(read_config(command), 4)
-    for command in (["train", example], ["sft", example], ["export", example]):
+    for command in (["train", example], ["sft", example]):
         with pytest.raises(ConfigError, match="8 ranks cannot hold"):
             check_world(read_config(command), 8)
+    with pytest.raises(ConfigError, match="export is one process: run it without a launcher"):
+        read_config(["export", example])
     unlike = [example, "--rollout.tensor_model_parallel_size", "7"]
     check_world(read_config(["sft", *unlike]), 32)
     with pytest.raises(ConfigError, match="divided into engines"):

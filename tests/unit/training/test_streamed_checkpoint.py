@@ -2,8 +2,10 @@ import pytest
 import torch
 from megatron.core import dist_checkpointing
 from megatron.core.dist_checkpointing.mapping import ShardedTensor, ShardedTensorFactory
+from torch.distributed.checkpoint import CheckpointException
 
 from megatron_urpo.training.streamed_checkpoint import CheckpointReader, StreamedSave
+from megatron_urpo.types import RunError
 
 SHAPES = {"stack.0": (4, 3), "stack.1": (4, 3), "halves": (6, 2), "vector": (5,), "copy": (5,)}
 
@@ -73,3 +75,16 @@ def test_the_reader_gives_one_layer_of_a_stack(saved):
     assert torch.equal(reader.read("halves"), real["halves"])
     assert "vector" in reader
     assert "absent" not in reader
+
+
+def test_a_checkpoint_that_is_deleted_while_it_is_read(saved):
+    """As a run does that goes on; anything else that is wrong keeps its own reason."""
+    directory, real, _ = saved
+    reader = CheckpointReader(directory)
+    assert torch.equal(reader.read("vector"), real["vector"])
+    (directory / "__0_0.distcp").rename(directory / "elsewhere")
+    with pytest.raises(CheckpointException, match="distcp"):
+        reader.read("vector")
+    directory.rename(directory.with_name(f".deleting-{directory.name}"))
+    with pytest.raises(RunError, match=r"was deleted while it was read: .*keep_last; start again"):
+        reader.read("vector")
