@@ -22,9 +22,8 @@ _LARGE = 1e100
 
 @dataclass(frozen=True, slots=True)
 class AdvantageStatistics:
-    """Where the batch's groups went, by kind."""
+    """Groups that the rewards of this batch do not train, by kind."""
 
-    groups: Counter[TaskKind] = field(default_factory=Counter)  # all of them
     masked: Counter[TaskKind] = field(default_factory=Counter)  # out of the loss altogether
     # Without a gradient but that of a KL term; their tokens count.
     zero_variance: Counter[TaskKind] = field(default_factory=Counter)
@@ -69,7 +68,6 @@ def make_training_groups(
     statistics = AdvantageStatistics()
     training_groups = []
     for group in groups:
-        statistics.groups[group.kind] += 1
         if group.mask_reason is not None:
             statistics.masked[group.kind] += 1
             continue

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from megatron_urpo.model_files import SafetensorsDirectory
 from megatron_urpo.rollout.engine_weights import differing_tensors, piece_digests
 from megatron_urpo.rollout.gather import this_replica
 from megatron_urpo.rollout.interface import Completion, Generation, GenerationRequest
-from megatron_urpo.types import FinishReason, Float32Array, RunError
+from megatron_urpo.types import FinishReason, RunError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -117,6 +117,9 @@ class VLLMEngine:
         np.random.seed(seed % (1 << 32))
 
     def add_request(self, request: GenerationRequest) -> None:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
         if self._cache_outdated:
             raise RuntimeError(
                 "the prefix cache still holds keys and values of older weights: call "
@@ -129,20 +132,12 @@ class VLLMEngine:
                 f"request {request.key!r}: a prompt of {len(request.prompt_ids)} tokens leaves no "
                 f"room in rollout.max_model_len = {self._max_model_len}"
             )
-        self._submit(request, prompt_logprobs=None)
-
-    def _submit(self, request: GenerationRequest, prompt_logprobs: int | None) -> None:
-        from vllm import SamplingParams
-        from vllm.sampling_params import RequestOutputKind
-
         parameters = SamplingParams(
             n=request.num_samples,
             temperature=request.temperature,
-            top_p=request.top_p,
             max_tokens=request.max_tokens,
             stop_token_ids=self._end_token_ids,
             logprobs=0,  # of the sampled token alone
-            prompt_logprobs=prompt_logprobs,
             flat_logprobs=True,
             detokenize=False,
             output_kind=RequestOutputKind.FINAL_ONLY,
@@ -222,27 +217,6 @@ class VLLMEngine:
         if not self._llm.reset_prefix_cache():
             raise RuntimeError("vLLM could not reset its prefix cache: requests are unfinished")
         self._cache_outdated = False
-
-    def logprobs_of(self, prompt_ids: Sequence[int], response_ids: Sequence[int]) -> Float32Array:
-        if self._requests:
-            raise RuntimeError("logprobs_of needs an idle engine")
-        if not prompt_ids or not response_ids:
-            raise ValueError("logprobs_of needs at least one prompt and one response token")
-        request = GenerationRequest(
-            key="logprobs_of",
-            prompt_ids=(*prompt_ids, *response_ids),
-            num_samples=1,
-            max_tokens=1,
-            temperature=0.0,
-        )
-        self._submit(request, prompt_logprobs=0)
-        outputs: list[Any] = []
-        while not outputs:
-            outputs = self._llm.llm_engine.step()
-        self._requests.clear()
-        rows = list(outputs[0].prompt_logprobs)[-len(response_ids) :]
-        values = [row[token].logprob for row, token in zip(rows, response_ids, strict=True)]
-        return np.asarray(values, dtype=np.float32)
 
     def sleep(self) -> None:
         if not self._on_cpu:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,7 +24,6 @@ class GenerationRequest:
     num_samples: int
     max_tokens: int  # of each sample, the end token included
     temperature: float  # 0: greedy, one sample only
-    top_p: float = 1.0
 
     def __post_init__(self) -> None:
         if not self.prompt_ids:
@@ -34,10 +33,9 @@ class GenerationRequest:
                 f"request {self.key!r}: num_samples = {self.num_samples} and max_tokens = "
                 f"{self.max_tokens} must be at least 1"
             )
-        if self.temperature < 0 or not 0 < self.top_p <= 1:
+        if self.temperature < 0:
             raise ValueError(
-                f"request {self.key!r}: temperature = {self.temperature} must not be negative and "
-                f"top_p = {self.top_p} must lie in (0, 1]"
+                f"request {self.key!r}: temperature = {self.temperature} must not be negative"
             )
         if self.temperature == 0 and self.num_samples > 1:
             raise ValueError(
@@ -52,7 +50,7 @@ class Completion:
 
     token_ids: tuple[int, ...]  # T ids as sampled, end token included when there is one
     # (T,) log-probabilities of those tokens under the distribution they were drawn from, that is
-    # after temperature and top_p; at temperature 0 under the unscaled distribution.
+    # after temperature; at temperature 0 under the unscaled distribution.
     logprobs: Float32Array
     finish_reason: FinishReason
     policy_version: int  # weights that wrote it
@@ -109,9 +107,6 @@ class RolloutEngine(Protocol):
 
     def reset_prefix_cache(self) -> None:
         """Drop the keys and values of earlier prompts."""
-
-    def logprobs_of(self, prompt_ids: Sequence[int], response_ids: Sequence[int]) -> Float32Array:
-        """(T,) log-probabilities of given tokens after a prompt, at temperature 1."""
 
     def sleep(self) -> None:
         """Free the engine's device memory until `wake_up`; weights must be loaded anew then."""

@@ -75,7 +75,6 @@ def test_masked_groups_leave_and_groups_without_variance_stay():
     ]
     training_groups, statistics = make_training_groups(groups, AdvantagesConfig())
     assert [group.index for group in training_groups] == [0, 2]
-    assert statistics.groups[TaskKind.REASONING] == 3
     assert statistics.masked[TaskKind.REASONING] == 1
     assert statistics.zero_variance[TaskKind.REASONING] == 1
     first = training_groups[0]

@@ -10,7 +10,6 @@ from megatron_urpo.rollout.interface import GenerationRequest
         ({"num_samples": 0}, "num_samples = 0"),
         ({"max_tokens": 0}, "max_tokens = 0"),
         ({"temperature": -0.1}, "temperature = -0.1"),
-        ({"top_p": 0.0}, "top_p = 0.0"),
         ({"temperature": 0.0, "num_samples": 2}, "2 samples at temperature 0"),
     ],
 )
