@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from megatron_urpo.config import ConfigError, MetricsConfig
 from megatron_urpo.disk import naming, replacing
 from megatron_urpo.progress import ProgressLine
+from megatron_urpo.ranks import Ranks
 from megatron_urpo.run_files import METRICS_FILE, TENSORBOARD_DIRECTORY, WANDB_ID_FILE
 from megatron_urpo.types import RunError, StepStatistics
 
@@ -40,20 +41,6 @@ STAGES = (
 
 class DamagedMetricsError(RunError, ValueError):
     """A line of a metrics.jsonl that is no record; names file and line."""
-
-
-class MainRank(Protocol):
-    """What writing asks of the process group."""
-
-    def on_main(self, action: Callable[[], None]) -> None:
-        """Does it on the main rank; where it fails there, every rank raises."""
-
-
-class _Alone:
-    """A process without others."""
-
-    def on_main(self, action: Callable[[], None]) -> None:
-        action()
 
 
 class Timers:
@@ -124,17 +111,17 @@ class MetricsWriter:
         config: MetricsConfig,
         *,
         total_steps: int,
+        ranks: Ranks,
         next_step: int = 0,
-        ranks: MainRank | None = None,
         progress: ProgressLine | None = None,
     ) -> None:
         """Opens metrics.jsonl in the run directory, which is made if absent.
 
         Args:
             total_steps: of the run, for the time left.
+            ranks: of the job, which all call this together.
             next_step: the step about to run, counted from 0. Records of it and of later steps are
                 cut off: they belong to a run that was killed after its last checkpoint.
-            ranks: of the job, which all call this together; None: a process alone.
 
         Raises:
             ConfigError: TensorBoard or Weights & Biases is switched on but not installed.
@@ -142,7 +129,7 @@ class MetricsWriter:
             OSError: the file cannot be written. RunError on the other ranks, for all of these.
         """
         self.progress = progress or ProgressLine(total_steps, next_step=next_step)
-        self._ranks = ranks or _Alone()
+        self._ranks = ranks
         self._sinks: list[_Sink] = []
 
         def open_all() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 from types import FrameType, TracebackType
-from typing import Any, Protocol
+
+from megatron_urpo.ranks import Ranks
 
 # SIGUSR1 is what Slurm's --signal sends ahead of a time limit.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
@@ -13,14 +14,6 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 BEFORE_STEPS = "stopping before the first step: there is nothing to save"
 IN_STEPS = "saving after this step, then stopping"
 AFTER_STEPS = "the run is complete and saved: only its export is left, and will be finished"
-
-
-class Ranks(Protocol):
-    """What agreeing needs of the process group."""
-
-    def gather_objects(self, value: Any) -> list[Any]:
-        """The values of all ranks, on every rank."""
-        ...
 
 
 class StopRequest:

@@ -31,6 +31,7 @@ from megatron_urpo.checkpoints.files import (
     step_of,
 )
 from megatron_urpo.config import CheckpointConfig
+from megatron_urpo.ranks import Ranks
 from megatron_urpo.run_files import CHECKPOINT_PREFIX, POLICY_DIRECTORY
 from megatron_urpo.types import RunError
 
@@ -40,25 +41,6 @@ _DELETING = ".deleting-"
 
 class CheckpointError(RunError):
     """A checkpoint that cannot be written or read; the message names it and the remedy."""
-
-
-class Ranks(Protocol):
-    """What saving needs of the process group."""
-
-    @property
-    def rank(self) -> int: ...
-
-    @property
-    def world_size(self) -> int: ...
-
-    def barrier(self) -> None: ...
-
-    def gather_objects(self, value: Any) -> list[Any]:
-        """The values of all ranks, in rank order, on every rank."""
-        ...
-
-    def on_main(self, action: Callable[[], None]) -> None:
-        """Does it on rank 0; where it fails there, every rank raises."""
 
 
 @dataclass(frozen=True, slots=True)

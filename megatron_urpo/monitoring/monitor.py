@@ -17,7 +17,6 @@ from pathlib import Path
 
 import torch.distributed as dist
 
-from megatron_urpo.checkpoints.store import Ranks
 from megatron_urpo.config import Config
 from megatron_urpo.data.prompts import PromptEncoder
 from megatron_urpo.monitoring.alarms import Alarm, RefereeAlarmError, check_alarms
@@ -30,6 +29,7 @@ from megatron_urpo.monitoring.statistics import (
     role_metrics,
     self_judged_metrics,
 )
+from megatron_urpo.ranks import Ranks
 from megatron_urpo.rollout.interface import RolloutEngine
 from megatron_urpo.types import Group, PreferenceTask, TaskKind
 

@@ -17,7 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # A component (a module or subpackage) imports only from components above its own line.
 LAYERS = (
-    {"block_sizes", "code_tests", "device", "disk", "main_memory", "run_files"},
+    {"block_sizes", "code_tests", "device", "disk", "main_memory", "ranks", "run_files"},
     {"_core", "types"},
     {
         "config",

@@ -14,10 +14,17 @@ from megatron_urpo.metrics import MetricsWriter, Timers, read_metrics
 from megatron_urpo.run_files import METRICS_FILE
 from megatron_urpo.types import StepStatistics
 from tests.metrics_page import explained_names, is_explained
+from tests.one_rank import OneRank
 
 
-def log_steps(directory, steps, config=None, **arguments):
-    writer = MetricsWriter(directory, config or MetricsConfig(), total_steps=10, **arguments)
+def log_steps(directory, steps, config=None, ranks=None, **arguments):
+    writer = MetricsWriter(
+        directory,
+        config or MetricsConfig(),
+        total_steps=10,
+        ranks=ranks or OneRank(),
+        **arguments,
+    )
     for step in steps:
         writer.log(StepStatistics(step, {"run/all/loss": 0.1 * step}))
     writer.close()
@@ -29,7 +36,7 @@ def test_records_read_back_exactly(tmp_path):
         "training/all/loss": math.nan,
         "rewards/reasoning/mean/gsm8k": 5e-324,
     }
-    writer = MetricsWriter(tmp_path / "made", MetricsConfig(), total_steps=1)
+    writer = MetricsWriter(tmp_path / "made", MetricsConfig(), total_steps=1, ranks=OneRank())
     writer.log(StepStatistics(0, values))
     line = (tmp_path / "made" / METRICS_FILE).read_text()  # flushed before close
     writer.close()
@@ -54,19 +61,21 @@ def test_damage_names_file_and_line(tmp_path, line):
     path = tmp_path / METRICS_FILE
     path.write_text('{"step": 0}\n' + line + "\n")
     with pytest.raises(ValueError, match=rf"{path}:2: not a metrics record"):
-        MetricsWriter(tmp_path, MetricsConfig(), total_steps=1, next_step=1)
+        MetricsWriter(tmp_path, MetricsConfig(), total_steps=1, ranks=OneRank(), next_step=1)
 
 
 @pytest.mark.parametrize("name", ["loss", "run/loss", "sampling/all/loss", "run//loss"])
 def test_names_are_stage_role_what(tmp_path, name):
-    writer = MetricsWriter(tmp_path, MetricsConfig(), total_steps=1)
+    writer = MetricsWriter(tmp_path, MetricsConfig(), total_steps=1, ranks=OneRank())
     with pytest.raises(ValueError, match=f"metric '{name}': expected stage/role/what"):
         writer.log(StepStatistics(0, {name: 1.0}))
     writer.close()
 
 
-class OtherRank:
+class OtherRank(OneRank):
     """Not the main one, which does its part elsewhere."""
+
+    rank, world_size = 1, 2
 
     def on_main(self, action):
         pass
@@ -105,7 +114,7 @@ def test_missing_destination_names_the_remedy(tmp_path, monkeypatch, config, mod
 
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(ConfigError, match=message):
-        MetricsWriter(tmp_path, config, total_steps=1)
+        MetricsWriter(tmp_path, config, total_steps=1, ranks=OneRank())
 
 
 def test_timers_add_up_per_stage_and_start_again():

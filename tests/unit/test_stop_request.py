@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from megatron_urpo.stop_request import IN_STEPS, StopRequest
+from tests.one_rank import OneRank
 
 
 def test_first_signal_asks_and_second_stops(capsys):
@@ -47,7 +48,7 @@ def test_it_says_what_comes_of_it(capsys):
 
 @pytest.mark.parametrize("others", [False, True])
 def test_one_rank_that_is_asked_is_enough(others):
-    class Two:
+    class Two(OneRank):
         def gather_objects(self, value):
             return [value, others]
 

@@ -9,22 +9,9 @@ import pytest
 from megatron_urpo.checkpoints.files import Manifest
 from megatron_urpo.checkpoints.store import CheckpointError, CheckpointStore
 from megatron_urpo.config import CheckpointConfig
+from tests.one_rank import OneRank
 
 MODEL = {"hidden_size": 8}
-
-
-class OneRank:
-    rank = 0
-    world_size = 1
-
-    def barrier(self):
-        pass
-
-    def gather_objects(self, value):
-        return [value]
-
-    def on_main(self, action):
-        action()
 
 
 def manifest(step: int) -> Manifest:

@@ -12,6 +12,7 @@ from megatron_urpo.monitoring.baseline import (
 )
 from megatron_urpo.monitoring.monitor import RefereeMonitor
 from megatron_urpo.run_files import BASELINE_FILE
+from tests.one_rank import OneRank
 
 from .known import instruction, judged, reasoning
 
@@ -23,19 +24,6 @@ GROUPS = [
 ]
 BIAS = "monitoring/preference/position_bias"
 AGREEMENT = "monitoring/preference/baseline_agreement"
-
-
-class OneRank:
-    rank, world_size = 0, 1
-
-    def barrier(self):
-        pass
-
-    def on_main(self, action):
-        action()
-
-    def gather_objects(self, value):
-        return [value]
 
 
 def idle():

@@ -33,6 +33,7 @@ from megatron_urpo.types import (
     StepStatistics,
     VerifierStatus,
 )
+from tests.one_rank import OneRank
 
 HOSTILE = "</pre><script>alert('x')</script> & \\boxed{1}"
 VOID = {"meta", "link", "br", "img"}
@@ -127,7 +128,7 @@ def run(tmp_path, groups):
     directory.mkdir()
     save_config(Config(), directory / "config.toml")
     save_environment(directory / "environment.json")
-    writer = MetricsWriter(directory, MetricsConfig(), total_steps=3)
+    writer = MetricsWriter(directory, MetricsConfig(), total_steps=3, ranks=OneRank())
     for step in range(3):
         writer.log(
             StepStatistics(
@@ -300,7 +301,7 @@ def test_a_damaged_file_is_named(tmp_path, name):
 
 
 def test_warm_start_has_its_own_curves(tmp_path):
-    writer = MetricsWriter(tmp_path / "sft", MetricsConfig(), total_steps=2)
+    writer = MetricsWriter(tmp_path / "sft", MetricsConfig(), total_steps=2, ranks=OneRank())
     for step in range(2):
         writer.log(StepStatistics(step, {"sft/all/loss": 2.0 - step, "sft/all/seconds": 1.0}))
     writer.close()

@@ -12,6 +12,7 @@ from megatron_urpo.monitoring.baseline import Baseline, write_baseline
 from megatron_urpo.report.page import render_report
 from megatron_urpo.report.referee import SAYS, referee_table
 from megatron_urpo.types import StepStatistics
+from tests.one_rank import OneRank
 
 TAU = "monitoring/preference/tau"
 TIES = "monitoring/instruction/tie_share"
@@ -68,7 +69,7 @@ def test_every_alarm_has_words():
 
 
 def test_the_report_has_one_panel(tmp_path):
-    writer = MetricsWriter(tmp_path, Config().metrics, total_steps=3)
+    writer = MetricsWriter(tmp_path, Config().metrics, total_steps=3, ranks=OneRank())
     for statistics in measured([0.1, 0.2, 0.3], [0.0, 0.0, 0.0]):
         writer.log(statistics)
     writer.close()
