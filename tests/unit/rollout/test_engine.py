@@ -178,7 +178,7 @@ class TestQuantization:
             np.concatenate([reference_logprobs(m, SHORT_PROMPT, s.token_ids) for s in samples])
             for m in (reference, old_reference)
         )
-        assert np.abs(measured - new).mean() < 0.3 * np.abs(measured - old).mean()
+        assert np.abs(measured - new).mean() < 0.5 * np.abs(measured - old).mean()
 
 
 class TestSampling:
