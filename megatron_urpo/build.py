@@ -6,6 +6,7 @@ torch.distributed world and takes its memory last.
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from megatron_urpo.data.demonstration_batches import load_demonstrations
 from megatron_urpo.data.prompts import PromptEncoder, load_encoder
 from megatron_urpo.evaluation.held_out import HeldOut
 from megatron_urpo.inputs import check_judge_prompt, load_held_out, load_inputs, load_probe_tasks
+from megatron_urpo.launch_environment import TorchRank, read_torch_rank
 from megatron_urpo.layout import check_world, engines_alone, training_alone
 from megatron_urpo.model_shape import read_model_shape
 from megatron_urpo.monitoring.monitor import RefereeMonitor
@@ -32,13 +34,12 @@ from megatron_urpo.trainer import Trainer
 from megatron_urpo.training import parallel as parallelism
 from megatron_urpo.training.hf_weights import open_model_files
 from megatron_urpo.training.parallel import Parallel
-from megatron_urpo.training.platform import Launch, read_launch
 from megatron_urpo.training.policy import Policy
 
 
 def _show(text: str) -> None:
     """Says it once, however many ranks there are."""
-    if read_launch().rank == 0:
+    if read_torch_rank(os.environ).rank == 0:
         print(text, file=sys.stderr, flush=True)
 
 
@@ -54,12 +55,12 @@ class _Inference:
 
 @contextmanager
 def _open_engine(config: Config, encoder: PromptEncoder) -> Iterator[_Inference]:
-    launch = read_launch()
+    rank = read_torch_rank(os.environ)
     config = engines_alone(config)
-    _check_engines(config, launch)
+    _check_engines(config, rank)
     open_model_files(Path(config.model.path), read_model_shape(config.model.path))
     process_group = None
-    if launch.from_launcher:
+    if rank.from_torchrun:
         # The engines of several ranks find each other in the trainer's process groups.
         process_group = parallelism.initialize(config).host_group
     try:
@@ -67,18 +68,18 @@ def _open_engine(config: Config, encoder: PromptEncoder) -> Iterator[_Inference]
             closing(RewardScorer(config.rewards, config.run.seed)) as scorer,
             closing(VLLMEngine(config, encoder.eos_ids)) as engine,
         ):
-            yield _Inference(scorer, engine, process_group, launch.rank == 0)
+            yield _Inference(scorer, engine, process_group, rank.rank == 0)
     finally:
-        if launch.from_launcher:
+        if rank.from_torchrun:
             parallelism.shutdown()
 
 
-def _check_engines(config: Config, launch: Launch) -> None:
+def _check_engines(config: Config, rank: TorchRank) -> None:
     """Raises ConfigError, with the command to type, where the ranks do not divide into engines."""
     try:
-        check_world(config, launch.world_size)
+        check_world(config, rank.world_size)
     except ConfigError as error:
-        if launch.from_launcher:
+        if rank.from_torchrun:
             raise
         ranks = f"--nproc-per-node={config.rollout.tensor_model_parallel_size}"
         command = shlex.join(["torchrun", ranks, "-m", "megatron_urpo.cli", *sys.argv[1:]])

@@ -77,6 +77,10 @@ def _load(arguments: argparse.Namespace, overrides: Sequence[str]) -> Config:
     return load_config(path, overrides, override_files=arguments.override)
 
 
+def _watchdog(config: Config) -> Watchdog:
+    return Watchdog(config.run, read_torch_rank(os.environ))
+
+
 def _quieten_libraries() -> None:
     """Leaves out what third-party packages say at import and no user of a run can act on."""
     warnings.filterwarnings("ignore", category=SyntaxWarning)
@@ -219,7 +223,7 @@ def _run_and_export(
     from megatron_urpo.training.hf_export import refuse_overwriting
 
     with (
-        Watchdog(config.run, read_torch_rank(os.environ)) as watchdog,
+        _watchdog(config) as watchdog,
         open_run(config) as trainer,
         watchdog.follow(trainer.timers),
     ):
@@ -247,7 +251,7 @@ def _evaluate(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     check_label(directory, arguments.label)
     timers = Timers()
     with (
-        Watchdog(config.run, read_torch_rank(os.environ)) as watchdog,
+        _watchdog(config) as watchdog,
         open_inference(config) as (held_out, is_main),
         watchdog.follow(timers),
         timers("evaluation"),
@@ -266,7 +270,7 @@ def _probe(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
 
     timers = Timers()
     with (
-        Watchdog(config.run, read_torch_rank(os.environ)) as watchdog,
+        _watchdog(config) as watchdog,
         open_probe(config) as (probe, is_main),
         watchdog.follow(timers),
         timers("monitoring"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import torch
@@ -9,6 +10,7 @@ import torch
 from megatron_urpo.config import Config, ConfigError, TrainingConfig
 from megatron_urpo.fp8 import check_device
 from megatron_urpo.inputs import load_inputs
+from megatron_urpo.launch_environment import read_torch_rank
 from megatron_urpo.layout import check_world, layout_of
 from megatron_urpo.main_memory import total_memory
 from megatron_urpo.model_shape import read_model_shape
@@ -19,7 +21,7 @@ from megatron_urpo.planning.plan import make_plan
 from megatron_urpo.planning.report import assumptions, describe_model, describe_plan
 from megatron_urpo.planning.steps import describe_steps
 from megatron_urpo.training.hf_weights import open_model_files
-from megatron_urpo.training.platform import Platform, detect, read_launch
+from megatron_urpo.training.platform import Platform, detect
 
 
 def dry_run(
@@ -38,12 +40,13 @@ def dry_run(
     Raises:
         ConfigError, DataError, SandboxUnavailableError: what a start would raise.
     """
-    world_size = options.gpus or read_launch().world_size
+    rank = read_torch_rank(os.environ)
+    world_size = options.gpus or rank.world_size
     here = _this_machine(options.ranks_per_node(world_size))
     check_world(config, world_size)
     stated = options.stated_gpu(world_size)
     hardware = stated or options.rated(here)
-    platform = detect(read_launch())
+    platform = detect(rank)
     choices = options.choices(config, capability_here=platform.facts.compute_capability)
     _check_kernels(config.training, None if stated else platform)
     notes: list[str] = []

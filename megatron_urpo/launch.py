@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run_torchrun(command, ranks, ["--standalone"])
 
 
-def choose_part(rank: TorchRank | None, job: SlurmJob | None, ranks_per_node: int) -> Part:
+def choose_part(rank: TorchRank, job: SlurmJob | None, ranks_per_node: int) -> Part:
     """What a process in these surroundings has to do.
 
     Args:
@@ -104,7 +104,7 @@ def choose_part(rank: TorchRank | None, job: SlurmJob | None, ranks_per_node: in
         LaunchError: the launcher that started this process left nodes or GPUs unused, or started
             more processes than there are nodes.
     """
-    if rank is not None:
+    if rank.from_torchrun:
         return _part_of_rank(rank, job, ranks_per_node)
     if job is None:
         return Part.MACHINE
@@ -248,13 +248,13 @@ def _nodes(part: Part, job: SlurmJob | None) -> int:
     return job.nodes if job.step is None or part is Part.SLURM_BATCH else job.step.nodes
 
 
-def _default_ranks_per_node(rank: TorchRank | None, job: SlurmJob | None) -> int:
+def _default_ranks_per_node(rank: TorchRank, job: SlurmJob | None) -> int:
     """One rank a GPU; without any, as many as torchrun started, or one."""
     if job is not None and job.gpus_per_node:
         return job.gpus_per_node
     import torch
 
-    return torch.cuda.device_count() or (rank.local_world_size if rank else 1)
+    return torch.cuda.device_count() or rank.local_world_size
 
 
 def _this_file() -> str:

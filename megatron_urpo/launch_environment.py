@@ -19,19 +19,36 @@ _TORCHRUN_NAMES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class TorchRank:
-    """A process that torchrun started."""
+    """A process among those that torchrun started, or ALONE."""
 
     rank: int
     world_size: int
     local_rank: int  # among the ranks of this node
     local_world_size: int  # ranks that torchrun started on this node
-    store_host: str  # of the key-value store that all ranks of the job share
+    store_host: str  # of the key-value store that all ranks of the job share; empty: there is none
     store_port: int
     restart: int  # how often torchrun has started the ranks anew
 
     @property
+    def from_torchrun(self) -> bool:
+        """False for ALONE; a single rank of torchrun has a store that it must join."""
+        return self.store_host != ""
+
+    @property
     def nodes(self) -> int:
         return self.world_size // self.local_world_size
+
+
+# A process that torchrun did not start.
+ALONE = TorchRank(
+    rank=0,
+    world_size=1,
+    local_rank=0,
+    local_world_size=1,
+    store_host="",
+    store_port=0,
+    restart=0,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +78,10 @@ class SlurmStep:
     first_host: str
 
 
-def read_torch_rank(environment: Mapping[str, str]) -> TorchRank | None:
-    """None: torchrun did not start this process."""
+def read_torch_rank(environment: Mapping[str, str]) -> TorchRank:
+    """This process's place among the ranks."""
     if "RANK" not in environment or "WORLD_SIZE" not in environment:
-        return None
+        return ALONE
     world_size = int(environment["WORLD_SIZE"])
     return TorchRank(
         rank=int(environment["RANK"]),

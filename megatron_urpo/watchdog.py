@@ -66,14 +66,14 @@ class Watchdog:
         trainer.run()
     """
 
-    def __init__(self, config: RunConfig, rank: TorchRank | None) -> None:
-        """rank: None for a process alone; its stages are timed, and there is nobody to tell."""
+    def __init__(self, config: RunConfig, rank: TorchRank) -> None:
+        """rank: a single one's stages are timed, and there is nobody to tell."""
         self._stage_timeout = 60 * config.stage_timeout_minutes
         self._heartbeat_timeout = 60 * config.heartbeat_timeout_minutes
         self._interval = min(_LONGEST_INTERVAL, self._heartbeat_timeout / 10)
-        self._name = f"rank {rank.rank if rank else 0}"
+        self._name = f"rank {rank.rank}"
         self._peers = None
-        if rank is not None and rank.world_size > 1:
+        if rank.world_size > 1:
             self._peers = Heartbeats(rank, self._interval, self._heartbeat_timeout)
         # Nobody misses a process alone: one that was suspended at the terminal may go on.
         self._blocked_timeout = self._heartbeat_timeout if self._peers else self._stage_timeout

@@ -6,6 +6,7 @@ measured_memory.py DIRECTORY CASE...     under torchrun; the directory holds a m
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from megatron_urpo.config import (
     TrainingConfig,
     WeightSyncConfig,
 )
+from megatron_urpo.launch_environment import read_torch_rank
 from megatron_urpo.layout import layout_of
 from megatron_urpo.planning.activations import TrainingLoad, saved_activations
 from megatron_urpo.planning.checkpoint_memory import copied_components, loaded_components
@@ -38,7 +40,6 @@ from megatron_urpo.planning.memory import (
     update_components,
 )
 from megatron_urpo.training import parallel as parallelism
-from megatron_urpo.training.platform import read_launch
 from megatron_urpo.training.policy import Policy
 from megatron_urpo.types import MicroBatch, TaskKind, TrainingGroup
 from tests.allocations import measure, saved_by_autograd
@@ -287,7 +288,7 @@ TWO_RANKS = {
 def main() -> None:
     directory, *names = sys.argv[1:]
     torch.set_num_threads(1)
-    rank = read_launch().rank
+    rank = read_torch_rank(os.environ).rank
     for name in names:
         values = compare(TWO_RANKS[name], Path(directory) / name)
         (Path(directory) / f"{name}-{rank}.json").write_text(json.dumps(values))

@@ -11,6 +11,7 @@ A converted directory has the layout of a training checkpoint's, so that one too
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from megatron.core import dist_checkpointing
 from torch import Tensor
 
 from megatron_urpo.config import Config, ConfigError, ModelConfig, TrainingConfig
+from megatron_urpo.launch_environment import read_torch_rank
 from megatron_urpo.model_files import SafetensorsDirectory
 from megatron_urpo.model_shape import ModelShape, read_model_shape
 from megatron_urpo.run_files import POLICY_DIRECTORY
@@ -43,7 +45,7 @@ from megatron_urpo.training.hf_weights import (
 )
 from megatron_urpo.training.model import DTYPES, build_model
 from megatron_urpo.training.parallel import Parallel
-from megatron_urpo.training.platform import Platform, read_launch
+from megatron_urpo.training.platform import Platform
 from megatron_urpo.training.sharded_state import (
     SHAPE_KEY,
     check_shape,
@@ -133,7 +135,7 @@ def convert_megatron_to_hf(
 
 def refuse_several_processes() -> None:
     """Raises ConfigError where this process is one of several."""
-    if read_launch().world_size > 1:
+    if read_torch_rank(os.environ).world_size > 1:
         raise ConfigError(
             "one process converts to Hugging Face's format: start it without torchrun"
         )

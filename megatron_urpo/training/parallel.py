@@ -6,6 +6,7 @@ torch.distributed world, so `initialize` comes before the engine is built.
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,9 +20,10 @@ from megatron.core.tensor_parallel import model_parallel_cuda_manual_seed
 
 from megatron_urpo.config import Config, ConfigError, RunConfig
 from megatron_urpo.fp8 import row_multiple
+from megatron_urpo.launch_environment import TorchRank, read_torch_rank
 from megatron_urpo.layout import Layout, check_world, layout_of
 from megatron_urpo.training import platform as platforms
-from megatron_urpo.training.platform import Launch, Platform
+from megatron_urpo.training.platform import Platform
 from megatron_urpo.types import RunError
 
 
@@ -133,17 +135,17 @@ def initialize(config: Config, platform: Platform | None = None) -> Parallel:
     Raises:
         ConfigError: the layout does not fit the number of ranks.
     """
-    launch = platforms.read_launch()
-    check_world(config, launch.world_size)
-    layout = layout_of(config, launch.world_size)
-    platform = platform or platforms.detect(launch)
+    rank = read_torch_rank(os.environ)
+    check_world(config, rank.world_size)
+    layout = layout_of(config, rank.world_size)
+    platform = platform or platforms.detect(rank)
     platforms.install(platform)
     if config.run.deterministic:
         platforms.use_deterministic_algorithms(platform)
     # A collective that autograd does not know would leave its gradient out.
     warnings.filterwarnings("error", message=".*an autograd kernel was not registered.*")
     if not dist.is_initialized():
-        _join_world(platform, launch, config.run.distributed_timeout_minutes)
+        _join_world(platform, rank, config.run.distributed_timeout_minutes)
     virtual = layout.virtual_pipeline_model_parallel_size
     parallel_state.initialize_model_parallel(
         tensor_model_parallel_size=layout.tensor_model_parallel_size,
@@ -158,8 +160,8 @@ def initialize(config: Config, platform: Platform | None = None) -> Parallel:
     return Parallel(
         platform=platform,
         layout=layout,
-        rank=launch.rank,
-        local_rank=launch.local_rank,
+        rank=rank.rank,
+        local_rank=rank.local_rank,
         data_parallel_rank=parallel_state.get_data_parallel_rank(),
         tensor_parallel_rank=parallel_state.get_tensor_model_parallel_rank(),
         pipeline_parallel_rank=parallel_state.get_pipeline_model_parallel_rank(),
@@ -176,9 +178,9 @@ def shutdown() -> None:
         dist.destroy_process_group()
 
 
-def _join_world(platform: Platform, launch: Launch, timeout_minutes: float) -> None:
+def _join_world(platform: Platform, rank: TorchRank, timeout_minutes: float) -> None:
     timeout = timedelta(minutes=timeout_minutes)
-    if launch.from_launcher:
+    if rank.from_torchrun:
         dist.init_process_group(platform.backend, timeout=timeout)
         return
     # Port 0: the system picks a free one, so that runs on one machine never collide.

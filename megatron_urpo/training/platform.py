@@ -23,7 +23,7 @@ import torch
 from megatron_urpo.config import ConfigError
 from megatron_urpo.device import DeviceFacts
 from megatron_urpo.environment import installed_version, release
-from megatron_urpo.launch_environment import read_torch_rank
+from megatron_urpo.launch_environment import TorchRank
 
 # Modules of megatron-core 0.16 that name the device as a string.
 _MODULES_NAMING_CUDA = (
@@ -38,16 +38,6 @@ _MODULES_NAMING_CUDA = (
     "megatron.core.utils",
 )
 _FACTORIES = ("empty", "full", "ones", "tensor", "zeros")
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """Where this process stands among those the launcher started."""
-
-    rank: int
-    world_size: int
-    local_rank: int
-    from_launcher: bool  # false: a single process without torchrun
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +84,11 @@ class Platform:
             torch.cuda.synchronize(self.device)
 
 
-def read_launch() -> Launch:
-    """Rank and world size as torchrun passes them; one process alone when it did not start us."""
-    started = read_torch_rank(os.environ)
-    if started is None:
-        return Launch(rank=0, world_size=1, local_rank=0, from_launcher=False)
-    return Launch(started.rank, started.world_size, started.local_rank, from_launcher=True)
-
-
-def detect(launch: Launch) -> Platform:
+def detect(rank: TorchRank) -> Platform:
     """The platform of this process; on a GPU machine the local rank's device is made current."""
     if not torch.cuda.is_available():
         return Platform(device=torch.device("cpu"), backend="gloo")
-    device = torch.device("cuda", launch.local_rank)
+    device = torch.device("cuda", rank.local_rank)
     torch.cuda.set_device(device)
     transformer_engine = installed_version("transformer-engine")
     facts = DeviceFacts(

@@ -7,11 +7,12 @@ Its memory before is not counted: what importing takes has nothing to do with th
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import megatron_urpo.training.hf_conversion  # noqa: F401  (its memory is there before)
-from megatron_urpo.training.platform import read_launch
+from megatron_urpo.launch_environment import read_torch_rank
 from tools import convert_hf_to_megatron, convert_megatron_to_hf
 
 TOOLS = {"to-megatron": convert_hf_to_megatron, "to-hf": convert_megatron_to_hf}
@@ -32,7 +33,8 @@ def main() -> None:
     before = memory("VmRSS")
     status = TOOLS[tool].main(arguments)
     if status == 0:
-        Path(f"{result}-{read_launch().rank}").write_text(str(memory("VmHWM") - before))
+        rank = read_torch_rank(os.environ).rank
+        Path(f"{result}-{rank}").write_text(str(memory("VmHWM") - before))
     sys.exit(status)
 
 

@@ -7,6 +7,7 @@ One rank leaves its weights; several compare theirs with them, tensor by tensor.
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +16,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from megatron_urpo.launch_environment import read_torch_rank
 from megatron_urpo.training import parallel as parallelism
-from megatron_urpo.training.platform import read_launch
 from tests.distributed.training_worker import OPTIMIZER, Run
 from tests.recorded_rollouts import recorded_mini_batches
 
@@ -45,16 +46,16 @@ def squared_distances(run: Run, model: Path, alone: Path) -> dict[str, tuple[flo
 def main() -> None:
     model, directory = (Path(argument) for argument in sys.argv[1:])
     torch.set_num_threads(1)
-    launch = read_launch()
-    layout = {"tensor_model_parallel_size": launch.world_size}
+    rank = read_torch_rank(os.environ)
+    layout = {"tensor_model_parallel_size": rank.world_size}
     run = Run(model, layout, BUDGET, recorded_mini_batches()[:1], GENTLE)
     result = {"statistics": run.epoch() + run.epoch(), "scores": run.by_branch()}
     alone = directory / "alone.safetensors"
-    if launch.world_size == 1:
+    if rank.world_size == 1:
         save_file(run.weights(), alone)
     else:
         result["distances"] = squared_distances(run, model, alone)
-    torch.save(result, directory / f"{launch.world_size}-{launch.rank}.pt")
+    torch.save(result, directory / f"{rank.world_size}-{rank.rank}.pt")
     parallelism.shutdown()
 
 

@@ -9,6 +9,7 @@ training_worker.py CASE...    each a directory with a model/ and a case.json
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -28,9 +29,9 @@ from megatron_urpo.config import (
     TrainingConfig,
     WeightSyncConfig,
 )
+from megatron_urpo.launch_environment import read_torch_rank
 from megatron_urpo.training import gathered_state as gathering
 from megatron_urpo.training import parallel as parallelism
-from megatron_urpo.training.platform import read_launch
 from megatron_urpo.training.policy import Policy
 from megatron_urpo.types import Float32Array, MicroBatch, TaskKind, TrainingGroup
 from tests.distributed.next_layout import leave_layout
@@ -210,9 +211,9 @@ def train(run: Run, before: Path, own: Path) -> dict:
 
 def train_all(case: Case, directory: Path) -> None:
     """One case under every layout of this number of ranks."""
-    launch = read_launch()
+    rank = read_torch_rank(os.environ)
     for position, (world, name) in enumerate(ORDER):
-        if world != launch.world_size:
+        if world != rank.world_size:
             continue
         for budget in case.budgets:
             own = directory / f"checkpoint-{name}-{budget}"
@@ -221,7 +222,7 @@ def train_all(case: Case, directory: Path) -> None:
                 before = directory / f"checkpoint-{ORDER[position - 1][1]}-{budget}"
             run = Run(directory / "model", LAYOUTS[world][name], budget, case.mini_batches())
             result = train(run, before, own)
-            torch.save(result, directory / f"{name}-{budget}-{launch.rank}.pt")
+            torch.save(result, directory / f"{name}-{budget}-{rank.rank}.pt")
 
 
 def main() -> None:

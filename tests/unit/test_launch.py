@@ -16,7 +16,7 @@ from megatron_urpo.launch import (
     refuse_misfit,
     srun_command,
 )
-from megatron_urpo.launch_environment import SlurmJob, SlurmStep, TorchRank
+from megatron_urpo.launch_environment import ALONE, SlurmJob, SlurmStep, TorchRank
 from megatron_urpo.layout import layout_of, rank_misfits
 
 few = st.integers(1, 6)
@@ -40,16 +40,16 @@ def slurm(nodes=1, tasks=None, step_nodes=None):
 @pytest.mark.parametrize(
     ("rank", "job", "ranks", "part"),
     [
-        (None, None, 8, Part.MACHINE),  # bash
+        (ALONE, None, 8, Part.MACHINE),  # bash
         (torchrun(), None, 8, Part.LONE_RANK),  # plain torchrun
         (torchrun(), None, 1, Part.RANK),  # the same where there is one GPU
         (torchrun(ranks=8), None, 8, Part.RANK),
         (torchrun(ranks=4), None, 8, Part.RANK),  # the user's own choice
         (torchrun(nodes=4, ranks=8), None, 8, Part.RANK),
-        (None, slurm(nodes=4), 8, Part.SLURM_BATCH),  # sbatch
-        (None, slurm(nodes=4, tasks=4), 8, Part.SLURM_TASK),  # srun
-        (None, slurm(nodes=1, tasks=1), 8, Part.SLURM_TASK),
-        (None, slurm(nodes=4, tasks=1), 8, Part.SLURM_BATCH),  # in a shell of srun --pty
+        (ALONE, slurm(nodes=4), 8, Part.SLURM_BATCH),  # sbatch
+        (ALONE, slurm(nodes=4, tasks=4), 8, Part.SLURM_TASK),  # srun
+        (ALONE, slurm(nodes=1, tasks=1), 8, Part.SLURM_TASK),
+        (ALONE, slurm(nodes=4, tasks=1), 8, Part.SLURM_BATCH),  # in a shell of srun --pty
         (torchrun(), slurm(nodes=1), 8, Part.LONE_RANK),  # torchrun in a script of the user's
         (torchrun(nodes=2, ranks=8), slurm(nodes=2, tasks=2), 8, Part.RANK),
     ],
@@ -63,7 +63,7 @@ def test_part_of_a_process(rank, job, ranks, part):
     [
         (torchrun(), slurm(nodes=4), "bash examples/run.sh"),
         (torchrun(nodes=2), None, "torchrun --nnodes=2 --nproc-per-node=8 ... examples/run.sh"),
-        (None, slurm(nodes=2, tasks=16), "srun --ntasks-per-node=1 examples/run.sh"),
+        (ALONE, slurm(nodes=2, tasks=16), "srun --ntasks-per-node=1 examples/run.sh"),
     ],
 )
 def test_idle_machines_are_refused_with_the_command_to_type(rank, job, command):

@@ -49,7 +49,15 @@ def test_rank_of_torchrun():
     rank = read_torch_rank(TORCHRUN)
     assert rank == TorchRank(5, 8, 1, 4, "n0", 10007, restart=2)
     assert rank.nodes == 2
-    assert read_torch_rank({"MASTER_ADDR": "n0"}) is None
+    assert rank.from_torchrun
+
+
+def test_process_without_torchrun():
+    rank = read_torch_rank({"MASTER_ADDR": "n0"})
+    assert rank == TorchRank(0, 1, 0, 1, "", 0, restart=0)
+    assert not rank.from_torchrun
+    assert rank.nodes == 1
+    assert read_torch_rank(TORCHRUN | {"RANK": "0", "WORLD_SIZE": "1"}).from_torchrun
 
 
 def test_batch_script_and_step_of_slurm():

@@ -6,12 +6,14 @@ import sys
 import pytest
 
 from megatron_urpo.config import RunConfig
+from megatron_urpo.launch_environment import ALONE
 from megatron_urpo.metrics import Timers
 from megatron_urpo.watchdog import EXIT_STATUS, Watchdog
 
 HANGING = """
 import time
 from megatron_urpo.config import RunConfig
+from megatron_urpo.launch_environment import ALONE
 from megatron_urpo.metrics import Timers
 from megatron_urpo.watchdog import Watchdog
 
@@ -20,7 +22,7 @@ def forever():
 
 timers = Timers()
 config = RunConfig(stage_timeout_minutes=1.5 / 60, heartbeat_timeout_minutes=1 / 60)
-with Watchdog(config, None) as watchdog, watchdog.follow(timers):
+with Watchdog(config, ALONE) as watchdog, watchdog.follow(timers):
     for _ in range(4):
         with timers("sft"):
             time.sleep(0.5)
@@ -42,6 +44,6 @@ def test_stage_without_end_ends_the_process_with_its_stack():
 
 
 def test_errors_pass_through():
-    watchdog = Watchdog(RunConfig(), None)
+    watchdog = Watchdog(RunConfig(), ALONE)
     with pytest.raises(KeyError), watchdog, watchdog.follow(Timers()):
         raise KeyError("mine")

@@ -9,7 +9,6 @@ from megatron_urpo.training import parallel as parallelism
 from megatron_urpo.training.platform import (
     Platform,
     cuda_type_names,
-    read_launch,
     use_deterministic_algorithms,
 )
 
@@ -56,21 +55,6 @@ def test_determinism_reaches_the_libraries_of_a_gpu(monkeypatch):
         torch.use_deterministic_algorithms(False)
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
     assert os.environ["NVTE_ALLOW_NONDETERMINISTIC_ALGO"] == "0"
-
-
-def test_launch_environment(monkeypatch):
-    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
-        monkeypatch.delenv(name, raising=False)
-    alone = read_launch()
-    assert (alone.rank, alone.world_size, alone.from_launcher) == (0, 1, False)
-    monkeypatch.setenv("RANK", "5")
-    monkeypatch.setenv("WORLD_SIZE", "8")
-    monkeypatch.setenv("LOCAL_RANK", "1")
-    monkeypatch.setenv("MASTER_ADDR", "n0")
-    monkeypatch.setenv("MASTER_PORT", "29500")
-    launched = read_launch()
-    assert (launched.rank, launched.world_size, launched.local_rank) == (5, 8, 1)
-    assert launched.from_launcher
 
 
 @pytest.mark.parametrize(
