@@ -44,7 +44,7 @@ def in_run_labels(directory: Path, step: int = 0) -> list[str]:
     return [
         label
         for label, summary in read_summaries(directory).items()
-        if summary["step"] > step and _is_in_run(summary)
+        if summary["step"] > step and summary["in_run"]
     ]
 
 
@@ -114,11 +114,6 @@ def read_summaries(directory: Path) -> dict[str, dict[str, Any]]:
     return {summary["label"]: summary for summary in summaries}
 
 
-def _is_in_run(summary: Mapping[str, Any]) -> bool:
-    """Records without the field tell by the label that the loop gives."""
-    return bool(summary.get("in_run", summary["label"] == f"step {summary['step']}"))
-
-
 def _take_out(directory: Path, labels: Sequence[str], dispose: Callable[[Path], object]) -> None:
     """Removes evaluations from the file, and does something with the items of each."""
     if not labels:
@@ -149,9 +144,10 @@ def _read_summary(line: str, place: str) -> dict[str, Any]:
         and isinstance(summary.get("label"), str)
         and isinstance(summary.get("step"), int)
         and isinstance(summary.get("values"), dict)
+        and isinstance(summary.get("in_run"), bool)
     ):
         raise DamagedEvaluationsError(
-            f"{place}: an evaluation has a label, a step and values: {remedy}"
+            f"{place}: an evaluation has a label, a step, values and in_run: {remedy}"
         )
     return summary
 

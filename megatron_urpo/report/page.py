@@ -3,8 +3,8 @@
 Reads config.toml, environment.json, metrics.jsonl, sft/metrics.jsonl, evaluations.jsonl,
 monitoring/ and rollouts/; a file that is not there (yet) leaves a note in its place, so that
 partial runs can be looked at. An evaluation is one JSON object a line: {"label": str, "step": int,
-"values": {"preference/tau": float, ...}, "intervals": {"preference/tau": [low, high], ...}
-(optional), "in_run": whether the run made it of itself (optional)}.
+"values": {"preference/tau": float, ...}, "in_run": whether the run made it of itself,
+"intervals": {"preference/tau": [low, high], ...} (optional)}.
 """
 
 from __future__ import annotations

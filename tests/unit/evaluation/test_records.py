@@ -1,5 +1,3 @@
-import json
-
 import pytest
 
 from megatron_urpo.config import ConfigError
@@ -86,18 +84,3 @@ def test_a_run_that_goes_on_before_its_evaluations_drops_them(tmp_path):
     assert list(read_summaries(tmp_path)) == ["step 30 of another", "step 10", "step 30"]
     left = sorted(path.name for path in (tmp_path / "evaluations").iterdir())
     assert left == ["step-10.jsonl", "step-30-of-another.jsonl", "step-30.jsonl"]
-
-
-def test_records_that_do_not_say_who_made_them_tell_by_their_label(tmp_path):
-    lines = [
-        {"label": label, "step": step, "policy_version": 1, "values": {}}
-        for label, step in (("step 10", 10), ("step 20", 20), ("step 20", 30), ("after", 40))
-    ]
-    for cut, expected in ((10, ["step 10", "after"]), (20, ["step 10", "step 20", "after"])):
-        text = "".join(json.dumps(line) + "\n" for line in (*lines[:2], lines[3]))
-        (tmp_path / "evaluations.jsonl").write_text(text)
-        cut_off_evaluations(tmp_path, cut)
-        assert list(read_summaries(tmp_path)) == expected
-    (tmp_path / "evaluations.jsonl").write_text(json.dumps(lines[2]) + "\n")
-    cut_off_evaluations(tmp_path, 0)
-    assert list(read_summaries(tmp_path)) == ["step 20"]

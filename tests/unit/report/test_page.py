@@ -154,6 +154,7 @@ def run(tmp_path, groups):
             entry = {
                 "label": label,
                 "step": step,
+                "in_run": False,
                 "values": {"reasoning/accuracy": accuracy, "preference/tau": tau},
                 "intervals": {"reasoning/accuracy": [accuracy - 0.01, accuracy + 0.01]},
             }
@@ -284,10 +285,19 @@ def test_not_a_run_directory(tmp_path):
         render_report(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("line", ["{", "3", '{"label": "x", "step": 1}', '{"values": {}}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{",
+        "3",
+        '{"label": "x", "step": 1, "in_run": true}',
+        '{"values": {}, "in_run": true}',
+        '{"label": "x", "step": 1, "values": {}}',
+    ],
+)
 def test_damaged_evaluation_names_the_line(tmp_path, line):
     (tmp_path / EVALUATIONS_FILE).write_text(
-        '{"label": "a", "step": 0, "values": {}}\n' + line + "\n"
+        '{"label": "a", "step": 0, "values": {}, "in_run": false}\n' + line + "\n"
     )
     with pytest.raises(DamagedEvaluationsError, match=rf"{EVALUATIONS_FILE}:2: "):
         render_report(tmp_path)
