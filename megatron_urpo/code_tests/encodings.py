@@ -35,6 +35,7 @@ from megatron_urpo.code_tests.records import (
     read_tests,
 )
 from megatron_urpo.code_tests.vacuity import find_vacuity
+from megatron_urpo.excerpt import excerpt
 
 _Tests = TypeVar("_Tests", bound=CodeTests)
 _NOT_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)  # what ast.parse says
@@ -57,11 +58,11 @@ def parse_code_tests(encoded: Any) -> CodeTests:
         try:
             encoded = json.loads(encoded)
         except (ValueError, RecursionError) as error:
-            raise CodeTestsError(f"not JSON ({error}): {_excerpt(encoded)}") from error
+            raise CodeTestsError(f"not JSON ({error}): {excerpt(encoded)}") from error
     if isinstance(encoded, list):
         return _stdio_list(encoded)
     if not isinstance(encoded, Mapping):
-        raise CodeTestsError(f"{_excerpt(encoded)}: give an object or a list of input and output")
+        raise CodeTestsError(f"{excerpt(encoded)}: give an object or a list of input and output")
     if "kind" in encoded:
         return _own(encoded)
     for fields, optional, parse in _ENCODINGS:
@@ -77,9 +78,9 @@ def _own(encoded: Mapping[str, Any]) -> CodeTests:
         tests = read_tests(encoded)
         reason = find_vacuity(tests)
     except (AttributeError, KeyError, TypeError, *_NOT_PYTHON) as error:
-        raise CodeTestsError(f"kind = {_excerpt(encoded['kind'])}: {error}") from error
+        raise CodeTestsError(f"kind = {excerpt(encoded['kind'])}: {error}") from error
     if reason:
-        raise CodeTestsError(f"kind = {_excerpt(encoded['kind'])}: {reason}")
+        raise CodeTestsError(f"kind = {excerpt(encoded['kind'])}: {reason}")
     return tests
 
 
@@ -87,7 +88,7 @@ def _stdio_list(encoded: Sequence[Any]) -> StdioTests:
     cases = []
     for index, case in enumerate(encoded):
         if not isinstance(case, Mapping) or not {"input", "output"} <= set(case):
-            raise CodeTestsError(f"[{index}] = {_excerpt(case)}: give input and output")
+            raise CodeTestsError(f"[{index}] = {excerpt(case)}: give input and output")
         cases.append(
             StdioCase(
                 _lines(case["input"], "input", index), _lines(case["output"], "output", index)
@@ -117,14 +118,14 @@ def _lines(value: Any, field: str, index: int) -> str:
     if isinstance(value, list) and all(isinstance(line, str) for line in value):
         value = "\n".join(value)
     if not isinstance(value, str):
-        raise CodeTestsError(f"{field}[{index}] = {_excerpt(value)}: give a text")
+        raise CodeTestsError(f"{field}[{index}] = {excerpt(value)}: give a text")
     return value
 
 
 def _call(encoded: Mapping[str, Any]) -> CallTests:
     function = encoded["fn_name"]
     if not isinstance(function, str) or not function.isidentifier():
-        raise CodeTestsError(f"fn_name = {_excerpt(function)}: give the name of a function")
+        raise CodeTestsError(f"fn_name = {excerpt(function)}: give the name of a function")
     cases = []
     for index, (given, wanted) in enumerate(_pairs(encoded)):
         if isinstance(given, str):
@@ -138,7 +139,7 @@ def _call(encoded: Mapping[str, Any]) -> CallTests:
             if isinstance(wanted, list) and len(wanted) == 1:
                 results.append(wanted[0])
         else:
-            raise CodeTestsError(f"inputs[{index}] = {_excerpt(given)}: give the list of arguments")
+            raise CodeTestsError(f"inputs[{index}] = {excerpt(given)}: give the list of arguments")
         try:
             cases.append(CallCase(json.dumps(arguments), tuple(map(json.dumps, results))))
         except ValueError as error:  # a number with more digits than Python converts
@@ -150,7 +151,7 @@ def _json(text: Any, field: str, index: int) -> Any:
     try:
         return json.loads(text)
     except (TypeError, ValueError, RecursionError) as error:
-        raise CodeTestsError(f"{field}[{index}] = {_excerpt(text)}: not JSON ({error})") from error
+        raise CodeTestsError(f"{field}[{index}] = {excerpt(text)}: not JSON ({error})") from error
 
 
 def _pairs(encoded: Mapping[str, Any]) -> list[tuple[Any, Any]]:
@@ -166,7 +167,7 @@ def _asserts(encoded: Mapping[str, Any]) -> AssertTests:
     setup = _python(encoded.get("import_prefix", ""), "import_prefix")
     statements = encoded["assert_case"]
     if not isinstance(statements, list) or not statements:
-        raise CodeTestsError(f"assert_case = {_excerpt(statements)}: give a list of statements")
+        raise CodeTestsError(f"assert_case = {excerpt(statements)}: give a list of statements")
     trees = [
         _parse_python(statement, f"assert_case[{index}]")
         for index, statement in enumerate(statements)
@@ -234,9 +235,7 @@ def _check_tests(setup: str, check: Any, field: str, entry_point: Any) -> CheckT
     try:
         entry = ast.parse(entry_point, mode="eval")
     except (TypeError, ValueError, SyntaxError) as error:
-        raise CodeTestsError(
-            f"entry_point = {_excerpt(entry_point)}: give an expression"
-        ) from error
+        raise CodeTestsError(f"entry_point = {excerpt(entry_point)}: give an expression") from error
     entry_names = {entry.body.id} if isinstance(entry.body, ast.Name) else set()
     free = _free_names(tree, setup) - PRELUDE_NAMES - {"check", "candidate"}
     names = (free - IMPORTS.keys()) | (entry_names & loaded_names(tree))
@@ -258,11 +257,11 @@ def _python(source: Any, field: str) -> str:
 
 def _parse_python(source: Any, field: str) -> ast.Module:
     if not isinstance(source, str):
-        raise CodeTestsError(f"{field} = {_excerpt(source)}: give Python code")
+        raise CodeTestsError(f"{field} = {excerpt(source)}: give Python code")
     try:
         return ast.parse(source)
     except _NOT_PYTHON as error:
-        raise CodeTestsError(f"{field} = {_excerpt(source)}: not Python ({error})") from error
+        raise CodeTestsError(f"{field} = {excerpt(source)}: not Python ({error})") from error
 
 
 _ENCODINGS: tuple[tuple[frozenset[str], frozenset[str], Any], ...] = (
@@ -273,8 +272,3 @@ _ENCODINGS: tuple[tuple[frozenset[str], frozenset[str], Any], ...] = (
     (frozenset({"prompt", "test", "entry_point"}), frozenset(), _humaneval),
     (frozenset({"functional"}), frozenset(), _functional),
 )
-
-
-def _excerpt(value: object, limit: int = 60) -> str:
-    text = repr(value)
-    return text if len(text) <= limit else text[: limit - 3] + "..."

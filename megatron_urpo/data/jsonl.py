@@ -23,6 +23,7 @@ from megatron_urpo.code_tests.encodings import CodeTestsError, parse_code_tests
 from megatron_urpo.code_tests.records import write_tests
 from megatron_urpo.config import SourceConfig
 from megatron_urpo.data.checkers import CHECKERS, argument_problem
+from megatron_urpo.excerpt import excerpt
 from megatron_urpo.types import (
     ChatMessage,
     Check,
@@ -353,9 +354,3 @@ def _parse_checks(record: Mapping[str, Any], place: str) -> tuple[Check, ...]:
             raise DataError(f"{place}: {name}.argument = {excerpt(check.argument)}: {problem}")
         checks.append(check)
     return tuple(checks)
-
-
-def excerpt(value: object, limit: int = 60) -> str:
-    """A value as it is shown in messages."""
-    text = repr(value)
-    return text if len(text) <= limit else text[: limit - 3] + "..."

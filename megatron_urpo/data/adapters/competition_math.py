@@ -7,7 +7,7 @@ import re
 from megatron_urpo import _core
 from megatron_urpo.data.adapters.rows import Record, Row, RowError, text
 from megatron_urpo.data.answer_requests import ask_for_box
-from megatron_urpo.data.jsonl import excerpt
+from megatron_urpo.excerpt import excerpt
 
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from megatron_urpo.data.adapters.rows import Record, Row, RowError, text
 from megatron_urpo.data.answer_requests import ask_for_box
-from megatron_urpo.data.jsonl import excerpt
+from megatron_urpo.excerpt import excerpt
 
 ANSWER_MARK = "####"
 

@@ -20,7 +20,7 @@ from megatron_urpo.data.adapters.rows import (
     response,
     text,
 )
-from megatron_urpo.data.jsonl import excerpt
+from megatron_urpo.excerpt import excerpt
 
 _SPEAKER = re.compile(r"(?:\A\s*|\n\n)(Human|Assistant):")
 _ROLES = {"Human": "user", "Assistant": "assistant"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from megatron_urpo.data.adapters.rows import Record, Row, RowError, number, objects, qualities, text
-from megatron_urpo.data.jsonl import excerpt
+from megatron_urpo.excerpt import excerpt
 
 
 def ranked_record(row: Row) -> Record:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from megatron_urpo.data.jsonl import excerpt
+from megatron_urpo.excerpt import excerpt
 
 Row = Mapping[str, Any]
 Record = dict[str, Any]  # fields of docs/data.md, without kind and id

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 from megatron_urpo.data.adapters.rows import Record, Row, RowError, text, turns
 from megatron_urpo.data.answer_requests import ask_for_box, strip_requests
-from megatron_urpo.data.jsonl import excerpt
+from megatron_urpo.excerpt import excerpt
 
 # What begins as JSON does and is none; "[0, 1)" and "\{1, 2\}" are answers as they stand.
 _CUT_OFF = re.compile(r'\s*(?:\[\s*"|\{\s*"|"|\[[^\])]*\Z)')

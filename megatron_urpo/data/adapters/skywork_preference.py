@@ -8,7 +8,7 @@ Version 0.2 is version 0.1 without the pairs that overlap RewardBench.
 from __future__ import annotations
 
 from megatron_urpo.data.adapters.rows import Record, Row, RowError, turns
-from megatron_urpo.data.jsonl import excerpt
+from megatron_urpo.excerpt import excerpt
 
 
 def skywork_preference_record(row: Row) -> Record:
