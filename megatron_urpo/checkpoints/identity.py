@@ -8,7 +8,7 @@ from typing import Any
 
 from megatron_urpo.config import Config
 from megatron_urpo.model_files import SafetensorsDirectory
-from megatron_urpo.training.hf_config import read_model_shape
+from megatron_urpo.model_shape import read_model_shape
 
 
 def run_identity(config: Config) -> dict[str, Any]:
