@@ -58,14 +58,18 @@ def main() -> None:
 
 def measure(trainer: Trainer, config: Config) -> dict[str, object]:
     """The step, then the floors."""
-    trainer.state.step = config.data.phase1_steps  # all three roles
+    trainer.state.completed = config.data.phase1_steps  # all three roles
     trainer._sync_weights()
     trainer.run_step()
-    position, step = trainer.mixture.state(), trainer.state.step
+    position, step_index = trainer.mixture.state(), trainer.state.completed
     values = trainer.run_step()
     trainer.mixture.load_state(position)
     prompts, _ = build_prompts(
-        trainer.mixture.next_batch(step), trainer.encoder, config, seed=config.run.seed, step=step
+        trainer.mixture.next_batch(step_index),
+        trainer.encoder,
+        config,
+        seed=config.run.seed,
+        step_index=step_index,
     )
     started = time.perf_counter()
     sync = trainer.weight_sync.sync(trainer.state.policy_version + 1)

@@ -112,7 +112,7 @@ class MetricsWriter:
         *,
         total_steps: int,
         ranks: Ranks,
-        next_step: int = 0,
+        completed: int = 0,
         progress: ProgressLine | None = None,
     ) -> None:
         """Opens metrics.jsonl in the run directory, which is made if absent.
@@ -120,15 +120,15 @@ class MetricsWriter:
         Args:
             total_steps: of the run, for the time left.
             ranks: of the job, which all call this together.
-            next_step: the step about to run, counted from 0. Records of it and of later steps are
-                cut off: they belong to a run that was killed after its last checkpoint.
+            completed: steps that came before. Records of later ones are cut off: they belong to a
+                run that was killed after its last checkpoint.
 
         Raises:
             ConfigError: TensorBoard or Weights & Biases is switched on but not installed.
             DamagedMetricsError: a line of an earlier metrics.jsonl; names file and line.
             OSError: the file cannot be written. RunError on the other ranks, for all of these.
         """
-        self.progress = progress or ProgressLine(total_steps, next_step=next_step)
+        self.progress = progress or ProgressLine(total_steps, completed=completed)
         self._ranks = ranks
         self._sinks: list[_Sink] = []
 
@@ -136,12 +136,12 @@ class MetricsWriter:
             run = Path(directory)
             run.mkdir(parents=True, exist_ok=True)
             path = run / METRICS_FILE
-            cut_off(path, next_step)
+            cut_off(path, completed)
             self._path = path
             # Unbuffered: what did not fit on the disk must not be tried again on closing.
             self._file = path.open("ab", buffering=0)
             if config.tensorboard:
-                self._sinks.append(_TensorBoard(run / TENSORBOARD_DIRECTORY, next_step))
+                self._sinks.append(_TensorBoard(run / TENSORBOARD_DIRECTORY, completed))
             if config.wandb_project:
                 self._sinks.append(_WandB(run, config.wandb_project))
 
@@ -203,11 +203,11 @@ def read_metrics(path: str | Path) -> list[StepStatistics]:
     return records
 
 
-def cut_off(path: Path, next_step: int) -> None:
-    """Rewrites a metrics.jsonl without the records of next_step and later ones."""
+def cut_off(path: Path, completed: int) -> None:
+    """Rewrites a metrics.jsonl without the records of steps after `completed`."""
     if not path.exists():
         return
-    kept = [record for record in read_metrics(path) if record.step < next_step]
+    kept = [record for record in read_metrics(path) if record.step <= completed]
     with replacing(path) as temporary:
         temporary.write_text("".join(_to_json(record) + "\n" for record in kept), encoding="utf-8")
 
@@ -226,7 +226,7 @@ def _check_name(name: str) -> None:
 
 
 class _TensorBoard:
-    def __init__(self, directory: Path, next_step: int) -> None:
+    def __init__(self, directory: Path, completed: int) -> None:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
@@ -235,7 +235,7 @@ class _TensorBoard:
                 "pip install tensorboard, or switch it off"
             ) from error
         # purge_step hides what an interrupted run wrote after its checkpoint.
-        self._writer: Any = SummaryWriter(str(directory), purge_step=next_step)
+        self._writer: Any = SummaryWriter(str(directory), purge_step=completed + 1)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():

@@ -32,25 +32,29 @@ class ProgressLine:
         self,
         total_steps: int,
         *,
-        next_step: int = 0,
+        completed: int = 0,
         label: str = "",
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """label: of the stage, e.g. "sft"; without one the curriculum's phase is shown."""
+        """
+        Args:
+            completed: steps that came before.
+            label: of the stage, e.g. "sft"; without one the curriculum's phase is shown.
+        """
         self._total_steps = total_steps
         self._label = label
         self._stream = stream or sys.stderr
         self._clock = clock
         self._is_terminal = self._stream.isatty()
-        self._next_step = next_step
+        self._completed = completed
         self._last_time = clock()
         self._durations: deque[float] = deque(maxlen=_WINDOW)
 
     def show_stage(self, text: str) -> None:
         """What the current step is doing, e.g. "rollout 12/64 groups"; terminals only."""
         if self._is_terminal:
-            head = f"step {self._next_step + 1}/{self._total_steps}"
+            head = f"step {self._completed + 1}/{self._total_steps}"
             width = shutil.get_terminal_size().columns
             self._stream.write(f"\r\x1b[2K{head}  {text}"[: width + 4])
             self._stream.flush()
@@ -60,7 +64,7 @@ class ProgressLine:
         now = self._clock()
         self._durations.append(now - self._last_time)
         self._last_time = now
-        self._next_step = statistics.step + 1
+        self._completed = statistics.step
         clear = "\r\x1b[2K" if self._is_terminal else ""
         self._stream.write(clear + self._line(statistics) + "\n")
         self._stream.flush()
@@ -76,11 +80,11 @@ class ProgressLine:
         phase = values.get("data/all/phase")
         label = self._label or ("" if phase is None else f"phase {phase:.0f}")
         width = len(str(self._total_steps))
-        parts = [label, f"step {statistics.step + 1:>{width}}/{self._total_steps}"]
+        parts = [label, f"step {statistics.step:>{width}}/{self._total_steps}"]
         for name, text, shape in _COLUMNS:
             if math.isfinite(values.get(name, math.nan)):
                 parts.append(f"{text} {shape.format(values[name])}".strip())
-        remaining = self._total_steps - statistics.step - 1
+        remaining = self._total_steps - statistics.step
         if remaining > 0:
             seconds = remaining * sum(self._durations) / len(self._durations)
             parts.append(f"{format_duration(seconds)} left")

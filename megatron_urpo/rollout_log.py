@@ -54,7 +54,7 @@ class RolloutLog:
         self._decode = decode
 
     def path(self, step: int) -> Path:
-        """The file of a step, counted from 0."""
+        """The file of a step, counted from 1."""
         return self._directory / f"step_{step:06d}.jsonl"
 
     def steps(self) -> list[int]:
@@ -85,10 +85,10 @@ class RolloutLog:
                     raise ValueError(f"{path}:{number}: not a recorded group: {error!r}") from error
         return groups
 
-    def cut_off(self, next_step: int) -> None:
-        """Removes the files of next_step and later ones, when a run resumes before them."""
+    def cut_off(self, completed: int) -> None:
+        """Removes the files of steps after `completed`, when a run goes on from there."""
         for step in self.steps():
-            if step >= next_step:
+            if step > completed:
                 self.path(step).unlink()
 
 

@@ -61,31 +61,32 @@ class SupervisedTrainer:
         """
         sft = self.config.sft
         saved = self.checkpoints.resume()
-        step = 0 if saved is None else saved.manifest.step
+        completed = 0 if saved is None else saved.manifest.step
         metrics = MetricsWriter(
             self.directory,
             self.config.metrics,
             total_steps=sft.steps,
-            next_step=step,
+            completed=completed,
             ranks=self.parallel,
-            progress=ProgressLine(sft.steps, next_step=step, label="sft"),
+            progress=ProgressLine(sft.steps, completed=completed, label="sft"),
         )
-        for _ in range(step):
+        for _ in range(completed):
             self.batches.next()
         pending: dict[str, float] = {}
         stopping = stop.is_asked_of(self.parallel)
         stop.consequence = IN_STEPS
-        while step < sft.steps and not stopping:
+        while completed < sft.steps and not stopping:
+            step = completed + 1
             values = self._step(self.batches.next(), step) | pending
             pending = {}
-            step += 1
-            metrics.log(StepStatistics(step - 1, values))
+            completed = step
+            metrics.log(StepStatistics(step, values))
             stopping = stop.is_asked_of(self.parallel)
             manifest = partial(_manifest, step)
             pending = self.checkpoints.after_step(step, self.timers, manifest, stopping=stopping)
-        self.checkpoints.at_end(step, self.timers, partial(_manifest, step))
+        self.checkpoints.at_end(completed, self.timers, partial(_manifest, completed))
         metrics.close()
-        return step == sft.steps
+        return completed == sft.steps
 
     def _step(self, batch: list[TrainingGroup], step: int) -> dict[str, float]:
         with self.timers("sft"):
@@ -95,7 +96,7 @@ class SupervisedTrainer:
                 self.policy.packing,
                 self.parallel.data_parallel_rank,
             )
-            lr = learning_rate(self.config.sft.optimizer, step, self.config.sft.steps)
+            lr = learning_rate(self.config.sft.optimizer, step - 1, self.config.sft.steps)
             update = self.policy.update_supervised(micro_batches, lr)
         self._skipped_in_a_row = self._skipped_in_a_row + 1 if update.skipped else 0
         if self._skipped_in_a_row > self.config.training.max_skipped_steps:

@@ -5,6 +5,9 @@
 Trainer.run_step() is that pipeline, one verb a line. Every rank runs the same program: a Megatron
 shard and a slice of a rollout engine live in each process, and after a rollout every rank knows the
 whole batch, so that everything behind it is a pure function computed alike everywhere.
+
+`step` is the number of a step, from 1: checkpoint N is written after step N, and records, files and
+messages count so. `step_index`, from 0, is what seeds, schedules and the order of the data follow.
 """
 
 from __future__ import annotations
@@ -72,7 +75,7 @@ from megatron_urpo.weight_sync import (
 class RunState:
     """What changes from step to step besides tensors and the position in the data."""
 
-    step: int = 0  # steps completed
+    completed: int = 0  # steps; the number of the last one
     policy_version: int = 0  # of the weights in the engine, raised by every sync
     skipped_in_a_row: int = 0  # updates left out because their gradient was not finite
     # Mean response length of each kind in the last step that had it; the limits before.
@@ -134,28 +137,28 @@ class Trainer:
             self.directory,
             self.config.metrics,
             total_steps=self.config.run.steps,
-            next_step=self.state.step,
+            completed=self.state.completed,
             ranks=self.parallel,
         )
         stopping = stop.is_asked_of(self.parallel) or self._begin(stop)
         stop.consequence = IN_STEPS
         pending: dict[str, float] = {}
-        while self.state.step < self.config.run.steps and not stopping:
+        while self.state.completed < self.config.run.steps and not stopping:
             values = self.run_step() | pending
             pending = {}
             # Logged before it is saved: a record that no checkpoint follows is cut off on
             # resuming, a checkpoint without its record could never be completed.
-            self.metrics.log(StepStatistics(self.state.step - 1, values))
+            self.metrics.log(StepStatistics(self.state.completed, values))
             stopping = stop.is_asked_of(self.parallel)
             stopping |= self.monitor is not None and self.monitor.stops
             pending = self.checkpoints.after_step(
-                self.state.step, self.timers, self._manifest, stopping=stopping
+                self.state.completed, self.timers, self._manifest, stopping=stopping
             )
-        self.checkpoints.at_end(self.state.step, self.timers, self._manifest)
+        self.checkpoints.at_end(self.state.completed, self.timers, self._manifest)
         self.metrics.close()
-        complete = self.state.step == self.config.run.steps
+        complete = self.state.completed == self.config.run.steps
         if self.monitor is not None and not complete:
-            self.monitor.raise_alarm(self.state.step)
+            self.monitor.raise_alarm(self.state.completed)
         return complete
 
     def _begin(self, stop: StopRequest) -> bool:
@@ -163,14 +166,15 @@ class Trainer:
         self._sync_weights()
         if self.monitor is not None:
             with self.timers("monitoring"):
-                self.monitor.begin(self.state.step, self.parallel, self.timers.tick)
+                self.monitor.begin(self.state.completed, self.parallel, self.timers.tick)
         return stop.is_asked_of(self.parallel)
 
     def run_step(self) -> dict[str, float]:
         """Collects a batch, learns from it, and gives the engine the new weights."""
-        step = self.state.step
+        step_index = self.state.completed
+        step = step_index + 1
         with self.timers("run"):
-            prompts, values = self._draw_prompts(step)
+            prompts, values = self._draw_prompts(step_index)
             groups = self._collect(prompts, step, values)
             self.engine.sleep()
             try:
@@ -179,9 +183,9 @@ class Trainer:
                 self._record_rollouts(groups, step)  # its message names the file
                 raise
             self._sync_weights()
-        self.state.step += 1
-        values |= self._evaluate()
-        values |= self._monitor(groups)
+        self.state.completed = step
+        values |= self._evaluate(step)
+        values |= self._monitor(groups, step)
         return self._finish_values(values)
 
     def learn(self, groups: Sequence[Group], step: int) -> dict[str, float]:
@@ -206,14 +210,14 @@ class Trainer:
             updates = self._update(mini_batches, old_logprobs, step)
         return values | update_metrics(updates)
 
-    def _draw_prompts(self, step: int) -> tuple[list[Prompt], dict[str, float]]:
+    def _draw_prompts(self, step_index: int) -> tuple[list[Prompt], dict[str, float]]:
         with self.timers("data"):
-            tasks = self.mixture.next_batch(step)
+            tasks = self.mixture.next_batch(step_index)
             prompts, skipped = build_prompts(
-                tasks, self.encoder, self.config, seed=self.config.run.seed, step=step
+                tasks, self.encoder, self.config, seed=self.config.run.seed, step_index=step_index
             )
         return prompts, {
-            "data/all/phase": self.config.data.phase(step),
+            "data/all/phase": self.config.data.phase(step_index),
             "data/all/prompts": len(prompts),
             "data/all/skipped_prompts": len(skipped),
         }
@@ -222,17 +226,18 @@ class Trainer:
         self, prompts: Sequence[Prompt], step: int, values: dict[str, float]
     ) -> list[Group]:
         """The rewarded groups of the whole batch, on every rank, in the order of the prompts."""
+        step_index = step - 1
         counters = RolloutStatistics()
         shares = deal(prompts, self.replica.count, self.config.rollout, self.state.expected_tokens)
         share = shares[self.replica.index]
-        seed = int(np.random.SeedSequence([self.config.run.seed, step]).generate_state(1)[0])
-        self.scorer.start_step(step)
+        seeds = np.random.SeedSequence([self.config.run.seed, step_index])
+        self.scorer.start_step(step_index)
         rollouts = collect(
             self.engine,
             share,
             self.encoder,
             self.config,
-            self.replica.seed(seed),
+            self.replica.seed(int(seeds.generate_state(1)[0])),
             statistics=counters,
         )
         is_generating = True
@@ -303,7 +308,7 @@ class Trainer:
     ) -> list[UpdateStatistics]:
         """All epochs over the batch, with the old log-probs frozen."""
         training = self.config.training
-        lr = learning_rate(training.optimizer, step, self.config.run.steps)
+        lr = learning_rate(training.optimizer, step - 1, self.config.run.steps)
         references: list[list[Tensor] | None] = [None] * len(mini_batches)
         if training.kl_beta > 0:
             references = [self.policy.reference_logprobs(batches) for batches in mini_batches]
@@ -318,17 +323,15 @@ class Trainer:
                 self._count_skipped(update, step)
         return updates
 
-    def _evaluate(self) -> dict[str, float]:
-        if self.held_out is None or not self._is_due(self.config.evaluation.every, self.state.step):
+    def _evaluate(self, step: int) -> dict[str, float]:
+        if self.held_out is None or not self._is_due(self.config.evaluation.every, step):
             return {}
         with self.timers("evaluation"):
-            label = f"step {self.state.step}"
-            evaluation = self.held_out.evaluate(label, self.state.step, self.timers.tick)
+            evaluation = self.held_out.evaluate(f"step {step}", step, self.timers.tick)
         self.parallel.on_main(lambda: record_evaluation(self.directory, evaluation, in_run=True))
         return {f"evaluation/{name}": value for name, value in evaluation.values.items()}
 
-    def _monitor(self, groups: Sequence[Group]) -> dict[str, float]:
-        step = self.state.step
+    def _monitor(self, groups: Sequence[Group], step: int) -> dict[str, float]:
         if self.monitor is None or not self._is_due(self.config.monitoring.every, step):
             return {}
         with self.timers("monitoring"):
@@ -393,8 +396,8 @@ class Trainer:
         self.parallel.on_main(self._cut_off_records)
 
     def _cut_off_records(self) -> None:
-        self.rollout_log.cut_off(self.state.step)
-        cut_off_evaluations(self.directory, self.state.step)
+        self.rollout_log.cut_off(self.state.completed)
+        cut_off_evaluations(self.directory, self.state.completed)
 
     def _show(self, text: str) -> None:
         if self.metrics is not None and self.parallel.is_main:

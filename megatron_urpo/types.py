@@ -277,5 +277,5 @@ class MicroBatch:
 class StepStatistics:
     """Everything measured in one step, by metric name (stage/role/what)."""
 
-    step: int
+    step: int  # counted from 1
     values: dict[str, float] = field(default_factory=dict)

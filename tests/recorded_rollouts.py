@@ -26,7 +26,7 @@ DIRECTORY = Path(__file__).parent / "recorded"
 
 def recorded_groups() -> list[Group]:
     """All groups of the step, those that the loss leaves out among them."""
-    return RolloutLog(DIRECTORY).read(0)
+    return RolloutLog(DIRECTORY).read(1)
 
 
 def recorded_mini_batches() -> list[list[TrainingGroup]]:

@@ -20,7 +20,7 @@ _FORMAT = 1
 class Manifest:
     """Everything a resumed run needs besides tensors."""
 
-    step: int  # steps completed; the next one to run, counted from 0
+    step: int  # the last one completed, counted from 1
     policy_version: int  # of the weights: syncs to the engine so far; in a warm start the step
     model: dict[str, Any]  # the model's identity: a checkpoint of another one is refused
     data_state: dict[str, Any]  # position of the mixture

@@ -76,6 +76,6 @@ class DataConfig:
             TaskKind.INSTRUCTION: self.instruction_ratio if phase == 2 else 0.0,
         }
 
-    def phase(self, step: int) -> int:
+    def phase(self, step_index: int) -> int:
         """Curriculum phase (1 or 2) of a step, counted from 0."""
-        return 1 if step < self.phase1_steps else 2
+        return 1 if step_index < self.phase1_steps else 2

@@ -54,9 +54,9 @@ class Mixture:
             kind: Apportionment() for kind in TaskKind
         }
 
-    def next_batch(self, step: int) -> list[Task]:
+    def next_batch(self, step_index: int) -> list[Task]:
         """The tasks of a step (counted from 0), grouped by kind; data.prompts_per_step of them."""
-        ratio = self._config.ratio(self._config.phase(step))
+        ratio = self._config.ratio(self._config.phase(step_index))
         counts = self._kind_shares.deal(self._config.prompts_per_step, ratio)
         batch: list[Task] = []
         for kind, count in counts.items():

@@ -52,7 +52,7 @@ def preview(config: Config, count: int = 1) -> Iterator[Preview]:
         raise ConfigError("data.sources and sft.sources are empty: there is nothing to show")
     encoder = load_encoder(config.model)
     if config.data.sources:
-        for prompt, step in _first_prompts(config, encoder, count):
+        for step, prompt in _first_prompts(config, encoder, count):
             yield _show_prompt(prompt, step, encoder)
             if isinstance(prompt.task, InstructionTask):
                 yield _show_self_judgement(prompt, step, encoder, config)
@@ -62,28 +62,28 @@ def preview(config: Config, count: int = 1) -> Iterator[Preview]:
 
 def _first_prompts(
     config: Config, encoder: PromptEncoder, count: int
-) -> Iterator[tuple[Prompt, int]]:
-    """Prompts with the steps, counted from 0, that they are in."""
+) -> Iterator[tuple[int, Prompt]]:
+    """Prompts with the steps, counted from 1, that they are in."""
     seed = config.run.seed
     mixture = Mixture(config.data, load_sources(config.data.sources, "train", seed), seed)
     # Phase 1 has no instructions: they come first in the step after it.
     wanted = {kind: count for kind, share in config.data.ratio(2).items() if share > 0}
-    for step in range(config.data.phase1_steps + 1):
-        batch = mixture.next_batch(step)
+    for step_index in range(config.data.phase1_steps + 1):
+        batch = mixture.next_batch(step_index)
         if not any(wanted.get(task.kind) for task in batch):
             continue
-        prompts, _ = build_prompts(batch, encoder, config, seed=seed, step=step)
+        prompts, _ = build_prompts(batch, encoder, config, seed=seed, step_index=step_index)
         for prompt in prompts:
             if wanted.get(prompt.task.kind):
                 wanted[prompt.task.kind] -= 1
-                yield prompt, step
+                yield step_index + 1, prompt
 
 
 def _show_prompt(prompt: Prompt, step: int, encoder: PromptEncoder) -> Preview:
     task = prompt.task
     shortened = ", shortened to fit" if prompt.shortened else ""
     return Preview(
-        f"{task.kind}, source {task.source!r}, item {task.key!r}, step {step + 1}{shortened}",
+        f"{task.kind}, source {task.source!r}, item {task.key!r}, step {step}{shortened}",
         len(prompt.token_ids),
         encoder.decode_all(prompt.token_ids),
         _wanted(task, prompt.order),
@@ -100,7 +100,7 @@ def _show_self_judgement(
         for number in range(1, rollout.group_size + 1)
     ]
     title = (
-        f"judge prompt of {task.kind}, source {task.source!r}, item {task.key!r}, step {step + 1}, "
+        f"judge prompt of {task.kind}, source {task.source!r}, item {task.key!r}, step {step}, "
         "answers not yet written"
     )
     room = rollout.max_judge_prompt_tokens
@@ -138,12 +138,12 @@ def _first_demonstrations(config: Config, encoder: PromptEncoder, count: int) ->
         seed=config.run.seed,
     )
     wanted = {source.kind: count for source in sft.sources}
-    for step in range(sft.steps):
+    for step in range(1, sft.steps + 1):
         for group in batches.next():
             if wanted[group.kind]:
                 wanted[group.kind] -= 1
                 yield Preview(
-                    f"warm start, {group.kind}, step {step + 1}",
+                    f"warm start, {group.kind}, step {step}",
                     len(group.prompt_ids),
                     encoder.decode_all(group.prompt_ids.tolist()),
                     f"trained on, {group.num_tokens} tokens: "

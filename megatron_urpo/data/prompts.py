@@ -306,11 +306,12 @@ class PromptEncoder:
 
 
 def build_prompts(
-    tasks: Sequence[Task], encoder: PromptEncoder, config: Config, *, seed: int, step: int
+    tasks: Sequence[Task], encoder: PromptEncoder, config: Config, *, seed: int, step_index: int
 ) -> tuple[list[Prompt], list[Task]]:
     """The prompts of a step, in the order of the tasks, and the tasks skipped as too long.
 
-    Responses of preference tasks are shown in an order drawn from (seed, step, place in the batch).
+    Responses of preference tasks are shown in an order drawn from seed, step_index (from 0) and the
+    place in the batch.
     Judge prompts are shortened to data.max_prompt_tokens; other prompts are never altered. Too
     long ones are left out (data.overlong_prompts = "skip") and Prompt.index counts the rest.
 
@@ -326,7 +327,7 @@ def build_prompts(
         try:
             if isinstance(task, PreferenceTask):
                 order = shuffled_order(
-                    len(task.responses), np.random.default_rng([seed, step, place])
+                    len(task.responses), np.random.default_rng([seed, step_index, place])
                 )
                 ids, shortened = encoder.encode_judge(task.messages, task.responses, order, limit)
             else:

@@ -72,6 +72,7 @@ class HeldOut:
 
         Args:
             label: the model's name in the report, e.g. "base".
+            step: the one that made these weights; 0 before any.
             tick: called whenever a task has been answered.
         """
         config = self._config
@@ -105,7 +106,7 @@ def held_out_prompts(
     Raises:
         ConfigError: a prompt is too long.
     """
-    prompts, skipped = build_prompts(tasks, encoder, config, seed=config.run.seed, step=0)
+    prompts, skipped = build_prompts(tasks, encoder, config, seed=config.run.seed, step_index=0)
     if skipped:
         raise ConfigError(
             f"{len(skipped)} held-out prompts exceed data.max_prompt_tokens = "

@@ -39,18 +39,18 @@ def record_evaluation(directory: Path, evaluation: Evaluation, *, in_run: bool =
     _write_summaries(directory, read_summaries(directory) | {evaluation.label: summary})
 
 
-def in_run_labels(directory: Path, step: int = 0) -> list[str]:
-    """The evaluations that a run made of its own weights after more steps than `step`."""
+def in_run_labels(directory: Path, completed: int = 0) -> list[str]:
+    """The evaluations that a run made of its own weights in steps after `completed`."""
     return [
         label
         for label, summary in read_summaries(directory).items()
-        if summary["step"] > step and summary["in_run"]
+        if summary["step"] > completed and summary["in_run"]
     ]
 
 
-def cut_off_evaluations(directory: Path, step: int) -> None:
-    """Removes those of `in_run_labels`, when a run goes on from this step."""
-    _take_out(directory, in_run_labels(directory, step), lambda items: items.unlink())
+def cut_off_evaluations(directory: Path, completed: int) -> None:
+    """Removes those of `in_run_labels`, when a run goes on from there."""
+    _take_out(directory, in_run_labels(directory, completed), lambda items: items.unlink())
 
 
 def set_evaluations_aside(directory: Path, aside: Path) -> None:

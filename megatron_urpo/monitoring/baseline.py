@@ -35,7 +35,7 @@ class BaselineGroup:
 class Baseline:
     """The first measurement of a run."""
 
-    step: int  # steps completed before it
+    step: int  # the last one completed before it; 0 before any
     values: dict[str, float]  # its metrics
     groups: tuple[BaselineGroup, ...]  # in the order of the held-out groups
 

@@ -40,7 +40,8 @@ def judge(
     follow from the run's seed and the task, so that a group is shown alike every time.
 
     Args:
-        step: seeds the sampling, where rollout.judge_temperature is not 0.
+        step: the one that made the referee, 0 before any. It seeds the sampling, where
+            rollout.judge_temperature is not 0.
         process_group: see gather.gather.
         tick: called whenever a judgement has been written.
 

@@ -68,14 +68,14 @@ class RefereeMonitor:
         self._alarms: list[Alarm] = []
         self._counts: dict[str, int] = {}  # see check_alarms
 
-    def begin(self, step: int, ranks: Ranks, tick: Callable[[], None]) -> None:
+    def begin(self, completed: int, ranks: Ranks, tick: Callable[[], None]) -> None:
         """Finds the referee that later ones are compared with; all ranks together.
 
         Its judgements of the held-out groups are read from the run directory. Where there are none,
         or where a run wrote them that is thrown away from this step on, they are made now and kept.
 
         Args:
-            step: steps completed; the engine holds their weights.
+            completed: steps; the engine holds their weights.
             tick: called whenever a judgement has been written.
 
         Raises:
@@ -85,11 +85,11 @@ class RefereeMonitor:
         saved: list[Baseline | None] = []
         ranks.on_main(lambda: saved.append(read_baseline(self._directory)))
         self._baseline = ranks.gather_objects(saved)[0][0]
-        if self._baseline is not None and self._baseline.step < step:
+        if self._baseline is not None and self._baseline.step < completed:
             self._baseline.check(self._directory, self._held_out, self._orders)
         else:
-            judged = self._judge(self._held_out, step, tick)
-            made = self._baseline = Baseline.of(step, referee_metrics(judged), judged)
+            judged = self._judge(self._held_out, completed, tick)
+            made = self._baseline = Baseline.of(completed, referee_metrics(judged), judged)
             ranks.on_main(lambda: write_baseline(self._directory, made))
 
     def measure(
@@ -99,7 +99,7 @@ class RefereeMonitor:
 
         Args:
             groups: of the step, with their rewards.
-            step: steps completed.
+            step: that has been completed.
             tick: called whenever a judgement has been written.
         """
         config = self._config.monitoring

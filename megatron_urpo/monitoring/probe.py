@@ -110,7 +110,7 @@ class Probe:
         """rollout.group_size answers to each problem, verified."""
         config = self._config
         prompts, skipped = build_prompts(
-            self._tasks.problems, self._encoder, config, seed=config.run.seed, step=0
+            self._tasks.problems, self._encoder, config, seed=config.run.seed, step_index=0
         )
         if not prompts:
             raise ConfigError(

@@ -227,7 +227,7 @@ def _score(name: str, value: float) -> str:
 def _summary(run: RunRecord) -> str:
     config = run.config or {}
     total = config.get("run", {}).get("steps")
-    done = run.steps[-1].step + 1 if run.steps else 0
+    done = run.steps[-1].step if run.steps else 0
     seconds = sum(_step_seconds(record) for record in run.steps)
     tiles = [("steps", f"{done} / {total}" if total else f"{done}")]
     if seconds:

@@ -58,7 +58,7 @@ class RewardScorer:
         """Takes the run's seed, which only `rewards.shuffle_self_scores` uses."""
         self._config = config
         self._seed = seed
-        self._step = 0
+        self._step_index = 0
         self._pool = WorkerPool(
             math_answer.WORKER_TARGET,
             workers=config.verifier_workers,
@@ -67,9 +67,9 @@ class RewardScorer:
         self._code_pool = code_answer.open_pool(config)
         self._submitted: list[Group | _Pending] = []
 
-    def start_step(self, step: int) -> None:
-        """Name the step whose rollouts follow: another step shuffles self-scores differently."""
-        self._step = step
+    def start_step(self, step_index: int) -> None:
+        """Name the step, counted from 0, whose rollouts follow: each shuffles self-scores anew."""
+        self._step_index = step_index
 
     def submit(self, rollout: Rollout) -> None:
         """Take a finished rollout; never blocks.
@@ -155,7 +155,8 @@ class RewardScorer:
 
     def _shuffled(self, scores: Float64Array, prompt: Prompt) -> Float64Array:
         """The control experiment: the same scores, given to the wrong responses."""
-        return np.random.default_rng((self._seed, self._step, prompt.index)).permutation(scores)
+        seed = (self._seed, self._step_index, prompt.index)
+        return np.random.default_rng(seed).permutation(scores)
 
 
 def _reasoning_group(pending: _Pending) -> Group:

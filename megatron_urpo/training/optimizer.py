@@ -24,20 +24,20 @@ from megatron_urpo.training.platform import Platform, cuda_type_names
 _NORM_ELEMENTS = 1 << 16
 
 
-def learning_rate(config: OptimizerConfig, step: int, total_steps: int) -> float:
+def learning_rate(config: OptimizerConfig, step_index: int, total_steps: int) -> float:
     """Linear warm-up, then cosine decay from lr to min_lr.
 
     Args:
-        step: the collected batch, counted from 0; all its epochs and mini-batches share the rate.
+        step_index: of the collected batch, from 0; all its epochs and mini-batches share the rate.
         total_steps: of the whole job. Beyond it the rate stays at min_lr.
 
     Returns:
         the learning rate of that step: lr right after the warm-up, min_lr in the last step's limit.
     """
-    if step < config.lr_warmup_steps:
-        return config.lr * (step + 1) / config.lr_warmup_steps
+    if step_index < config.lr_warmup_steps:
+        return config.lr * (step_index + 1) / config.lr_warmup_steps
     decay_steps = max(total_steps - config.lr_warmup_steps, 1)
-    progress = min((step - config.lr_warmup_steps) / decay_steps, 1.0)
+    progress = min((step_index - config.lr_warmup_steps) / decay_steps, 1.0)
     return config.min_lr + (config.lr - config.min_lr) * 0.5 * (1 + math.cos(math.pi * progress))
 
 

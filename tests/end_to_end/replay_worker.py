@@ -40,7 +40,7 @@ def main(recorded: Path, steps: int, output: Path, config_path: str, *overrides:
     log = RolloutLog(recorded)
     with open_trainer(config) as trainer:
         values = []
-        for step in range(steps):
+        for step in range(1, steps + 1):
             values.append(trainer.learn(recorded_step(log, step), step))
             trainer._sync_weights()
         weights = {name: tensor.clone() for name, tensor in trainer.policy.hf_weights()}

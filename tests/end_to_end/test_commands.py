@@ -34,7 +34,7 @@ def test_run_directory_holds_what_other_tools_read(complete_run, warm_model):
     assert config.model.path == str(warm_model)
     assert json.loads((complete_run / "environment.json").read_text())["torch"].startswith("2.")
     records = read_metrics(complete_run / "metrics.jsonl")
-    assert [record.step for record in records] == [0, 1, 2, 3]
+    assert [record.step for record in records] == [1, 2, 3, 4]
     assert [record.values["data/all/phase"] for record in records] == [1, 2, 2, 2]
     assert sorted(p.name for p in (complete_run / "checkpoints").iterdir()) == [
         "step_000002",
@@ -44,7 +44,7 @@ def test_run_directory_holds_what_other_tools_read(complete_run, warm_model):
 
 def test_batches_have_the_ratio_of_the_config(complete_run):
     log = RolloutLog(complete_run)
-    kinds = [[group.kind for group in log.read(step)] for step in range(4)]
+    kinds = [[group.kind for group in log.read(step)] for step in range(1, 5)]
     assert [kinds[0].count(kind) for kind in TaskKind] == [3, 3, 0]
     assert [kinds[1].count(kind) for kind in TaskKind] == [2, 2, 2]
 
@@ -57,7 +57,7 @@ def test_versions_rise_with_every_step(complete_run):
             for group in log.read(step)
             for response in group.rollout.responses
         }
-        assert versions == {step + 1}
+        assert versions == {step}
 
 
 def test_engine_and_trainer_agree_in_fp32(complete_run):
@@ -150,11 +150,14 @@ def test_evaluations_after_the_step_that_a_run_resumes_from_go(complete_run, tmp
     kept = [label for label in read_summaries(directory) if label != "step 6"]
     run_urpo(
         "train", complete_run / "config.toml", "--run.directory", directory,
-        "--run.steps", 5, "--evaluation.every", 1,
+        "--run.steps", 5, "--evaluation.every", 1, "--metrics.rollout_every", 2,
     )  # fmt: skip
     summaries = read_summaries(directory)
     assert list(summaries) == [*kept, "step 5"]
     assert summaries["step 5"]["in_run"] is True
+    records = read_metrics(directory / "metrics.jsonl")
+    assert [r.step for r in records if "evaluation/preference/tau" in r.values] == [5]
+    assert RolloutLog(directory).steps() == [1, 2, 3, 4]  # 5 is no multiple of 2
 
 
 def test_interrupt_saves_and_ends_cleanly(warm_model, tmp_path):

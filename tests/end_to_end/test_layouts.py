@@ -81,7 +81,7 @@ SHARED_ENGINE = {"rollout.tensor_model_parallel_size": 2}
 def test_every_layout_learns_what_one_rank_learns(
     alone, complete_run, warm_model, tmp_path, ranks, layout
 ):
-    groups = RolloutLog(complete_run).read(STEPS - 1)
+    groups = RolloutLog(complete_run).read(STEPS)
     lengths = [sum(len(r.token_ids) for r in group.rollout.responses) for group in groups]
     assert len(set(lengths)) > 1
     expected, one_weights = alone
@@ -110,10 +110,10 @@ def test_every_layout_learns_what_one_rank_learns(
 
 def check_the_loop_that_followed(directory: Path) -> None:
     records = read_metrics(directory / "metrics.jsonl")
-    assert [record.step for record in records] == [0, 1, 2]
+    assert [record.step for record in records] == [1, 2, 3]
     assert all(record.values["weight_sync/all/mismatch_mean"] < 1e-4 for record in records)
     assert any(record.values["training/all/updates"] > 0 for record in records)
-    groups = RolloutLog(directory).read(2)
+    groups = RolloutLog(directory).read(3)
     assert [group.prompt.index for group in groups] == list(range(6))
     sampled = sum(len(r.token_ids) for group in groups for r in group.rollout.responses)
     assert records[2].values["rollout/all/response_tokens"] == sampled

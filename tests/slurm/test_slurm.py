@@ -79,7 +79,7 @@ def test_two_nodes_train_smollm2(run):
     run.submit()
     run.wait_for_state(START_SECONDS, "COMPLETED")
     records = read_metrics(run.directory / "metrics.jsonl")
-    assert [record.step for record in records] == [0, 1]
+    assert [record.step for record in records] == [1, 2]
     assert sum(record.values["training/all/updates"] for record in records) > 0
     assert all(record.values["weight_sync/all/mismatch_mean"] < 0.2 for record in records)
     assert (run.directory / "export" / "model.safetensors").is_file()
@@ -111,7 +111,7 @@ def test_stopped_run_is_saved_requeued_and_continued(run):
     assert run.log.count("back into the queue") == 2
     assert "Traceback" not in run.log
     steps = run.steps_done
-    assert steps == list(range(len(steps)))  # each once
+    assert steps == list(range(1, len(steps) + 1))  # each once
     (checkpoint,) = (run.directory / "checkpoints").iterdir()
     assert checkpoint.name == f"step_{len(steps):06d}"
     run.cluster.scancel(run.job)
@@ -140,4 +140,4 @@ def test_lost_node_fails_the_job_which_then_continues(run):
     run.submit()
     run.wait_for_state(START_SECONDS, "COMPLETED")
     assert re.search(r"resuming from \S+/checkpoints/step_0", run.log)
-    assert run.steps_done == list(range(saved + 1))
+    assert run.steps_done == list(range(1, saved + 2))

@@ -23,7 +23,7 @@ def test_every_start_gets_a_place_of_its_own(tmp_path):
     for number in (1, 2):
         (tmp_path / "metrics.jsonl").write_text(f"start {number}\n")
         (tmp_path / "rollouts").mkdir()
-        (tmp_path / "rollouts" / "step_000000.jsonl").touch()
+        (tmp_path / "rollouts" / "step_000001.jsonl").touch()
         (tmp_path / "export").mkdir()
         (tmp_path / "sft").mkdir(exist_ok=True)
         aside = set_earlier_run_aside(tmp_path)
@@ -31,7 +31,7 @@ def test_every_start_gets_a_place_of_its_own(tmp_path):
         assert (aside / "metrics.jsonl").read_text() == f"start {number}\n"
         moved = sorted(path.name for path in aside.iterdir())
         assert moved == ["export", "metrics.jsonl", "rollouts"]
-        assert (aside / "rollouts" / "step_000000.jsonl").exists()
+        assert (aside / "rollouts" / "step_000001.jsonl").exists()
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == ["earlier-1", "earlier-2", "sft"]
 
@@ -39,7 +39,7 @@ def test_every_start_gets_a_place_of_its_own(tmp_path):
 def test_rollouts_without_metrics_are_kept_too(tmp_path):
     """Of a run killed in its first step."""
     (tmp_path / "rollouts").mkdir()
-    (tmp_path / "rollouts" / "step_000000.jsonl").touch()
+    (tmp_path / "rollouts" / "step_000001.jsonl").touch()
     aside = set_earlier_run_aside(tmp_path)
     assert [path.name for path in aside.iterdir()] == ["rollouts"]
 

@@ -37,38 +37,38 @@ def test_records_read_back_exactly(tmp_path):
         "rewards/reasoning/mean/gsm8k": 5e-324,
     }
     writer = MetricsWriter(tmp_path / "made", MetricsConfig(), total_steps=1, ranks=OneRank())
-    writer.log(StepStatistics(0, values))
+    writer.log(StepStatistics(1, values))
     line = (tmp_path / "made" / METRICS_FILE).read_text()  # flushed before close
     writer.close()
     assert json.loads(line, parse_constant=pytest.fail)["training/all/loss"] is None
     [record] = read_metrics(tmp_path / "made" / METRICS_FILE)
-    assert record.step == 0
+    assert record.step == 1
     assert record.values.pop("training/all/loss") != values.pop("training/all/loss")
     assert record.values == values
 
 
 def test_resume_cuts_off_later_records_and_a_half_written_one(tmp_path):
-    log_steps(tmp_path, range(6))
+    log_steps(tmp_path, range(1, 7))
     with (tmp_path / METRICS_FILE).open("a") as file:
-        file.write('{"step": 6, "run/all/l')
-    log_steps(tmp_path, [4], next_step=4)
+        file.write('{"step": 7, "run/all/l')
+    log_steps(tmp_path, [5], completed=4)
     records = read_metrics(tmp_path / METRICS_FILE)
-    assert [record.step for record in records] == [0, 1, 2, 3, 4]
+    assert [record.step for record in records] == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("line", ["{", "3", '{"loss": 1}', '{"step": 1, "run/all/loss": []}'])
 def test_damage_names_file_and_line(tmp_path, line):
     path = tmp_path / METRICS_FILE
-    path.write_text('{"step": 0}\n' + line + "\n")
+    path.write_text('{"step": 1}\n' + line + "\n")
     with pytest.raises(ValueError, match=rf"{path}:2: not a metrics record"):
-        MetricsWriter(tmp_path, MetricsConfig(), total_steps=1, ranks=OneRank(), next_step=1)
+        MetricsWriter(tmp_path, MetricsConfig(), total_steps=2, ranks=OneRank(), completed=1)
 
 
 @pytest.mark.parametrize("name", ["loss", "run/loss", "sampling/all/loss", "run//loss"])
 def test_names_are_stage_role_what(tmp_path, name):
     writer = MetricsWriter(tmp_path, MetricsConfig(), total_steps=1, ranks=OneRank())
     with pytest.raises(ValueError, match=f"metric '{name}': expected stage/role/what"):
-        writer.log(StepStatistics(0, {name: 1.0}))
+        writer.log(StepStatistics(1, {name: 1.0}))
     writer.close()
 
 
@@ -82,7 +82,7 @@ class OtherRank(OneRank):
 
 
 def test_other_ranks_write_nothing(tmp_path, capsys):
-    log_steps(tmp_path, [0], MetricsConfig(tensorboard=True), ranks=OtherRank())
+    log_steps(tmp_path, [1], MetricsConfig(tensorboard=True), ranks=OtherRank())
     assert list(tmp_path.iterdir()) == []
     assert capsys.readouterr() == ("", "")
 
@@ -90,11 +90,11 @@ def test_other_ranks_write_nothing(tmp_path, capsys):
 def test_tensorboard_holds_the_values(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    log_steps(tmp_path, [0, 1, 2], MetricsConfig(tensorboard=True))
-    log_steps(tmp_path, [1], MetricsConfig(tensorboard=True), next_step=1)
+    log_steps(tmp_path, [1, 2, 3], MetricsConfig(tensorboard=True))
+    log_steps(tmp_path, [2], MetricsConfig(tensorboard=True), completed=1)
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload().Scalars("run/all/loss")
-    assert [event.step for event in events] == [0, 1]
-    assert [event.value for event in events] == pytest.approx([0.0, 0.1])
+    assert [event.step for event in events] == [1, 2]
+    assert [event.value for event in events] == pytest.approx([0.1, 0.2])
 
 
 @pytest.mark.parametrize(

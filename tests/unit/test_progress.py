@@ -30,11 +30,11 @@ def ticking(*times):
 
 def test_plain_line_a_step():
     stream = io.StringIO()
-    progress = ProgressLine(100, next_step=7, stream=stream, clock=ticking(50, 60, 80))
+    progress = ProgressLine(100, completed=7, stream=stream, clock=ticking(50, 60, 80))
     progress.show_stage("rollout 3/8")
-    progress.show_step(StepStatistics(7, VALUES))
+    progress.show_step(StepStatistics(8, VALUES))
     progress.show_step(
-        StepStatistics(8, {"data/all/phase": 1.0, "rewards/preference/tau": float("nan")})
+        StepStatistics(9, {"data/all/phase": 1.0, "rewards/preference/tau": float("nan")})
     )
     progress.close()
     assert stream.getvalue().splitlines() == [
@@ -47,7 +47,7 @@ def test_plain_line_a_step():
 def test_last_step_and_label():
     stream = io.StringIO()
     progress = ProgressLine(2, label="sft", stream=stream, clock=ticking(0, 1))
-    progress.show_step(StepStatistics(1, {"sft/all/loss": 1.23456}))
+    progress.show_step(StepStatistics(2, {"sft/all/loss": 1.23456}))
     assert stream.getvalue() == "sft  step 2/2  loss 1.235\n"
 
 
@@ -56,8 +56,10 @@ def test_terminal_shows_the_stage_and_wipes_it():
     progress = ProgressLine(10, stream=stream, clock=ticking(0, 1))
     progress.show_stage("rollout 3/8 groups")
     assert stream.getvalue() == "\r\x1b[2Kstep 1/10  rollout 3/8 groups"
-    progress.show_step(StepStatistics(0, {}))
+    progress.show_step(StepStatistics(1, {}))
     assert stream.getvalue().endswith("\r\x1b[2Kstep  1/10  0:09 left\n")
+    progress.show_stage("rollout 1/8 groups")
+    assert stream.getvalue().endswith("step 2/10  rollout 1/8 groups")
 
 
 @pytest.mark.parametrize(

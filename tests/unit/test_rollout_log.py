@@ -154,10 +154,10 @@ def test_file_a_step_with_readable_prompts(tmp_path):
 
 def test_cut_off_on_resume(tmp_path):
     log = RolloutLog(tmp_path)
-    for step in (0, 4, 5, 1_000_000):
+    for step in (1, 4, 5, 1_000_000):
         log.write(step, [make_group(0)])
-    log.cut_off(5)
-    assert log.steps() == [0, 4]
+    log.cut_off(4)
+    assert log.steps() == [1, 4]
     RolloutLog(tmp_path / "empty").cut_off(0)
 
 

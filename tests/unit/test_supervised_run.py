@@ -73,7 +73,7 @@ def test_non_finite_updates_are_skipped_and_then_stop_the_run(make_trainer, tmp_
     with pytest.raises(NonFiniteUpdatesError) as failure:
         trainer.run(StopRequest())
     message = str(failure.value)
-    assert message.startswith("3 supervised updates in a row had a gradient norm of nan (step 3, ")
+    assert message.startswith("3 supervised updates in a row had a gradient norm of nan (step 4, ")
     assert message.endswith("Lower sft.optimizer.lr")
     records = metrics(tmp_path)
     assert [record.values["sft/all/skipped_updates"] for record in records] == [0, 1, 1]
@@ -89,12 +89,12 @@ def test_a_skipped_update_changes_nothing_and_a_finite_one_ends_the_row(make_tra
     for _ in range(2):  # more than two in a row, but never three of them
         for _ in range(2):
             weight[0, 0] = math.inf
-            values = trainer._step(batch, 0)
+            values = trainer._step(batch, 1)
             assert values["sft/all/skipped_updates"] == 1
             weight[0, 0] = before[0][0, 0]
             for tensor, original in zip(trainer.policy._parameters(), before, strict=True):
                 assert torch.equal(tensor, original)
-        assert trainer._step(batch, 0)["sft/all/skipped_updates"] == 0
+        assert trainer._step(batch, 1)["sft/all/skipped_updates"] == 0
         before = [tensor.clone() for tensor in trainer.policy._parameters()]
 
 
@@ -109,7 +109,7 @@ def test_a_run_without_its_checkpoints_starts_over_and_loses_nothing(
         capsys.readouterr().out
     )
     assert (tmp_path / "sft" / "earlier-1" / "metrics.jsonl").read_bytes() == written
-    assert [record.step for record in metrics(tmp_path)] == [0, 1, 2]
+    assert [record.step for record in metrics(tmp_path)] == [1, 2, 3]
 
 
 def test_checkpoints_in_the_background_resume_as_others_do(make_trainer, tmp_path):
@@ -131,6 +131,7 @@ def test_checkpoints_in_the_background_resume_as_others_do(make_trainer, tmp_pat
         shutil.rmtree(path)
     for name, tensor in train().items():
         assert torch.equal(tensor, expected[name]), name
+    assert [record.step for record in metrics(tmp_path)] == [1, 2, 3, 4, 5]
     losses = [record.values["sft/all/loss"] for record in metrics(tmp_path)]
     assert losses == [record.values["sft/all/loss"] for record in records]
 

@@ -42,7 +42,7 @@ def test_prompts_are_those_of_the_first_steps(config, shown):
         (TaskKind.REASONING, 0),
         (TaskKind.INSTRUCTION, 2),
     ):
-        prompts, _ = build_prompts(batches[step], encoder, config, seed=seed, step=step)
+        prompts, _ = build_prompts(batches[step], encoder, config, seed=seed, step_index=step)
         first = [prompt for prompt in prompts if prompt.task.kind is kind][:2]
         found = [one for one in shown if one.title.startswith(f"{kind}, source")]
         for prompt, one in zip(first, found, strict=True):

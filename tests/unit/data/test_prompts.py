@@ -179,7 +179,7 @@ OVERLONG = InstructionTask("i", "3", user(LONG))
 def test_prompts_of_a_step(encoder):
     config = Config(data=DataConfig(max_prompt_tokens=300))
     tasks = [OVERLONG, PREFERENCE, REASONING, PREFERENCE]
-    prompts, skipped = build_prompts(tasks, encoder, config, seed=1, step=4)
+    prompts, skipped = build_prompts(tasks, encoder, config, seed=1, step_index=4)
     assert skipped == [OVERLONG]
     assert [prompt.index for prompt in prompts] == [0, 1, 2]
     assert [prompt.task for prompt in prompts] == tasks[1:]
@@ -188,10 +188,10 @@ def test_prompts_of_a_step(encoder):
     for prompt in (prompts[0], prompts[2]):
         expected = write_judge_prompt("Why?", PREFERENCE.responses, prompt.order)
         assert expected in encoder.decode(prompt.token_ids)
-    again, _ = build_prompts(tasks, encoder, config, seed=1, step=4)
+    again, _ = build_prompts(tasks, encoder, config, seed=1, step_index=4)
     assert again == prompts
     orders = {
-        build_prompts([PREFERENCE], encoder, config, seed=seed, step=step)[0][0].order
+        build_prompts([PREFERENCE], encoder, config, seed=seed, step_index=step)[0][0].order
         for seed in (1, 2)
         for step in range(10)
     }
@@ -201,13 +201,13 @@ def test_prompts_of_a_step(encoder):
 def test_overlong_prompts_may_be_an_error(encoder):
     config = Config(data=DataConfig(max_prompt_tokens=300, overlong_prompts="error"))
     with pytest.raises(DataError, match=r"source 'i', item '3': the prompt has \d+ tokens"):
-        build_prompts([REASONING, OVERLONG], encoder, config, seed=1, step=0)
+        build_prompts([REASONING, OVERLONG], encoder, config, seed=1, step_index=0)
 
 
 def test_a_preference_is_shortened_rather_than_skipped(encoder):
     long = PreferenceTask("p", "1", user("Why?"), (LONG, LONG + "!"), (0.0, 1.0))
     config = Config(data=DataConfig(max_prompt_tokens=300))
-    (prompt,), skipped = build_prompts([long], encoder, config, seed=1, step=0)
+    (prompt,), skipped = build_prompts([long], encoder, config, seed=1, step_index=0)
     assert not skipped
     assert prompt.shortened
     assert len(prompt.token_ids) <= 300

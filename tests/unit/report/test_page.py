@@ -129,14 +129,14 @@ def run(tmp_path, groups):
     save_config(Config(), directory / "config.toml")
     save_environment(directory / "environment.json")
     writer = MetricsWriter(directory, MetricsConfig(), total_steps=3, ranks=OneRank())
-    for step in range(3):
+    for step in (1, 2, 3):
         writer.log(
             StepStatistics(
                 step,
                 {
-                    "data/all/phase": 1 + step // 2,
+                    "data/all/phase": 1 + step // 3,
                     "rewards/reasoning/mean": 0.25 * step,
-                    "rewards/preference/tau": math.nan if step == 1 else 0.5,
+                    "rewards/preference/tau": math.nan if step == 2 else 0.5,
                     "rewards/instruction/mean": 6.0,
                     "rollout/all/seconds": 2.0,
                     "training/all/seconds": 3.0,
@@ -160,8 +160,8 @@ def run(tmp_path, groups):
             }
             file.write(json.dumps(entry) + "\n")
     log = RolloutLog(directory)
-    log.write(0, groups[:1])
-    log.write(2, groups)
+    log.write(1, groups[:1])
+    log.write(3, groups)
     return directory
 
 
@@ -179,7 +179,7 @@ def test_whole_run(run):
     assert "shown in the order 2, 1" in page.text
     assert "and 2 more" in page.text
     assert "[3500 more characters]" in page.text
-    assert "The same at step 0" in page.text
+    assert "The same at step 1" in page.text
     assert "rewards/reasoning/mean/gsm8k" in page.text  # in the table of all metrics
 
 
@@ -312,8 +312,8 @@ def test_a_damaged_file_is_named(tmp_path, name):
 
 def test_warm_start_has_its_own_curves(tmp_path):
     writer = MetricsWriter(tmp_path / "sft", MetricsConfig(), total_steps=2, ranks=OneRank())
-    for step in range(2):
-        writer.log(StepStatistics(step, {"sft/all/loss": 2.0 - step, "sft/all/seconds": 1.0}))
+    for step in (1, 2):
+        writer.log(StepStatistics(step, {"sft/all/loss": 3.0 - step, "sft/all/seconds": 1.0}))
     writer.close()
     page = render(tmp_path)
     assert "Supervised warm start" in page.text

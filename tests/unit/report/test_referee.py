@@ -32,12 +32,12 @@ def measured(tau, ties):
     counted["monitoring/preference/groups/hard"] = 8.0
     return [
         StepStatistics(step, counted | {TAU: a, f"{TAU}/hard": a / 2, TIES: b})
-        for step, (a, b) in enumerate(zip(tau, ties, strict=True))
+        for step, (a, b) in enumerate(zip(tau, ties, strict=True), start=1)
     ]
 
 
 def test_rows_show_start_first_last_threshold_and_alarm():
-    steps = [StepStatistics(9, {"rewards/preference/tau": 1.0})]
+    steps = [StepStatistics(1, {"rewards/preference/tau": 1.0})]
     steps += measured([0.5, 0.05, 0.02], [0.1, 0.2, 0.9])
     config = {"min_tau": 0.1, "max_tie_share": 0.5, "patience": 2}
     html = referee_table(steps, config, Baseline(0, {TAU: 0.25}, ()))
@@ -50,7 +50,7 @@ def test_rows_show_start_first_last_threshold_and_alarm():
          "at most 0.5  beyond it 1 time(s)"],
     ]  # fmt: skip
     assert "step 0" in html
-    assert "Measured 3 times, last in step 2" in html
+    assert "Measured 3 times, last in step 3" in html
 
 
 def test_an_alarm_that_ended_is_no_alarm():
@@ -60,7 +60,7 @@ def test_an_alarm_that_ended_is_no_alarm():
 
 
 def test_a_run_without_measurements_gets_a_note():
-    assert "was not measured" in referee_table([StepStatistics(0, {})], {}, None)
+    assert "was not measured" in referee_table([StepStatistics(1, {})], {}, None)
 
 
 def test_every_alarm_has_words():
