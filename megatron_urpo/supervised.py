@@ -77,13 +77,18 @@ class SupervisedTrainer:
         stop.consequence = IN_STEPS
         while completed < sft.steps and not stopping:
             step = completed + 1
-            values = self._step(self.batches.next(), step) | pending
+            with self.timers("run"):
+                values = self._step(self.batches.next(), step)
+            values = self._finish_values(values) | pending
             pending = {}
             completed = step
             metrics.log(StepStatistics(step, values))
             stopping = stop.is_asked_of(self.parallel)
             manifest = partial(_manifest, step)
-            pending = self.checkpoints.after_step(step, self.timers, manifest, stopping=stopping)
+            with self.timers("run"):
+                pending = self.checkpoints.after_step(
+                    step, self.timers, manifest, stopping=stopping
+                )
         self.checkpoints.at_end(completed, self.timers, partial(_manifest, completed))
         metrics.close()
         return completed == sft.steps
@@ -106,8 +111,7 @@ class SupervisedTrainer:
             )
         load = PackingLoad.of([micro_batches], self.parallel.data_parallel_rank)
         loads = {x.data_parallel_rank: x for x in self.parallel.gather_objects(load)}.values()
-        packed = sum(x.packed_tokens for x in loads)
-        values = {
+        return {
             "sft/all/loss": update.loss,
             "sft/all/grad_norm": update.grad_norm,
             "sft/all/lr": lr,
@@ -115,10 +119,15 @@ class SupervisedTrainer:
             "sft/all/demonstrations": float(len(batch)),
             "sft/all/too_long_demonstrations": float(self.batches.num_too_long),
             "sft/all/loss_tokens": float(sum(x.loss_tokens for x in loads)),
-            "sft/all/packed_tokens": float(packed),
-            "run/all/tokens_per_second": packed / self.timers.seconds("sft"),
+            "sft/all/packed_tokens": float(sum(x.packed_tokens for x in loads)),
         }
-        return values | self.timers.take()
+
+    def _finish_values(self, values: dict[str, float]) -> dict[str, float]:
+        values |= self.timers.take()
+        values["run/all/tokens_per_second"] = (
+            values["sft/all/packed_tokens"] / values["run/all/seconds"]
+        )
+        return values
 
 
 def _manifest(step: int) -> dict[str, Any]:

@@ -151,9 +151,10 @@ class Trainer:
             self.metrics.log(StepStatistics(self.state.completed, values))
             stopping = stop.is_asked_of(self.parallel)
             stopping |= self.monitor is not None and self.monitor.stops
-            pending = self.checkpoints.after_step(
-                self.state.completed, self.timers, self._manifest, stopping=stopping
-            )
+            with self.timers("run"):
+                pending = self.checkpoints.after_step(
+                    self.state.completed, self.timers, self._manifest, stopping=stopping
+                )
         self.checkpoints.at_end(self.state.completed, self.timers, self._manifest)
         self.metrics.close()
         complete = self.state.completed == self.config.run.steps
@@ -163,10 +164,11 @@ class Trainer:
 
     def _begin(self, stop: StopRequest) -> bool:
         """What precedes the first step; returns whether the run is to stop before it."""
-        self._sync_weights()
-        if self.monitor is not None:
-            with self.timers("monitoring"):
-                self.monitor.begin(self.state.completed, self.parallel, self.timers.tick)
+        with self.timers("run"):
+            self._sync_weights()
+            if self.monitor is not None:
+                with self.timers("monitoring"):
+                    self.monitor.begin(self.state.completed, self.parallel, self.timers.tick)
         return stop.is_asked_of(self.parallel)
 
     def run_step(self) -> dict[str, float]:
@@ -183,15 +185,16 @@ class Trainer:
                 self._record_rollouts(groups, step)  # its message names the file
                 raise
             self._sync_weights()
-        self.state.completed = step
-        values |= self._evaluate(step)
-        values |= self._monitor(groups, step)
+            self.state.completed = step
+            values |= self._evaluate(step)
+            values |= self._monitor(groups, step)
         return self._finish_values(values)
 
     def learn(self, groups: Sequence[Group], step: int) -> dict[str, float]:
         """Everything between the rewards and the new weights, for collected or replayed groups."""
-        training_groups, statistics = make_training_groups(groups, self.config.advantages)
-        values = group_metrics(groups, statistics)
+        with self.timers("advantages"):
+            training_groups, statistics = make_training_groups(groups, self.config.advantages)
+            values = group_metrics(groups, statistics)
         with self.timers("batching"):
             mini_batches = [
                 self._pack(mini_batch)

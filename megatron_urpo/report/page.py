@@ -228,7 +228,8 @@ def _summary(run: RunRecord) -> str:
     config = run.config or {}
     total = config.get("run", {}).get("steps")
     done = run.steps[-1].step if run.steps else 0
-    seconds = sum(_step_seconds(record) for record in run.steps)
+    timed = [record.values.get("run/all/seconds", math.nan) for record in run.steps]
+    seconds = sum(value for value in timed if math.isfinite(value))
     tiles = [("steps", f"{done} / {total}" if total else f"{done}")]
     if seconds:
         tiles.append(("time in steps", format_duration(seconds)))
@@ -352,15 +353,6 @@ def _configuration(run: RunRecord) -> str:
         return shown + _note(f"{ENVIRONMENT_FILE} is missing.")
     pairs = "\n".join(f"{name}: {version}" for name, version in run.environment.items())
     return shown + f"<details><summary>Environment</summary><pre>{escape(pairs)}</pre></details>"
-
-
-def _step_seconds(record: StepStatistics) -> float:
-    """Seconds of a step: the sum of its stages."""
-    return sum(
-        value
-        for name, value in record.values.items()
-        if name.endswith("/all/seconds") and not name.startswith("run/") and math.isfinite(value)
-    )
 
 
 def _section(title: str, content: str) -> str:

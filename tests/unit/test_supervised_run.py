@@ -136,6 +136,18 @@ def test_checkpoints_in_the_background_resume_as_others_do(make_trainer, tmp_pat
     assert losses == [record.values["sft/all/loss"] for record in records]
 
 
+def test_the_seconds_of_a_step_hold_those_of_its_stages(make_trainer, tmp_path):
+    assert make_trainer(checkpoint=CheckpointConfig(every=1)).run(StopRequest())
+    first, *others = [record.values for record in metrics(tmp_path)]
+    assert "checkpoint/all/seconds" not in first
+    assert all("checkpoint/all/seconds" in values for values in others)
+    for values in (first, *others):
+        seconds = {name: value for name, value in values.items() if name.endswith("all/seconds")}
+        whole = seconds.pop("run/all/seconds")
+        assert whole > sum(seconds.values()) > 0
+        assert values["run/all/tokens_per_second"] == values["sft/all/packed_tokens"] / whole
+
+
 def test_a_run_that_is_asked_to_stop_before_its_first_step_does_none(make_trainer, tmp_path):
     with StopRequest() as stop:
         os.kill(os.getpid(), signal.SIGUSR1)

@@ -168,7 +168,7 @@ def run(tmp_path, groups):
 def test_whole_run(run):
     page = render(run)
     assert "3 / 200" in page.text
-    assert "0:15" in page.text  # (2 + 3) s a step; run/all/seconds is the whole, not a stage
+    assert "3:00" in page.text  # 60 s a step
     for expected in ("Reward by rule", "Kendall's tau of the referee", "Seconds a stage"):
         assert expected in page.text
     assert "Score of the hidden checkers" not in page.text  # was not measured
