@@ -104,7 +104,7 @@ class SupervisedTrainer:
             lr = learning_rate(self.config.sft.optimizer, step - 1, self.config.sft.steps)
             update = self.policy.update_supervised(micro_batches, lr)
         self._skipped_in_a_row = self._skipped_in_a_row + 1 if update.skipped else 0
-        if self._skipped_in_a_row > self.config.training.max_skipped_steps:
+        if self._skipped_in_a_row > self.config.training.max_skipped_updates:
             raise NonFiniteUpdatesError(
                 f"{self._skipped_in_a_row} supervised updates in a row had a gradient norm of "
                 f"{update.grad_norm} (step {step}, learning rate {lr:g}). Lower sft.optimizer.lr"

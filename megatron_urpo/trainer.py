@@ -342,7 +342,7 @@ class Trainer:
 
     def _count_skipped(self, update: UpdateStatistics, step: int) -> None:
         self.state.skipped_in_a_row = self.state.skipped_in_a_row + 1 if update.skipped else 0
-        if self.state.skipped_in_a_row > self.config.training.max_skipped_steps:
+        if self.state.skipped_in_a_row > self.config.training.max_skipped_updates:
             raise NonFiniteUpdatesError(
                 f"{self.state.skipped_in_a_row} updates in a row had a gradient norm of "
                 f"{update.grad_norm} (step {step}, learning rate {update.lr:g}). Lower "

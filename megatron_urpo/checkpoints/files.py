@@ -26,7 +26,7 @@ class Manifest:
     data_state: dict[str, Any]  # position of the mixture
     environment: dict[str, str]  # versions and git commit that wrote it
     layout: dict[str, int]  # parallel sizes that wrote it
-    counters: dict[str, int] = field(default_factory=dict)  # skipped steps in a row, and the like
+    counters: dict[str, int] = field(default_factory=dict)  # skipped updates in a row, and the like
     expected_tokens: dict[str, float] = field(default_factory=dict)  # mean length by kind of task
     files: dict[str, tuple[int, int]] = field(default_factory=dict)  # path -> (bytes, crc32)
     format: int = _FORMAT

@@ -124,7 +124,7 @@ class TrainingConfig:
     overlap_grad_reduce: bool = False
     ddp_bucket_size: int = 0
     logprob_chunk_tokens: int = 1024  # positions whose logits exist at one time
-    max_skipped_steps: int = 3  # non-finite updates in a row before the run stops
+    max_skipped_updates: int = 3  # non-finite updates in a row before the run stops
 
     def __post_init__(self) -> None:
         require_positive(
@@ -137,7 +137,7 @@ class TrainingConfig:
             virtual_pipeline_model_parallel_size=self.virtual_pipeline_model_parallel_size,
             context_parallel_size=self.context_parallel_size,
             logprob_chunk_tokens=self.logprob_chunk_tokens,
-            max_skipped_steps=self.max_skipped_steps,
+            max_skipped_updates=self.max_skipped_updates,
         )
         require_not_negative(
             "training",

@@ -248,7 +248,7 @@ def test_bad_input_is_one_clear_line(arguments, message, tmp_path):
             [
                 "--training.optimizer.lr",
                 "1e30",
-                "--training.max_skipped_steps",
+                "--training.max_skipped_updates",
                 "1",
                 "--training.epochs",
                 "4",

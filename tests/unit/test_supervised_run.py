@@ -47,7 +47,7 @@ def make_trainer(parallel, model, tmp_path):
         config = Config(
             run=RunConfig(directory=str(tmp_path)),
             model=ModelConfig(path=str(model), params_dtype="float32"),
-            training=TrainingConfig(max_skipped_steps=2),
+            training=TrainingConfig(max_skipped_updates=2),
             checkpoint=CheckpointConfig(every=0),
             sft=SFTConfig(optimizer=optimizer, steps=steps, tokens_per_step=8),
         )
