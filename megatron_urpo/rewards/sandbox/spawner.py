@@ -144,8 +144,9 @@ class Spawner:
         )
         before = sum(box.cpu_seconds for box in self._boxes.values())
         worked = max(0.0, everything.cpu_seconds - before)
+        is_alone = len(self._boxes) == 1  # before one of two has been ended
         for box in due:
-            used = everything if len(self._boxes) == 1 else processes.usage([box.init])
+            used = everything if is_alone else processes.usage([box.init])
             if not works:
                 box.idle_seconds += max(0.0, now - box.seen - worked)
             box.seen, box.cpu_seconds = now, used.cpu_seconds

@@ -1,6 +1,11 @@
-"""Which limit a box exceeds."""
+"""Which limit a box exceeds, and which of two."""
 
+import json
+import os
 import socket
+import subprocess
+import sys
+import time
 from dataclasses import replace
 
 import pytest
@@ -37,3 +42,48 @@ def test_limits(monkeypatch, used, idle, now, is_busy, limit):
         boxes = spawner.Spawner(here, Machine(False, b"", False))
         box = spawner._Box(1, 0, 0, LIMITS, "", started=0.0, seen=0.0, idle_seconds=idle)
         assert boxes._exceeded(box, replace(NOTHING, **used), now) == limit
+
+
+WORK = """
+import sys, time
+while time.process_time() < float(sys.argv[1]): pass
+print(flush=True)
+time.sleep(100)
+"""
+
+
+@pytest.fixture
+def box_that_worked():
+    """Makes boxes whose process has used up some CPU time and sleeps."""
+    started = []
+
+    def make(number, cpu_seconds):
+        command = [sys.executable, "-c", WORK, str(cpu_seconds)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        started.append(process)
+        assert process.stdout.readline() == b"\n"
+        status = os.open("/dev/null", os.O_RDONLY)
+        now = time.monotonic()
+        return spawner._Box(number, process.pid, status, LIMITS, "", started=now, seen=now - 1.0)
+
+    yield make
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def test_the_end_of_one_box_is_not_that_of_the_other(box_that_worked):
+    """Tests live on where the answer they call has used up its time, to say how far it came."""
+    answer, checker = box_that_worked(1, 0.6), box_that_worked(2, 0.2)
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with here, there:
+        boxes = spawner.Spawner(here, Machine(False, b"", False))
+        for box in (answer, checker):
+            box.limits = replace(LIMITS, cpu_seconds=0.5)
+            boxes._boxes[box.number] = box
+        boxes._watch()
+        assert list(boxes._boxes) == [2]
+        report = json.loads(there.recv(1 << 16))
+        assert (report["box"], report["limit"]) == (1, "cpu")
+        boxes._end(checker)
