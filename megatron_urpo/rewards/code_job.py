@@ -51,6 +51,7 @@ _VERDICT_BYTES = 1 << 16
 _LIMIT_FAILURES = {
     "cpu": CodeFailure.TIME_LIMIT,
     "idle": CodeFailure.TIME_LIMIT,
+    "program": CodeFailure.TIME_LIMIT,
     "wall": CodeFailure.STARVED,
     "stalled": CodeFailure.TIME_LIMIT,
     "memory": CodeFailure.MEMORY_LIMIT,
@@ -143,9 +144,12 @@ class _Run:
     @property
     def _limits(self) -> Limits:
         """Of a test that starts now."""
-        left = max(0.0, self._deadline - time.monotonic())
-        wall_seconds = min(self._test_limits.wall_seconds, left)
+        wall_seconds = min(self._test_limits.wall_seconds, self._wall_seconds_left)
         return replace(self._test_limits, wall_seconds=wall_seconds)
+
+    @property
+    def _wall_seconds_left(self) -> float:
+        return max(0.0, self._deadline - time.monotonic())
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -221,7 +225,7 @@ class _Run:
     def _call(self, function: str, case: CallCase) -> CodeFailure | None:
         if self._language is not Language.PYTHON:
             return CodeFailure.NO_CODE
-        box, channel, ends = self._start_functions("")
+        box, channel, ends = self._start_functions("", self._limits)
         arguments = Writer({}).write(json.loads(case.arguments), {})
         reply: Any = None
         try:
@@ -248,13 +252,13 @@ class _Run:
             return _LIMIT_FAILURES[report.limit]
         return failure
 
-    def _start_functions(self, setup: str) -> tuple[int, Channel, tuple[int, int]]:
+    def _start_functions(self, setup: str, limits: Limits) -> tuple[int, Channel, tuple[int, int]]:
         """A box whose functions can be called; its number, the channel, and its descriptors."""
         content = json.dumps({"setup": setup, "code": self._code}).encode()
         code = document(content)
         (requests, ask), (replies, reply) = os.pipe(), os.pipe()
         files = {programs.DOCUMENT: code, programs.RECEIVE: requests, programs.SEND: reply}
-        box = self._sandbox.start("functions", files, self._limits, self._output_bytes)
+        box = self._sandbox.start("functions", files, limits, self._output_bytes)
         _close(code, requests, reply)
         return box, Channel(replies, ask, self._output_bytes), (replies, ask)
 
@@ -262,10 +266,17 @@ class _Run:
         total = len(tests.statements) if isinstance(tests, AssertTests) else 1
         if self._language is not Language.PYTHON:
             return CodeResult(0, total, CodeFailure.NO_CODE)
+        # All tests run in the same two boxes: to start new ones costs more than most tests.
+        limits = replace(
+            self._test_limits,
+            wall_seconds=self._wall_seconds_left,
+            program_seconds=self._seconds_left,
+        )
         # The box of the answer is started before the tests are so much as read by the sandbox.
-        answer, _, ends = self._start_functions(tests.setup)
+        answer, _, ends = self._start_functions(tests.setup, limits)
         test_code = {name: getattr(tests, name) for name in tests.__slots__}
-        given = document(json.dumps(test_code).encode())
+        content = json.dumps(test_code).encode()
+        given = document(content)
         receive, send = os.pipe()
         files = {
             programs.DOCUMENT: given,
@@ -273,24 +284,29 @@ class _Run:
             programs.SEND: ends[1],
             programs.RESULT: send,
         }
-        checker = self._sandbox.start("checker", files, self._limits, self._output_bytes)
+        checker = self._sandbox.start("checker", files, limits, self._output_bytes)
         _close(given, send, *ends)
-        capture = Capture(checker, receive, _VERDICT_BYTES)
-        reports = self._sandbox.wait([checker], self._test_limits, [capture])
+        # A line of a byte for each test, which has more of them.
+        max_bytes = len(content) + _VERDICT_BYTES
+        capture = Capture(checker, receive, max_bytes, tested=(answer, checker))
+        reports = self._sandbox.wait([checker], limits, [capture])
         self._sandbox.end(answer)  # it may not want to
         reports |= self._sandbox.wait([answer], self._test_limits)
-        begun, _, verdict_line = capture.data.partition(b"\n")
-        verdict = json.loads(verdict_line) if verdict_line else None
-        limits = [report.limit for report in reports.values() if report.limit]
-        if verdict is None:
+        first, *others = capture.data.split(b"\n")
+        exceeded = [report.limit for report in reports.values() if report.limit]
+        if not others:
             # Until the tests began, nothing of the answer reached their process.
-            silent = CodeFailure.RUNTIME_ERROR if begun else CodeFailure.VERIFIER
-            failure = _LIMIT_FAILURES[limits[0]] if limits else silent
+            failure = _LIMIT_FAILURES[exceeded[0]] if exceeded else CodeFailure.VERIFIER
             return CodeResult(0, total, failure)
-        failure = verdict["failure"] and CodeFailure(verdict["failure"])
-        if failure is CodeFailure.RUNTIME_ERROR and limits:
-            failure = _LIMIT_FAILURES[limits[0]]
-        return CodeResult(verdict["passed"], verdict["total"], failure)
+        *passed_lines, verdict_line = others
+        passed, total, failure = len(passed_lines), int(first), CodeFailure.RUNTIME_ERROR
+        if verdict_line:
+            verdict = json.loads(verdict_line)
+            passed, total = verdict["passed"], verdict["total"]
+            failure = verdict["failure"] and CodeFailure(verdict["failure"])
+        if failure is CodeFailure.RUNTIME_ERROR and exceeded:
+            failure = _LIMIT_FAILURES[exceeded[0]]
+        return CodeResult(passed, total, failure)
 
 
 def _close(*descriptors: int) -> None:

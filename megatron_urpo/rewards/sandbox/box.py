@@ -32,6 +32,8 @@ class Capture:
     box: int
     descriptor: int  # the end that is read, closed at the end of the box
     max_bytes: int
+    # Boxes in which a test ends and the next begins with each line.
+    tested: Sequence[int] = ()
     data: bytearray = field(default_factory=bytearray)
     overflowed: bool = False  # the box was ended for writing more
 
@@ -140,6 +142,8 @@ class Sandbox:
             self.end(capture.box)
             return False
         capture.data += chunk
+        if capture.tested and b"\n" in chunk:
+            self._send(json.dumps({"next_test": list(capture.tested)}).encode(), [])
         return bool(chunk)
 
     def _send(self, data: bytes, descriptors: list[int]) -> None:

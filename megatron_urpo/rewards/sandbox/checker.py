@@ -69,13 +69,20 @@ class UnsupportedTestError(BaseException):
     """The test passes on what cannot travel: no answer can be judged by it."""
 
 
-def judge(document: dict[str, Any], channel: Channel, begin: Callable[[], None]) -> dict[str, Any]:
+def judge(
+    document: dict[str, Any],
+    channel: Channel,
+    begin: Callable[[int], None],
+    count: Callable[[], None],
+) -> dict[str, Any]:
     """Run test code on the answer at the other end.
 
     Args:
         document: "setup"; "names", what the tests take from the answer; and either "statements" or
             "check" and "entry_point" (megatron_urpo.code_tests.records.AssertTests, CheckTests).
-        begin: called after the setup, before anything comes from the answer.
+        begin: called with the number of tests after the setup, before anything comes from the
+            answer.
+        count: called after each test that was passed.
 
     Returns:
         "passed" and "total" tests; "failure": a value of CodeFailure in
@@ -92,6 +99,7 @@ def judge(document: dict[str, Any], channel: Channel, begin: Callable[[], None])
     def count_passed() -> None:
         nonlocal passed
         passed += 1
+        count()
 
     if "check" in document:
         tree, total = _counted(document["check"])
@@ -99,7 +107,7 @@ def judge(document: dict[str, Any], channel: Channel, begin: Callable[[], None])
         candidate = _named(calls, document["entry_point"])
     else:
         total = len(document["statements"])
-    begin()
+    begin(total)
     try:
         if "check" in document:
             run_code(tree, "<check>", namespace)

@@ -42,6 +42,9 @@ class Limits:
     memory_bytes: int  # address space of each process, and memory of all together
     scratch_bytes: int  # of all files together
     processes: int  # threads counted
+    # CPU time and waiting of all tests, of boxes that run together, where several run in a box one
+    # after another: the seconds above are then each test's. None: there is one.
+    program_seconds: float | None = None
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Limits:
@@ -145,7 +148,8 @@ def _end_with_parent() -> None:
 
 def _set_limits(machine: Machine, limits: Limits) -> None:
     # Soft limit: SIGXCPU, which says what happened; a second later the kernel insists.
-    seconds = int(limits.cpu_seconds) + 1
+    whole = limits.cpu_seconds if limits.program_seconds is None else limits.program_seconds
+    seconds = int(whole) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     for kind, value in (
         (resource.RLIMIT_AS, limits.memory_bytes),

@@ -3,7 +3,8 @@
 It holds nothing that an answer may not see, since answers are forked from it: the descriptors of a
 box's documents and pipes only pass through. Messages go over a socket (JSON, with descriptors
 beside): {"box": number, "role": ..., "descriptors": [targets], "limits": {...}} starts a box,
-{"kill": number} ends one. Each box that was started ends in one report.
+{"kill": number} ends one, {"next_test": [numbers]} says that a test ended in boxes and the next one
+has begun. Each box that was started ends in one report.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Report:
     box: int
     exit_code: int | None  # of the program; None: it was killed by a signal
     signal: int | None
-    limit: str  # what it exceeded: cpu, idle, wall, stalled, memory or processes; empty: nothing
+    limit: str  # exceeded: cpu, idle, program, wall, stalled, memory or processes; empty: none
     cpu_seconds: float
     idle_seconds: float  # in which it only waited
     failure: str  # why it could not be set up; empty: it was
@@ -62,6 +63,10 @@ class _Box:
     seen: float  # when it was looked at last
     cpu_seconds: float = 0.0
     idle_seconds: float = 0.0
+    # What of both came before the test that runs now.
+    cpu_seconds_before: float = 0.0
+    idle_seconds_before: float = 0.0
+    begins_test: bool = False  # since it was looked at
     limit: str = ""
 
 
@@ -107,6 +112,10 @@ class Spawner:
             if "kill" in message:
                 if message["kill"] in self._boxes:
                     self._end(self._boxes[message["kill"]])
+            elif "next_test" in message:
+                for number in message["next_test"]:
+                    if number in self._boxes:
+                        self._boxes[number].begins_test = True
             else:
                 self._start(message, descriptors)
         finally:
@@ -134,27 +143,31 @@ class Spawner:
     def _watch(self) -> None:
         """End the boxes that exceed a limit."""
         now = time.monotonic()
-        due = [box for box in self._boxes.values() if now - box.seen >= _TICK_SECONDS]
-        if not due:
+        boxes = list(self._boxes.values())
+        if not any(now - box.seen >= _TICK_SECONDS for box in boxes):
             return
+        usages = [processes.usage([box.init]) for box in boxes]
         # Boxes that run together wait for each other: one that works keeps all from being idle.
-        everything = processes.usage([box.init for box in self._boxes.values()])
-        works = everything.runnable or (
-            everything.blocked and pressure.is_under_pressure("io", "memory")
+        works = any(used.runnable for used in usages) or (
+            any(used.blocked for used in usages) and pressure.is_under_pressure("io", "memory")
         )
-        before = sum(box.cpu_seconds for box in self._boxes.values())
-        worked = max(0.0, everything.cpu_seconds - before)
-        is_alone = len(self._boxes) == 1  # before one of two has been ended
-        for box in due:
-            used = everything if is_alone else processes.usage([box.init])
+        before = sum(box.cpu_seconds for box in boxes)
+        worked = max(0.0, sum(used.cpu_seconds for used in usages) - before)
+        for box, used in zip(boxes, usages, strict=True):
             if not works:
                 box.idle_seconds += max(0.0, now - box.seen - worked)
             box.seen, box.cpu_seconds = now, used.cpu_seconds
-            box.limit = self._exceeded(box, used, now)
+            if box.begins_test:
+                box.cpu_seconds_before, box.idle_seconds_before = box.cpu_seconds, box.idle_seconds
+                box.begins_test = False
+        together = sum(box.cpu_seconds for box in boxes)
+        for box, used in zip(boxes, usages, strict=True):
+            box.limit = self._exceeded(box, used, together, now)
             if box.limit:
                 self._end(box)
 
-    def _exceeded(self, box: _Box, used: processes.Usage, now: float) -> str:
+    def _exceeded(self, box: _Box, used: processes.Usage, together: float, now: float) -> str:
+        """Which limit, empty if none; `together` is the CPU time of all boxes."""
         limits = box.limits
         if used.processes > limits.processes + 1:  # its init
             return "processes"
@@ -162,10 +175,14 @@ class Spawner:
             processes.own_memory([box.init], self._baseline) > limits.memory_bytes
         ):
             return "memory"
-        if used.cpu_seconds > limits.cpu_seconds:
+        if used.cpu_seconds - box.cpu_seconds_before > limits.cpu_seconds:
             return "cpu"
-        if box.idle_seconds > limits.idle_seconds:
+        if box.idle_seconds - box.idle_seconds_before > limits.idle_seconds:
             return "idle"
+        if limits.program_seconds is not None and (
+            together + box.idle_seconds > limits.program_seconds
+        ):
+            return "program"
         if now - box.started <= limits.wall_seconds:
             return ""
         # Neither CPU time nor rest is used up. A machine that is at leisure is not to blame.
@@ -195,7 +212,8 @@ class Spawner:
             self._report(Report(box.number, None, None, "", 0.0, 0.0, _SILENT_INIT))
             return
         cpu = end["cpu_seconds"] = max(end["cpu_seconds"], used)
-        too_much = end["signal"] == signal.SIGXCPU or cpu > box.limits.cpu_seconds
+        of_test = cpu - box.cpu_seconds_before
+        too_much = end["signal"] == signal.SIGXCPU or of_test > box.limits.cpu_seconds
         limit = "cpu" if too_much else ""
         idle = box.idle_seconds
         self._report(Report(box=box.number, limit=limit, idle_seconds=idle, **end))

@@ -326,6 +326,47 @@ def test_asserts(code, passed, failure):
     assert judged(code, encoded) == CodeResult(passed, 3, failure)
 
 
+SPEND = """
+import time
+def burn(seconds):
+    end = time.process_time() + seconds
+    while time.process_time() < end: pass
+    return 1
+def sleep(seconds):
+    time.sleep(seconds)
+    return 1
+"""
+
+
+def calls_of(name, kind, seconds):
+    """Tests that have a function spend so many seconds each, in one of the encodings."""
+    if kind == "call":
+        return {
+            "inputs": [[each] for each in seconds],
+            "outputs": [1] * len(seconds),
+            "fn_name": name,
+        }
+    if kind == "assert":
+        return {"assert_case": [f"assert {name}({each}) == 1" for each in seconds]}
+    asserts = "".join(f"    assert candidate({each}) == 1\n" for each in seconds)
+    check = f"def check(candidate):\n{asserts}"
+    return {"import_prefix": "", "test_code": check, "entry_point": name}
+
+
+@pytest.mark.parametrize("name", ["burn", "sleep"])
+@pytest.mark.parametrize("kind", ["call", "assert", "check"])
+def test_each_call_has_the_seconds_of_a_test(kind, name):
+    """And all share those of the program, in whatever encoding they are."""
+    options = {"code_test_seconds": 1.0}
+    encoded = calls_of(name, kind, [0.4] * 3)
+    assert judged(SPEND, encoded, **options) == CodeResult(3, 3, None)
+    shared = judged(SPEND, encoded, code_program_seconds=1.0, **options)
+    assert (shared.total, shared.failure) == (3, CodeFailure.TIME_LIMIT)
+    assert 1 <= shared.passed <= 2
+    slow = judged(SPEND, calls_of(name, kind, [0.4, 9, 0.4]), **options)
+    assert slow == CodeResult(1, 3, CodeFailure.TIME_LIMIT)
+
+
 def test_asserts_on_objects_of_the_answer():
     encoded = {
         "assert_case": [

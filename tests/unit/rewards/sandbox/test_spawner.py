@@ -31,6 +31,7 @@ NOTHING = processes.Usage(2, 0.0, 0, False, False)
         ({"cpu_seconds": 2.1}, 0.0, 10.0, True, "cpu"),
         ({"processes": 18}, 0.0, 10.0, True, "processes"),
         ({}, 2.1, 10.0, True, "idle"),
+        ({"cpu_seconds": 1.9}, 1.9, 10.0, True, "program"),
         ({}, 1.0, 61.0, True, "wall"),
         ({}, 1.0, 61.0, False, "stalled"),  # the machine had time for it
     ],
@@ -40,8 +41,10 @@ def test_limits(monkeypatch, used, idle, now, is_busy, limit):
     here, there = socket.socketpair()
     with here, there:
         boxes = spawner.Spawner(here, Machine(False, b"", False))
-        box = spawner._Box(1, 0, 0, LIMITS, "", started=0.0, seen=0.0, idle_seconds=idle)
-        assert boxes._exceeded(box, replace(NOTHING, **used), now) == limit
+        limits = replace(LIMITS, program_seconds=3.0)
+        box = spawner._Box(1, 0, 0, limits, "", started=0.0, seen=0.0, idle_seconds=idle)
+        usage = replace(NOTHING, **used)
+        assert boxes._exceeded(box, usage, usage.cpu_seconds, now) == limit
 
 
 WORK = """
