@@ -9,7 +9,13 @@ from __future__ import annotations
 import ast
 
 from megatron_urpo.code_tests.names import loaded_names
-from megatron_urpo.code_tests.records import AssertTests, CheckTests, CodeTests, StdioTests
+from megatron_urpo.code_tests.records import (
+    AssertTests,
+    CallTests,
+    CheckTests,
+    CodeTests,
+    StdioTests,
+)
 
 
 def find_vacuity(tests: CodeTests) -> str:
@@ -21,6 +27,10 @@ def find_vacuity(tests: CodeTests) -> str:
         case StdioTests(cases):
             if not any(case.output.strip() for case in cases):
                 return "every expected output is blank, as that of a program that does nothing"
+        case CallTests(_, cases):
+            # What a function does to its arguments in place is not looked at.
+            if all("null" in map(str.strip, case.results) for case in cases):
+                return "every expected output is null, as that of a function that does nothing"
         case AssertTests(setup, statements):
             trees = [ast.parse(statement) for statement in statements]
             whole = ast.Module([node for tree in trees for node in tree.body], type_ignores=[])

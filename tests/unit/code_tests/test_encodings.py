@@ -218,6 +218,26 @@ STUB = "def check(candidate):\n    pass\n"
         ({"inputs": ["1", "2"], "outputs": ["", ["", " "]]}, "outputs: every expected output"),
         ([{"input": "1", "output": ""}], "output: every expected output is blank"),
         (
+            {"inputs": [[[3, 1]], [[2]]], "outputs": [None, None], "fn_name": "f"},
+            "outputs: every expected output is null",
+        ),
+        (
+            {"inputs": [[1], [2]], "outputs": [[None], None], "fn_name": "f"},
+            "outputs: every expected output is null",
+        ),
+        (
+            {"inputs": ["1"], "outputs": ["null"], "fn_name": "f"},
+            "outputs: every expected output is null",
+        ),
+        (
+            {
+                "kind": "call",
+                "function": "f",
+                "cases": [{"arguments": "[1]", "results": ["null\n"]}],
+            },
+            "kind = 'call': every expected output is null",
+        ),
+        (
             {"kind": "stdio", "cases": [{"input": "1", "output": ""}]},
             "kind = 'stdio': every expected output is blank",
         ),
@@ -254,6 +274,12 @@ def test_tests_that_cannot_fail(encoded, message):
 def test_tests_that_can_fail(prefix, statements):
     encoded = {"import_prefix": prefix, "assert_case": statements}
     assert parse_code_tests(encoded).names == ("f",)
+
+
+@pytest.mark.parametrize("output", [0, False, "", [], [None, None]])
+def test_one_result_that_is_not_null_is_enough(output):
+    encoded = {"inputs": [[1], [2]], "outputs": [None, output], "fn_name": "f"}
+    assert len(parse_code_tests(encoded).cases) == 2
 
 
 def test_one_output_that_is_not_blank_is_enough():
