@@ -1,9 +1,9 @@
 """Is what a program wrote, or a function returned, what was expected?
 
 Runs outside the sandbox. Texts are compared line by line and word by word; blank space at the ends
-of lines and blank lines at the end say nothing. A number where a decimal fraction was expected may
-differ by one part in a million, or by 10^-6 as long as that is not most of it; a whole number may
-be written as a fraction, 9 as 9.0. Everything else has to be the same.
+of lines and blank lines at the beginning and the end say nothing. A number where a decimal fraction
+was expected may differ by one part in a million, or by 10^-6 as long as that is not most of it; a
+whole number may be written as a fraction, 9 as 9.0. Everything else has to be the same.
 
 LiveCodeBench's judge, which Skywork-OR1 uses, compares numbers as exact decimals, so that 9.0 is 9
 there too; checkers of contests (testlib) allow 10^-6, absolute or relative.
@@ -32,7 +32,7 @@ def same_output(written: str, expected: str) -> bool:
 
 
 def _lines(text: str) -> list[str]:
-    return text.rstrip().splitlines()
+    return text.strip().splitlines()
 
 
 def _same_line(mine: str, wanted: str) -> bool:

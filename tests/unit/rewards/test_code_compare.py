@@ -14,6 +14,9 @@ from megatron_urpo.rewards.code_compare import same_output, same_result
     [
         ("3\n", "3"),
         ("3 \n\n\n", "3\n"),
+        ("\n9\n", "9"),
+        ("9", "\n \n9"),
+        ("  1\n 2", "1\n2"),
         ("1 2\n3\n", "1  2\n3"),
         ("a\r\nb", "a\nb"),
         ("", "\n"),
@@ -68,12 +71,22 @@ def test_outputs_that_are_right(written, expected):
         ("0x1.8", "1.5"),
         ("٣.0", "3.0"),
         ("3 or 4", "3"),
-        ("\n3", "3"),
+        ("3\n\n4", "3\n4"),
         ("1.5.2", "1.5"),
     ],
 )
 def test_outputs_that_are_wrong(written, expected):
     assert not same_output(written, expected)
+
+
+BLANK = st.text(" \t\r\n", max_size=4)
+
+
+@given(BLANK, BLANK, BLANK)
+def test_blank_lines_around_say_nothing(before, after, other):
+    assert same_output(f"{before}3 4\n5{after}", f"{other}3  4\n5")
+    assert same_output("3 4\n5", f"{before}3  4\n5{other}")
+    assert same_output(before, after)
 
 
 def test_a_long_number_that_is_none():
