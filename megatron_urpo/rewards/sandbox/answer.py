@@ -1,8 +1,9 @@
 """An answer whose functions are called from outside its process.
 
 A request names a target (an expression, or the number of an object handed out before), an operation
-and arguments. A reply holds the result and, where that is None, the arguments as they are now: a
-function that works in place returns nothing. Or it names the exception that was raised.
+and arguments. A reply holds the result, or names the exception that was raised. Where the result is
+None, another message follows with the arguments as they are now: a function that works in place
+returns nothing. They come apart because what a test passes is no output of the answer's.
 """
 
 from __future__ import annotations
@@ -77,11 +78,13 @@ def serve(document: dict[str, str], channel: Channel) -> None:
                 target = evaluated[name]
             positional, named = reader.read(request["arguments"])
             result = _OPERATIONS[request["operation"]](target, positional, named)
-            changed = [positional, named] if result is None else None
-            reply: dict[str, Any] = {"result": writer.write(result, changed)}
+            replies: list[dict[str, Any]] = [{"result": writer.write(result)}]
+            if result is None:
+                replies.append({"arguments": writer.write(positional, named)})
         except Exception as error:  # noqa: BLE001 - whatever an answer raises is its result
-            reply = {"raised": [each.__name__ for each in type(error).__mro__]}
-        channel.send(reply)
+            replies = [{"raised": [each.__name__ for each in type(error).__mro__]}]
+        for reply in replies:
+            channel.send(reply)
 
 
 def _find(namespace: dict[str, Any], expression: str) -> Any:

@@ -25,33 +25,39 @@ class Channel:
         self._max_line_bytes = max_line_bytes
         self._buffer = bytearray()
 
-    def send(self, message: Any) -> None:
-        """Write one JSON value.
+    def send(self, message: Any) -> int:
+        """Write one JSON value; the bytes it took.
 
         Raises ChannelClosedError when nobody reads.
         """
-        data = memoryview(json.dumps(message).encode() + b"\n")
+        line = json.dumps(message).encode() + b"\n"
+        data = memoryview(line)
         try:
             while data:
                 data = data[os.write(self._send_fd, data) :]
         except BrokenPipeError as error:
             raise ChannelClosedError("nobody reads") from error
+        return len(line)
 
-    def receive(self) -> Any:
+    def receive(self, more_bytes: int = 0) -> Any:
         """Read one JSON value.
+
+        Args:
+            more_bytes: by which this line may be longer than others.
 
         Raises:
             ChannelClosedError: at the end; LineTooLongError: at a line that is too long.
             ValueError, RecursionError: the line is no JSON.
         """
+        max_bytes = self._max_line_bytes + more_bytes
         searched = 0
         while (end := self._buffer.find(b"\n", searched)) < 0:
             searched = len(self._buffer)
             chunk = os.read(self._receive_fd, 1 << 16)
             if not chunk:
                 raise ChannelClosedError("no whole line")
-            if searched + len(chunk) > self._max_line_bytes:
-                raise LineTooLongError(f"a line of more than {self._max_line_bytes} bytes")
+            if searched + len(chunk) > max_bytes:
+                raise LineTooLongError(f"a line of more than {max_bytes} bytes")
             self._buffer += chunk
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]

@@ -417,6 +417,7 @@ def test_checks_that_return_their_verdict():
         assert result == CodeResult(1, 1, CodeFailure.WRONG_RESULT)
 
 
+LONG = list(range(20_000, -1, -1))  # more than 64 KiB as JSON
 LISTS = """
 class ListNode:
     def __init__(self, val=0, next=None):
@@ -484,6 +485,25 @@ def test_linked_lists_long_and_circular(own_class):
             return head is not None
         """
     assert judged(own_class + textwrap.dedent(code), cycle) == CodeResult(2, 2, None)
+
+
+@pytest.mark.parametrize(
+    ("encoded", "code"),
+    [
+        ({"inputs": [[LONG]], "outputs": [len(LONG)], "fn_name": "f"}, "def f(x): return len(x)"),
+        ({"assert_case": [f"assert f({LONG}) == {len(LONG)}"]}, "def f(x): return len(x)"),
+        (
+            {"assert_case": [f"x = {LONG}\nf(x)\nassert x == list(range(len(x)))"]},
+            "def f(x): x.sort()",
+        ),
+    ],
+)
+def test_arguments_are_no_output(encoded, code):
+    assert judged(code, encoded, code_output_kib=64) == CodeResult(1, 1, None)
+    for longer in ("def f(x): return x", "def f(x): x += x"):
+        assert judged(longer, encoded, code_output_kib=64).failure is not None
+    result = judged("def f(x): return 100_000 * 'x'", encoded, code_output_kib=64)
+    assert result == CodeResult(0, 1, CodeFailure.OUTPUT_LIMIT)
 
 
 def test_functions_that_work_in_place():

@@ -60,6 +60,17 @@ def test_a_long_line_is_not_read_to_its_end(pipes):
         Channel(receive, send, 100).receive()
 
 
+def test_one_line_may_be_longer_than_others(pipes):
+    receive, send = pipes
+    channel = Channel(receive, send, 100)
+    sent = channel.send("x" * 105)
+    assert sent == 108
+    assert channel.receive(more_bytes=sent) == "x" * 105
+    channel.send("x" * 105)
+    with pytest.raises(LineTooLongError, match="more than 100 bytes"):
+        channel.receive()
+
+
 def test_what_is_no_json_is_said(pipes):
     receive, send = pipes
     os.write(send, b"nonsense\n")
