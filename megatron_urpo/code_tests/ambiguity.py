@@ -12,7 +12,7 @@ from collections.abc import Iterator, Set
 from types import MappingProxyType
 from typing import TypeGuard
 
-# Names that mean a module or a class of one wherever tests use them, and how they are imported.
+# Names that mean a module or something of one wherever tests use them, and how they are imported.
 IMPORTS = MappingProxyType(
     {
         "np": "import numpy as np",
@@ -29,6 +29,11 @@ IMPORTS = MappingProxyType(
         "Fraction": "from fractions import Fraction",
         "date": "from datetime import date",
         "timedelta": "from datetime import timedelta",
+        **{
+            name: f"from string import {name}"
+            for name in ("ascii_letters", "ascii_lowercase", "ascii_uppercase")
+        },
+        **{name: f"from operator import {name}" for name in ("attrgetter", "itemgetter")},
     }
 )
 

@@ -23,7 +23,12 @@ from collections.abc import Mapping, Sequence, Set
 from typing import Any, TypeVar
 
 from megatron_urpo.code_tests.ambiguity import IMPORTS, find_ambiguity
-from megatron_urpo.code_tests.names import PRELUDE_NAMES, bound_names, loaded_names
+from megatron_urpo.code_tests.names import (
+    PRELUDE_NAMES,
+    bound_names,
+    loaded_names,
+    starred_names,
+)
 from megatron_urpo.code_tests.records import (
     AssertTests,
     CallCase,
@@ -176,8 +181,9 @@ def _asserts(encoded: Mapping[str, Any]) -> AssertTests:
     free = _free_names(whole, setup)
     # A name that the standard library has as well is taken from the answer only where the
     # statements name nothing else: `assert gcd(4, 6) == 2`, but not `isclose` around `area(2)`.
-    names = free - PRELUDE_NAMES - IMPORTS.keys() or free
-    if len(names) > 1 and not free - PRELUDE_NAMES - IMPORTS.keys():
+    others = free - _library_names(whole, setup) - IMPORTS.keys()
+    names = others or free
+    if len(names) > 1 and not others:
         raise CodeTestsError(
             f"assert_case: cannot tell which of {', '.join(sorted(names))} an answer defines and "
             "which is the standard library's: import the latter in import_prefix"
@@ -237,7 +243,7 @@ def _check_tests(setup: str, check: Any, field: str, entry_point: Any) -> CheckT
     except (TypeError, ValueError, SyntaxError) as error:
         raise CodeTestsError(f"entry_point = {excerpt(entry_point)}: give an expression") from error
     entry_names = {entry.body.id} if isinstance(entry.body, ast.Name) else set()
-    free = _free_names(tree, setup) - PRELUDE_NAMES - {"check", "candidate"}
+    free = _free_names(tree, setup) - _library_names(tree, setup) - {"check", "candidate"}
     names = (free - IMPORTS.keys()) | (entry_names & loaded_names(tree))
     _refuse_ambiguity(find_ambiguity(tree, names, {"candidate", *entry_names}), field)
     setup = _with_imports(setup, free - names)
@@ -248,6 +254,11 @@ def _free_names(tree: ast.AST, setup: str) -> set[str]:
     """Names that neither the test code, its setup nor Python itself defines."""
     known = bound_names(tree) | bound_names(ast.parse(setup)) | set(dir(builtins))
     return loaded_names(tree) - known
+
+
+def _library_names(tree: ast.AST, setup: str) -> Set[str]:
+    """Names that test code has from the standard library without naming them in an import."""
+    return PRELUDE_NAMES | starred_names(tree) | starred_names(ast.parse(setup))
 
 
 def _python(source: Any, field: str) -> str:

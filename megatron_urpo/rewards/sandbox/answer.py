@@ -16,7 +16,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from megatron_urpo.code_tests.names import PRELUDE
+from megatron_urpo.code_tests.names import PRELUDE, bound_names, starred_names
 from megatron_urpo.rewards.sandbox.channel import Channel
 from megatron_urpo.rewards.sandbox.wire import Reader, Writer
 
@@ -24,8 +24,14 @@ from megatron_urpo.rewards.sandbox.wire import Reader, Writer
 def define(setup: str, code: str) -> tuple[dict[str, Any], dict[str, type]]:
     """Run setup and answer as a module; its names, and the classes of the setup."""
     # As builtins, for use without counting as the answer's own: an empty answer has no `gcd`.
-    namespace = module_namespace("answer", {"__builtins__": vars(builtins) | PRELUDE})
+    given = vars(builtins) | PRELUDE
+    namespace = module_namespace("answer", {"__builtins__": given})
     run_code(setup, "<setup>", namespace)
+    tree = ast.parse(setup)
+    for name in (starred_names(tree) - bound_names(tree)) & namespace.keys():
+        value = namespace.pop(name)
+        if not hasattr(builtins, name):  # pow with a modulus is one of them
+            given[name] = value
     classes = setup_classes(namespace)
     run_code(code, "<answer>", namespace)
     return namespace, classes

@@ -75,11 +75,26 @@ def test_names_of_a_prefix_are_not_the_answers():
 
 
 @pytest.mark.parametrize(
+    ("prefix", "statement", "names"),
+    [
+        ("from string import *", "assert f(punctuation) == [32]", ("f",)),
+        ("", "from operator import *\nassert f(add, 3) == 5", ("f",)),
+        # Where nothing else is tested it is what an answer defines.
+        ("from operator import *", "assert add(1, 2) == 3", ("add",)),
+    ],
+)
+def test_names_of_a_whole_module_are_not_the_answers(prefix, statement, names):
+    encoded = {"import_prefix": prefix, "assert_case": [statement]}
+    assert parse_code_tests(encoded) == AssertTests(prefix, (statement,), names)
+
+
+@pytest.mark.parametrize(
     ("statement", "imports"),
     [
         ("assert np.allclose(f(3), 9)", "import numpy as np"),
         ("assert f(3) == Fraction(1, 2)", "from fractions import Fraction"),
         ("assert statistics.mean(f(3)) == 2", "import statistics"),
+        ("assert f(3) in ascii_lowercase", "from string import ascii_lowercase"),
         ("assert math.isclose(f(3), 2)", ""),  # there without an import
     ],
 )
@@ -108,6 +123,7 @@ def test_a_well_known_class_alone_is_what_is_tested():
         (["assert (x := f(3)) and is_same(x, 9)"], "is_same is called with what f returned"),
         (["assert is_same(Solution().f(3), 9)"], "is_same is called with what Solution returned"),
         (["assert decode(encode('x')) == 'x'"], "decode is called with what encode returned"),
+        (["assert sub(add(1, 2), 2) == 1"], "sub is called with what add returned"),
         (["assert f(3) == g(3)"], "what f, g returned is compared"),
         (["assert isinstance(f(), P)"], "P is a class of the answer's own"),
         (["try: f()\nexcept E: pass"], "E is a class of the answer's own"),

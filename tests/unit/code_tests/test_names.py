@@ -2,8 +2,15 @@
 
 import ast
 import builtins
+import collections
 
-from megatron_urpo.code_tests.names import PRELUDE, bound_names, loaded_names
+from megatron_urpo.code_tests.names import (
+    PRELUDE,
+    PRELUDE_NAMES,
+    bound_names,
+    loaded_names,
+    starred_names,
+)
 
 CODE = """
 import os.path, json as js
@@ -35,3 +42,17 @@ def test_the_prelude_hides_nothing_of_python():
     assert not set(PRELUDE) & set(dir(builtins))
     assert PRELUDE["inf"] == float("inf")
     assert {"List", "defaultdict", "bisect_left", "heappush", "lru_cache", "math"} <= set(PRELUDE)
+    assert {"ascii_lowercase", "itemgetter", "mul", "string", "operator"} <= set(PRELUDE)
+    assert PRELUDE["Counter"] is collections.Counter  # not typing's
+
+
+def test_ordinary_names_of_tests_are_not_the_librarys():
+    assert not {"add", "sub", "contains", "digits"} & PRELUDE_NAMES
+    assert set(PRELUDE) > PRELUDE_NAMES
+
+
+def test_names_of_whole_modules():
+    tree = ast.parse("from string import *\nfrom fractions import *\nfrom this import *\nx = 1")
+    assert {"ascii_lowercase", "digits", "Fraction"} <= starred_names(tree)
+    assert "x" not in starred_names(tree)
+    assert starred_names(ast.parse("from string import digits\nfrom .math import *")) == set()

@@ -299,6 +299,33 @@ def test_functions(code, passed, failure):
     assert judged(code, PAIRS) == CodeResult(passed, 2, failure)
 
 
+LEETCODE = "from string import *\nfrom operator import *\nfrom math import *\n"
+
+
+@pytest.mark.parametrize("prefix", ["", LEETCODE])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def f(x): return ascii_lowercase.index('d') * x",
+        "def f(x): return reduce(mul, [1, 3, x]) if digits else add",
+        "def f(x): return max(enumerate([1, 3 * x]), key=itemgetter(1))[1]",
+        "def f(x): return pow(3 * x, 1, 10)",
+        "from math import *\nfrom operator import *\ndef f(x): return mul(3, x)",
+    ],
+)
+def test_names_that_are_there_without_an_import(prefix, code):
+    encoded = {"import_prefix": prefix, "assert_case": ["assert f(3) == 9"]}
+    assert judged(code, encoded) == CodeResult(1, 1, None)
+
+
+def test_an_import_of_the_tests_is_no_answer():
+    encoded = {"import_prefix": LEETCODE, "assert_case": ["assert gcd(4, 6) == 2"]}
+    for code in ("", "class Solution: pass"):
+        assert judged(code, encoded) == CodeResult(0, 1, CodeFailure.RUNTIME_ERROR)
+    for code in ("from math import gcd", "def gcd(a, b): return a if b == 0 else gcd(b, a % b)"):
+        assert judged(code, encoded) == CodeResult(1, 1, None)
+
+
 def test_arguments_a_line_as_in_livecodebench():
     encoded = {"inputs": ['[1, 2]\n"a"'], "outputs": ['[2, "a"]'], "fn_name": "f"}
     assert judged("def f(x, y): return [len(x), y]", encoded) == CodeResult(1, 1, None)
