@@ -249,9 +249,19 @@ def _nodes(part: Part, job: SlurmJob | None) -> int:
 
 
 def _default_ranks_per_node(rank: TorchRank, job: SlurmJob | None) -> int:
-    """One rank a GPU; without any, as many as torchrun started, or one."""
+    """One rank a GPU; without any, as many as torchrun started, or one.
+
+    Raises:
+        LaunchError: neither Slurm nor this machine, which is none of the job's, tells the number.
+    """
     if job is not None and job.gpus_per_node:
         return job.gpus_per_node
+    if job is not None and not rank.from_torchrun and not job.on_node:
+        raise LaunchError(
+            f"this shell is on none of the nodes of job {job.job_id}, and the job does not say how "
+            f"many GPUs each has: bash {_this_file()} --nproc-per-node=GPUS_OF_A_NODE, or "
+            "allocate them with salloc --gpus-per-node"
+        )
     import torch
 
     return torch.cuda.device_count() or rank.local_world_size

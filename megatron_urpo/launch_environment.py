@@ -57,7 +57,7 @@ class SlurmJob:
 
     job_id: int
     nodes: int
-    gpus_per_node: int | None  # None: the job asked for none
+    gpus_per_node: int | None  # None: the environment does not say
     cpus_per_task: int | None  # None: the job did not say
     on_node: bool  # false: salloc's shell on the machine it was called from
     step: SlurmStep | None  # None: the batch script
@@ -109,7 +109,7 @@ def read_slurm_job(environment: Mapping[str, str]) -> SlurmJob | None:
     return SlurmJob(
         job_id=int(environment["SLURM_JOB_ID"]),
         nodes=int(environment["SLURM_JOB_NUM_NODES"]),
-        gpus_per_node=_optional_int(environment, "SLURM_GPUS_ON_NODE"),
+        gpus_per_node=_gpus_per_node(environment),
         cpus_per_task=_optional_int(environment, "SLURM_CPUS_PER_TASK"),
         on_node="SLURMD_NODENAME" in environment,
         step=step,
@@ -129,6 +129,25 @@ def first_host(nodes: str) -> str:
     """First host of a node list as Slurm writes it: gpu-[07-09,12],login1 -> gpu-07."""
     first = re.match(r"(?:\[[^\]]*\]|[^,\[])*", nodes)
     return re.sub(r"\[(\d+)[^\]]*\]", r"\1", first.group() if first else "")
+
+
+def _gpus_per_node(environment: Mapping[str, str]) -> int | None:
+    """Slurm counts them in a node's processes alone; elsewhere there is what the job asked for."""
+    if "SLURM_GPUS_ON_NODE" in environment:
+        return int(environment["SLURM_GPUS_ON_NODE"])
+    if "SLURM_GPUS_PER_NODE" in environment:
+        return _count(environment["SLURM_GPUS_PER_NODE"])
+    if "SLURM_GPUS" in environment:
+        total, nodes = _count(environment["SLURM_GPUS"]), int(environment["SLURM_JOB_NUM_NODES"])
+        # Otherwise nodes have different numbers, and which has how many is not said.
+        return total // nodes if total % nodes == 0 else None
+    return None
+
+
+def _count(gpus: str) -> int:
+    """GPUs of a request such as 8, h100:8 or h100:4,a100:4; a type alone is one."""
+    numbers = (part.rpartition(":")[2] for part in gpus.split(","))
+    return sum(int(number) if number.isdecimal() else 1 for number in numbers)
 
 
 def _optional_int(environment: Mapping[str, str], name: str) -> int | None:

@@ -1,12 +1,14 @@
 """Which part a process takes, and what a launcher that leaves machines idle is told."""
 
 import itertools
+import os
 import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from megatron_urpo import launch
 from megatron_urpo.config import Config, ConfigError, RolloutConfig, TrainingConfig
 from megatron_urpo.launch import (
     LaunchError,
@@ -113,6 +115,39 @@ def test_srun_starts_one_task_a_node_with_all_of_it():
     assert "--cpus-per-task=96" in command
     assert command[-2:] == ["train", "a.toml"]
     assert "--nproc-per-node=8" in command
+
+
+@pytest.fixture
+def in_salloc(tmp_path, monkeypatch):
+    """A shell of salloc on a login node, for a job of two; returns a configuration's file."""
+    for name in [name for name in os.environ if name.startswith("SLURM") or name == "RANK"]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_JOB_NUM_NODES", "2")
+    config = tmp_path / "run.toml"
+    config.write_text("")
+    return config
+
+
+def test_salloc_that_does_not_name_gpus_is_refused(in_salloc, capsys):
+    assert main(["train", str(in_salloc)]) == 2
+    message = capsys.readouterr().err
+    assert "on none of the nodes of job 7" in message
+    assert "bash examples/run.sh --nproc-per-node=" in message
+
+
+@pytest.mark.parametrize(
+    ("gpus", "arguments"),
+    [("h100:8", []), (None, ["--nproc-per-node=8"]), ("4", ["--nproc-per-node=8"])],
+)
+def test_salloc_starts_a_rank_for_every_gpu(in_salloc, gpus, arguments, monkeypatch):
+    if gpus:
+        monkeypatch.setenv("SLURM_GPUS_PER_NODE", gpus)
+    started = []
+    monkeypatch.setattr(launch, "run_slurm_batch", lambda *started_: started.append(started_) or 0)
+    assert main([*arguments, "train", str(in_salloc)]) == 0
+    [(job, command, ranks)] = started
+    assert (job.nodes, command, ranks) == (2, ["train", str(in_salloc)], 8)
 
 
 def test_misfit_is_one_line_before_anything_starts(tmp_path, capsys, monkeypatch):

@@ -67,6 +67,31 @@ def test_batch_script_and_step_of_slurm():
     assert read_slurm_job(STEP) == SlurmJob(7, 2, 8, 96, on_node=True, step=step)
 
 
+# salloc's shell on the machine it was called from: no number of GPUs of this node, which has none.
+SHELL = {"SLURM_JOB_ID": "7", "SLURM_JOB_NUM_NODES": "2"}
+
+
+@pytest.mark.parametrize(
+    ("stated", "gpus"),
+    [
+        ({}, None),
+        ({"SLURM_GPUS_PER_NODE": "8"}, 8),
+        ({"SLURM_GPUS_PER_NODE": "h100:8"}, 8),
+        ({"SLURM_GPUS_PER_NODE": "h100:6,a100:2"}, 8),
+        ({"SLURM_GPUS_PER_NODE": "h100"}, 1),
+        ({"SLURM_GPUS": "16"}, 8),
+        ({"SLURM_GPUS": "h100:16"}, 8),
+        ({"SLURM_GPUS": "15"}, None),  # 8 and 7
+        # What there is on the node, rather than what was asked for.
+        ({"SLURM_GPUS_ON_NODE": "4", "SLURM_GPUS_PER_NODE": "8", "SLURM_GPUS": "16"}, 4),
+    ],
+)
+def test_gpus_that_a_job_asked_for(stated, gpus):
+    job = read_slurm_job(SHELL | stated)
+    assert job.gpus_per_node == gpus
+    assert not job.on_node
+
+
 def test_nothing_of_torchrun_is_handed_on():
     mine = {"PATH": "/bin", "OMP_NUM_THREADS": "4"}
     assert without_torchrun(TORCHRUN | mine) == mine
