@@ -230,8 +230,8 @@ def srun_command(job: SlurmJob, command: Sequence[str], ranks: int) -> list[str]
     srun = ["srun", f"--nodes={job.nodes}", f"--ntasks={job.nodes}", "--ntasks-per-node=1"]
     # A task is a whole node: left alone, Slurm may bind it to one core.
     srun += ["--cpu-bind=none", "--overlap"]
-    if job.cpus_per_task is not None:
-        srun.append(f"--cpus-per-task={job.cpus_per_task}")
+    if job.cpus_per_node is not None:
+        srun.append(f"--cpus-per-task={job.cpus_per_node}")
     # Nodes end by themselves with an exit status that says why; srun only ends what is left.
     srun += ["--kill-on-bad-exit=0", f"--wait={_SRUN_WAIT_SECONDS}"]
     task = [sys.executable, "-m", "megatron_urpo.launch", f"--nproc-per-node={ranks}"]

@@ -58,7 +58,7 @@ class SlurmJob:
     job_id: int
     nodes: int
     gpus_per_node: int | None  # None: the environment does not say
-    cpus_per_task: int | None  # None: the job did not say
+    cpus_per_node: int | None  # of the tasks that the job asked for; None: it did not say
     on_node: bool  # false: salloc's shell on the machine it was called from
     step: SlurmStep | None  # None: the batch script
 
@@ -110,7 +110,7 @@ def read_slurm_job(environment: Mapping[str, str]) -> SlurmJob | None:
         job_id=int(environment["SLURM_JOB_ID"]),
         nodes=int(environment["SLURM_JOB_NUM_NODES"]),
         gpus_per_node=_gpus_per_node(environment),
-        cpus_per_task=_optional_int(environment, "SLURM_CPUS_PER_TASK"),
+        cpus_per_node=_cpus_per_node(environment),
         on_node="SLURMD_NODENAME" in environment,
         step=step,
     )
@@ -150,5 +150,11 @@ def _count(gpus: str) -> int:
     return sum(int(number) if number.isdecimal() else 1 for number in numbers)
 
 
-def _optional_int(environment: Mapping[str, str], name: str) -> int | None:
-    return int(environment[name]) if name in environment else None
+def _cpus_per_node(environment: Mapping[str, str]) -> int | None:
+    """A job may have asked for a task a GPU; the task that is started instead takes the CPUs of all
+    of them. The node with the fewest counts: srun has one number for all."""
+    if "SLURM_CPUS_PER_TASK" not in environment:
+        return None
+    tasks = environment.get("SLURM_TASKS_PER_NODE", "1")  # such as 8(x2),4
+    fewest = min(int(count.partition("(")[0]) for count in tasks.split(","))
+    return fewest * int(environment["SLURM_CPUS_PER_TASK"])

@@ -92,6 +92,22 @@ def test_gpus_that_a_job_asked_for(stated, gpus):
     assert not job.on_node
 
 
+@pytest.mark.parametrize(
+    ("stated", "cpus"),
+    [
+        ({}, None),
+        ({"SLURM_TASKS_PER_NODE": "8(x2)"}, None),
+        ({"SLURM_CPUS_PER_TASK": "96"}, 96),
+        ({"SLURM_CPUS_PER_TASK": "96", "SLURM_TASKS_PER_NODE": "1(x2)"}, 96),
+        ({"SLURM_CPUS_PER_TASK": "12", "SLURM_TASKS_PER_NODE": "8(x2)"}, 96),
+        ({"SLURM_CPUS_PER_TASK": "12", "SLURM_TASKS_PER_NODE": "8"}, 96),
+        ({"SLURM_CPUS_PER_TASK": "12", "SLURM_TASKS_PER_NODE": "10(x3),8"}, 96),
+    ],
+)
+def test_cpus_of_all_tasks_of_a_node(stated, cpus):
+    assert read_slurm_job(BATCH | stated).cpus_per_node == cpus
+
+
 def test_nothing_of_torchrun_is_handed_on():
     mine = {"PATH": "/bin", "OMP_NUM_THREADS": "4"}
     assert without_torchrun(TORCHRUN | mine) == mine
