@@ -26,6 +26,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from enum import Enum
+from pathlib import Path
 from types import FrameType
 
 from megatron_urpo import cli
@@ -44,6 +45,7 @@ from megatron_urpo.layout import check_world, layout_of
 _SRUN_WAIT_SECONDS = 60
 _RENDEZVOUS_PORT = 29500  # torchrun's own, in the commands that messages propose
 _COMMAND = "python -m megatron_urpo.launch"
+_COPY_OF_SLURMD = "slurm_script"
 
 
 class LaunchError(ValueError):
@@ -268,7 +270,9 @@ def _default_ranks_per_node(rank: TorchRank, job: SlurmJob | None) -> int:
 
 
 def _this_file() -> str:
-    return shlex.quote(sys.argv[0])
+    """Its name in a command that a message proposes."""
+    # Of what sbatch is given, a node has a copy in slurmd's own directory, and not the name.
+    return "FILE" if Path(sys.argv[0]).name == _COPY_OF_SLURMD else shlex.quote(sys.argv[0])
 
 
 if __name__ == "__main__":

@@ -108,6 +108,16 @@ def test_the_nodes_named_are_the_fewest_that_fit(tensor, pipeline, context, engi
             refuse_misfit(config, nodes, ranks)
 
 
+def test_the_copy_that_slurmd_keeps_of_a_file_is_in_no_command(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/var/spool/slurmd/job00007/slurm_script"])
+    config = Config(training=TrainingConfig(pipeline_model_parallel_size=4))
+    with pytest.raises(ConfigError) as error:
+        refuse_misfit(config, nodes=1, ranks_per_node=2)
+    assert "sbatch --nodes=2 FILE\n" in str(error.value)
+    with pytest.raises(LaunchError, match="bash FILE$"):
+        choose_part(torchrun(), slurm(nodes=4), 8)
+
+
 def test_srun_starts_one_task_a_node_with_all_of_it():
     command = srun_command(slurm(nodes=4), ["train", "a.toml"], ranks=8)
     assert command[:4] == ["srun", "--nodes=4", "--ntasks=4", "--ntasks-per-node=1"]
