@@ -9,7 +9,7 @@
 #SBATCH --exclusive
 #SBATCH --mem=0
 #SBATCH --time=24:00:00
-#SBATCH --signal=B:USR1@900
+#SBATCH --signal=B:USR1@3600
 #SBATCH --requeue
 "exec" "env" "PATH=$PWD/.venv/bin:$PATH" "python3" "$0" "$@"  # to Python a string: it reads on
 

@@ -15,10 +15,16 @@ import pytest
 from megatron_urpo.cli import main
 from megatron_urpo.config import Config
 from megatron_urpo.config.load import load_config
+from megatron_urpo.layout import layout_of
+from megatron_urpo.planning.hardware import gpu
 from megatron_urpo.planning.models import find_model
+from megatron_urpo.planning.parameters import count_parameters
+from megatron_urpo.planning.plan import make_plan
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 GPUS_PER_NODE = 8
+CHECKPOINT_BYTES = 2 + 12  # of a parameter: its weight in bfloat16, the optimizer's state
+WRITTEN_A_SECOND = 1e9  # by all nodes together: a shared file system that is not fast
 
 
 # Names in the planner's table.
@@ -131,11 +137,21 @@ def test_launch_file_is_python_and_what_slurm_reads(name, launch_file):
         assert line == f"examples/{launch_file.name}"
     # Signals to the batch script alone, a requeue, a log that the requeued job does not erase, and
     # all memory of a node, of which a site's default may be a share.
-    seconds = 3600 if name.endswith(("72b", "70b")) else 900  # for a step and a checkpoint
-    for option in (
-        f"--signal=B:USR1@{seconds}", "--requeue", "--open-mode=append", "--mem=0",
-    ):  # fmt: skip
+    assert re.search(r"^#SBATCH --signal=B:USR1@\d+$", text, re.MULTILINE)
+    for option in ("--requeue", "--open-mode=append", "--mem=0"):
         assert f"#SBATCH {option}\n" in text
+
+
+def test_signal_leaves_time_for_a_step_and_a_checkpoint(name, config, launch_file):
+    """At the longest texts: the step that the signal finds begun is finished, and saved."""
+    text = launch_file.read_text()
+    (nodes,) = re.findall(r"^#SBATCH --nodes=(\d+)$", text, re.MULTILINE)
+    (seconds,) = re.findall(r"--signal=B:USR1@(\d+)$", text, re.MULTILINE)
+    shape = find_model(MODELS[name])
+    layout = layout_of(config, int(nodes) * GPUS_PER_NODE)
+    plan = make_plan(shape, config, layout, gpu(80 * 10**9, ranks_per_node=GPUS_PER_NODE))
+    checkpoint = CHECKPOINT_BYTES * count_parameters(shape) / WRITTEN_A_SECOND
+    assert int(seconds) >= plan.durations.step + checkpoint
 
 
 def test_cpu_override_of_an_example_that_was_extended(name, tmp_path, capsys):
