@@ -5,6 +5,7 @@ Package metadata and nvidia-smi say enough: torch, vllm and Transformer Engine a
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import re
 import shutil
@@ -30,6 +31,11 @@ OLDEST_DRIVER = {12: (525, 60), 13: (580, 65)}
 # vLLM's kernels for FP8 weights and activations begin with Ada.
 _FP8_ROLLOUT = (8, 9)
 _QUERY = "name,compute_cap,driver_version"
+_ANSWER_SECONDS = 60  # of nvidia-smi, which takes some on a machine that has slept
+
+
+class DriverError(Exception):
+    """There is an nvidia-smi, and it says nothing of the GPUs; the message says what instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +49,16 @@ class Gpu:
 
 def check_gpu_machine(config: Config | None = None) -> list[Finding]:
     """All checks that concern GPUs; a few lines on a machine without any."""
-    gpus = find_gpus()
-    findings = [check_gpus(gpus)]
+    gpus: list[Gpu] = []
+    try:
+        gpus = find_gpus()
+        findings = [check_gpus(gpus)]
+    except DriverError as error:
+        remedy = (
+            "mend the driver of the host until nvidia-smi lists its GPUs (a container sees them "
+            "with --gpus all)"
+        )
+        findings = [Finding("gpu", Status.FAILURE, str(error), remedy)]
     findings += check_torch_build(gpus)
     findings += check_vllm_pin()
     findings.append(check_transformer_engine(needed=bool(gpus)))
@@ -59,12 +73,18 @@ def find_gpus(run: Callable[[list[str]], str | None] | None = None) -> list[Gpu]
     """The GPUs that nvidia-smi lists, in its order; none where there is no nvidia-smi.
 
     Args:
-        run: gives a command's output, None where it fails.
+        run: gives a command's output, None where there is no such command.
+
+    Raises:
+        DriverError: nvidia-smi fails, or does not answer.
     """
     output = (run or _run)(["nvidia-smi", f"--query-gpu={_QUERY}", "--format=csv,noheader"])
     gpus = []
     for line in (output or "").splitlines():
-        name, capability, driver = (field.strip() for field in line.rsplit(",", 2))
+        fields = [field.strip() for field in line.rsplit(",", 2)]
+        if len(fields) != 3:
+            raise DriverError(f"nvidia-smi says of a GPU: {line}")
+        name, capability, driver = fields
         gpus.append(Gpu(name, release(capability), release(driver)))
     return gpus
 
@@ -245,10 +265,24 @@ def _cudnn_attends_to_packed(capability: tuple[int, int]) -> bool:
 
 
 def _run(command: list[str]) -> str | None:
-    if shutil.which(command[0]) is None:
+    name = command[0]
+    if shutil.which(name) is None:
         return None
-    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    return result.stdout if result.returncode == 0 else None
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
+    )
+    try:
+        output, errors = process.communicate(timeout=_ANSWER_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        # A process that waits inside of a broken driver does not even end then.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=1)
+        raise DriverError(f"{name} has not answered in {_ANSWER_SECONDS:g} s") from None
+    if process.returncode != 0:
+        said = " ".join(f"{output} {errors}".split()) or "nothing"
+        raise DriverError(f"{name} fails with exit status {process.returncode} and says: {said}")
+    return output
 
 
 def _dotted(version: tuple[int, int]) -> str:

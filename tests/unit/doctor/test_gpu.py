@@ -1,6 +1,7 @@
 """GPU machines as package metadata and nvidia-smi describe them; the metadata are real files."""
 
 import json
+import os
 import sys
 
 import pytest
@@ -62,6 +63,35 @@ def test_nvidia_smi_is_read():
         ["nvidia-smi", "--query-gpu=name,compute_cap,driver_version", "--format=csv,noheader"]
     ]
     assert machine.find_gpus(lambda command: None) == []
+    with pytest.raises(machine.DriverError, match="says of a GPU: Unable to determine"):
+        machine.find_gpus(lambda command: output + "Unable to determine the device handle\n")
+
+
+@pytest.mark.parametrize(
+    ("script", "detail"),
+    [
+        (
+            "echo 'NVIDIA-SMI has failed because it could not'; echo 'reach the driver.'; exit 9",
+            "nvidia-smi fails with exit status 9 and says: NVIDIA-SMI has failed because it could "
+            "not reach the driver.",
+        ),
+        ("echo 'no such field' >&2; exit 2", "exit status 2 and says: no such field"),
+        ("exec sleep 60", "nvidia-smi has not answered in 0.2 s"),
+    ],
+)
+def test_a_driver_that_does_not_answer_is_not_a_machine_without_gpus(
+    installed, tmp_path, monkeypatch, script, detail
+):
+    installed(GPU_SET)
+    command = tmp_path / "nvidia-smi"
+    command.write_text(f"#!/bin/sh\n{script}\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(machine, "_ANSWER_SECONDS", 0.2 if "sleep" in script else 60)
+    finding = machine.check_gpu_machine()[0]
+    assert (finding.name, finding.status) == ("gpu", Status.FAILURE)
+    assert detail in finding.detail
+    assert "driver" in finding.remedy
 
 
 def test_a_whole_gpu_set(installed):
