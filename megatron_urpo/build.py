@@ -28,12 +28,14 @@ from megatron_urpo.monitoring.monitor import RefereeMonitor
 from megatron_urpo.monitoring.probe import Probe
 from megatron_urpo.rewards.score import RewardScorer
 from megatron_urpo.rollout.engine import VLLMEngine
+from megatron_urpo.rollout.fp8 import check_engine_capability
 from megatron_urpo.rollout.interface import RolloutEngine
 from megatron_urpo.supervised import SupervisedTrainer
 from megatron_urpo.trainer import Trainer
 from megatron_urpo.training import parallel as parallelism
 from megatron_urpo.training.hf_weights import open_model_files
 from megatron_urpo.training.parallel import Parallel
+from megatron_urpo.training.platform import detect
 from megatron_urpo.training.policy import Policy
 
 
@@ -58,6 +60,7 @@ def _open_engine(config: Config, encoder: PromptEncoder) -> Iterator[_Inference]
     rank = read_torch_rank(os.environ)
     config = engines_alone(config)
     _check_engines(config, rank)
+    check_engine_capability(config.rollout, detect(rank).facts.compute_capability)
     open_model_files(Path(config.model.path), read_model_shape(config.model.path))
     process_group = None
     if rank.from_torchrun:
@@ -161,7 +164,12 @@ def open_supervised(config: Config) -> Iterator[SupervisedTrainer]:
 
 @contextmanager
 def open_trainer(config: Config) -> Iterator[Trainer]:
-    """A URPO run."""
+    """A URPO run.
+
+    Raises:
+        ConfigError: among others, this GPU has no FP8 for the engine; the policy is not read first.
+    """
+    check_engine_capability(config.rollout, detect(read_launch()).facts.compute_capability)
     inputs = load_inputs(config, _show)
     encoder = inputs.encoder
     with (

@@ -21,6 +21,7 @@ from megatron_urpo.doctor.finding import Finding, Status
 from megatron_urpo.environment import installed_version, release
 from megatron_urpo.fp8 import check_device, check_shape
 from megatron_urpo.model_shape import read_model_shape
+from megatron_urpo.rollout.fp8 import check_engine_capability
 
 INSTALL = "make install-gpu"
 _PIP = f"{sys.executable} -m pip"
@@ -28,8 +29,6 @@ _PIP = f"{sys.executable} -m pip"
 TRANSFORMER_ENGINE = ((2, 9), (2, 12))
 # First driver of each CUDA generation that runs all its minor releases (CUDA's release notes).
 OLDEST_DRIVER = {12: (525, 60), 13: (580, 65)}
-# vLLM's kernels for FP8 weights and activations begin with Ada.
-_FP8_ROLLOUT = (8, 9)
 _QUERY = "name,compute_cap,driver_version"
 _ANSWER_SECONDS = 60  # of nvidia-smi, which takes some on a machine that has slept
 
@@ -227,13 +226,14 @@ def check_fp8(config: Config, gpus: Sequence[Gpu]) -> list[Finding]:
             detail = f"{training.fp8}, {training.fp8_recipe}"
             findings.append(Finding("fp8 training", Status.OK, detail))
     if rollout.quantization == "fp8" and oldest is not None:
-        detail = f"compute capability {_dotted(oldest)}"
-        if oldest >= _FP8_ROLLOUT:
-            findings.append(Finding("fp8 rollouts", Status.OK, detail))
-        else:
-            detail += f", vLLM's FP8 begins with {_dotted(_FP8_ROLLOUT)}"
-            remedy = "set rollout.quantization = 'none'"
+        try:
+            check_engine_capability(rollout, oldest)
+        except ConfigError as error:
+            detail, _, remedy = str(error).rpartition(": ")
             findings.append(Finding("fp8 rollouts", Status.FAILURE, detail, remedy))
+        else:
+            detail = f"compute capability {_dotted(oldest)}"
+            findings.append(Finding("fp8 rollouts", Status.OK, detail))
     return findings
 
 

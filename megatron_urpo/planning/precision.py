@@ -8,6 +8,7 @@ from megatron_urpo.fp8 import check_device, check_shape
 from megatron_urpo.layout import Layout
 from megatron_urpo.model_shape import ModelShape
 from megatron_urpo.planning.hardware import Hardware
+from megatron_urpo.rollout.fp8 import check_engine_capability
 
 # Of a stated GPU the hardware alone is known: the libraries are taken to be those of the lock.
 _NEW_ENOUGH = (99, 0)
@@ -25,8 +26,10 @@ def fp8_problem(shape: ModelShape, layout: Layout, config: Config) -> str | None
 def check_capability(config: Config, capability: tuple[int, int]) -> None:
     """
     Raises:
-        ConfigError: training.fp8_recipe does not run on a GPU of this compute capability.
+        ConfigError: training.fp8_recipe or rollout.quantization does not run on a GPU of this
+            compute capability.
     """
+    check_engine_capability(config.rollout, capability)
     check_device(config.training, DeviceFacts(capability, _NEW_ENOUGH, _NEW_ENOUGH))
 
 
@@ -36,16 +39,18 @@ def fp8_remarks(
     """What a plan with FP8 rests on; nothing without."""
     trains, samples = config.training.fp8 != "off", config.rollout.quantization == "fp8"
     lines = []
-    if trains and capability is None:
+    asked = [f"training.fp8_recipe = {config.training.fp8_recipe!r}"] * trains
+    asked += [f"rollout.quantization = {config.rollout.quantization!r}"] * samples
+    what = " and ".join(asked)
+    if asked and not hardware.is_cpu and capability is None:
         lines.append(
-            f"FP8: whether the GPU has training.fp8_recipe = {config.training.fp8_recipe!r} was "
-            "not checked; --compute-capability says which GPU it is"
+            f"FP8: whether the GPU has {what} was not checked; --compute-capability says which "
+            "GPU it is"
         )
-    elif trains and capability is not None:
+    elif asked and capability is not None:
         lines.append(
-            f"FP8: a GPU of compute capability {capability[0]}.{capability[1]} has "
-            f"training.fp8_recipe = {config.training.fp8_recipe!r}, with the libraries of "
-            "requirements/gpu.txt"
+            f"FP8: a GPU of compute capability {capability[0]}.{capability[1]} has {what}, with "
+            "the libraries of requirements/gpu.txt"
         )
     if trains or samples:
         where = " and ".join(["training"] * trains + ["the engine"] * samples)

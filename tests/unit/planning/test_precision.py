@@ -60,6 +60,32 @@ def test_a_dry_run_refuses_fp8_that_a_start_would(arguments, message, tmp_path, 
     assert message in capsys.readouterr().err
 
 
+ENGINE = ["--rollout.quantization", "fp8", "--weight_sync.verify", "never"]
+ENGINE += ["--rollout.tensor_model_parallel_size", "4"]
+
+
+@pytest.mark.parametrize("capability", ["8.0", "8.6"])
+def test_a_dry_run_refuses_an_engine_in_fp8_that_a_start_would(capability, tmp_path, capsys):
+    toml = tmp_path / "run.toml"
+    toml.write_text("")
+    command = ["train", str(toml), *RUN[:-2], *ENGINE, "--compute-capability", capability]
+    assert main(command) == 2
+    assert (
+        f"rollout.quantization = 'fp8' needs compute capability 8.9, this GPU has {capability}"
+        in (capsys.readouterr().err)
+    )
+
+
+def test_a_plan_says_whether_an_engine_in_fp8_was_checked(tmp_path, capsys):
+    toml = tmp_path / "run.toml"
+    toml.write_text("")
+    command = ["train", str(toml), *RUN[:-2], *ENGINE]
+    main(command)
+    assert "whether the GPU has rollout.quantization = 'fp8' was not" in capsys.readouterr().out
+    main([*command, "--compute-capability", "8.9"])
+    assert "compute capability 8.9 has rollout.quantization = 'fp8'" in capsys.readouterr().out
+
+
 def test_a_capability_without_its_gpu(tmp_path, capsys):
     toml = tmp_path / "run.toml"
     toml.write_text("")
