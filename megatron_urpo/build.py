@@ -169,7 +169,9 @@ def open_trainer(config: Config) -> Iterator[Trainer]:
     Raises:
         ConfigError: among others, this GPU has no FP8 for the engine; the policy is not read first.
     """
-    check_engine_capability(config.rollout, detect(read_launch()).facts.compute_capability)
+    check_engine_capability(
+        config.rollout, detect(read_torch_rank(os.environ)).facts.compute_capability
+    )
     inputs = load_inputs(config, _show)
     encoder = inputs.encoder
     with (

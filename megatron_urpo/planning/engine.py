@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from megatron_urpo.config import Config
 from megatron_urpo.layout import vocab_rows
 from megatron_urpo.model_shape import ModelShape
+from megatron_urpo.planning.hardware import Hardware
 from megatron_urpo.planning.parameters import count_parameters, key_size, layer_linear_parameters
 from megatron_urpo.planning.tokens import Lengths, judge_prompt_tokens
 
-# vLLM's own defaults: tokens of one engine step, and of one block of the cache.
-_BATCHED_TOKENS_GPU, _BATCHED_TOKENS_CPU = 16384, 4096
+# vLLM's own default for tokens of one block of the cache.
 _BLOCK_TOKENS_GPU, _BLOCK_TOKENS_CPU = 16, 128
 _GIB = 1 << 30
 _FLOAT32 = 4
@@ -74,26 +74,42 @@ def engine_weight_bytes(
     return (1 if quantization == "fp8" else element_bytes) * linear + element_bytes * rest
 
 
+def batched_tokens(config: Config, hardware: Hardware, tensor_parallel_size: int) -> int:
+    """The most tokens of one engine step: what vLLM chooses, of which a run says nothing.
+
+    By the memory of the GPU, not by its name: on an A100 vLLM chooses fewer than these.
+    """
+    if hardware.is_cpu:
+        tokens = 4096 * tensor_parallel_size
+    else:
+        tokens = 16384 if hardware.memory >= 70 * _GIB else 8192
+    return min(tokens, config.rollout.max_num_seqs * config.rollout.max_model_len)
+
+
 def engine_memory(
     shape: ModelShape,
     config: Config,
     lengths: Lengths,
+    hardware: Hardware,
     *,
     tensor_parallel_size: int,
-    budget: int | None,
+    share: float,
 ) -> EngineMemory:
     """Memory and concurrency of an engine.
 
     Args:
         lengths: the longest texts: the cache is planned for them.
-        budget: bytes of a GPU that are the engine's; None: the CPU, where the cache has its own.
+        share: of a GPU's memory that is the engine's; on the CPU the cache has its own key.
     """
     rollout = config.rollout
     element = 2 if config.engine_dtype == "bfloat16" else _FLOAT32
     weights = engine_weight_bytes(shape, tensor_parallel_size, element, rollout.quantization)
-    on_cpu = budget is None
-    working = _working_bytes(shape, rollout.max_num_seqs, tensor_parallel_size, element, on_cpu)
-    cache = int(rollout.kv_cache_gib * _GIB) if budget is None else budget - weights - working
+    tokens = batched_tokens(config, hardware, tensor_parallel_size)
+    working = _working_bytes(shape, tokens, rollout.max_num_seqs, tensor_parallel_size, element)
+    if hardware.is_cpu:
+        cache = int(rollout.kv_cache_gib * _GIB)
+    else:
+        cache = int(share * hardware.memory) - weights - working
     per_token = kv_bytes_per_token(shape, tensor_parallel_size, element)
     capacity = max(cache, 0) // per_token
     answer, group = round(lengths.response), rollout.group_size
@@ -105,7 +121,7 @@ def engine_memory(
         working=working,
         kv_cache=cache,
         kv_bytes_per_token=per_token,
-        block_tokens=_BLOCK_TOKENS_CPU if on_cpu else _BLOCK_TOKENS_GPU,
+        block_tokens=_BLOCK_TOKENS_CPU if hardware.is_cpu else _BLOCK_TOKENS_GPU,
         player_sequences=min(capacity * group // player_group, rollout.max_num_seqs),
         judge_sequences=min(capacity // judge, rollout.max_num_seqs),
         player_tokens=round(lengths.prompt) + answer,
@@ -114,11 +130,10 @@ def engine_memory(
 
 
 def _working_bytes(
-    shape: ModelShape, sequences: int, tensor_parallel_size: int, element: int, on_cpu: bool
+    shape: ModelShape, tokens: int, sequences: int, tensor_parallel_size: int, element: int
 ) -> int:
     """The widest moment of an engine step: an MLP over all its tokens, or two copies of the
     sampled positions' float32 logits."""
-    tokens = _BATCHED_TOKENS_CPU if on_cpu else _BATCHED_TOKENS_GPU
     per_token = 2 * shape.hidden_size + 3 * shape.ffn_hidden_size // tensor_parallel_size
     logits = 2 * _FLOAT32 * sequences * shape.vocab_size
     return max(tokens * per_token * element, logits)

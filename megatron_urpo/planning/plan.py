@@ -134,8 +134,9 @@ def make_plan(
         shape,
         config,
         Lengths.longest(config),
+        hardware,
         tensor_parallel_size=layout.engine_tensor_parallel_size,
-        budget=None if hardware.is_cpu else int(share * hardware.memory),
+        share=share,
     )
     copies = background_copies(shape, layout, load, background=background)
     phases = _with_engine(shape, layout, load, training, copies, engine, hardware, choices)

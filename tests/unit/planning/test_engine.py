@@ -1,10 +1,19 @@
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
+from vllm.engine import arg_utils
+from vllm.engine.arg_utils import EngineArgs
+from vllm.usage.usage_lib import UsageContext
 
 from megatron_urpo.config import Config, DataConfig, ModelConfig, RolloutConfig
 from megatron_urpo.model_shape import read_model_shape
-from megatron_urpo.planning.engine import engine_memory, engine_weight_bytes, kv_bytes_per_token
+from megatron_urpo.planning.engine import (
+    batched_tokens,
+    engine_memory,
+    engine_weight_bytes,
+    kv_bytes_per_token,
+)
+from megatron_urpo.planning.hardware import cpu, gpu
 from megatron_urpo.planning.models import MODELS
 from megatron_urpo.planning.tokens import Lengths
 from megatron_urpo.rollout.engine import VLLMEngine
@@ -34,9 +43,9 @@ def test_concurrency_by_hand():
             max_num_seqs=1000,
         ),
     )  # fmt: skip
-    engine = engine_memory(
-        QWEN, config, Lengths.longest(config), tensor_parallel_size=1, budget=60 * GIB
-    )
+    longest, h100 = Lengths.longest(config), gpu(80 * GIB)
+    engine = engine_memory(QWEN, config, longest, h100, tensor_parallel_size=1, share=0.75)
+    assert engine.working == 2 * 16384 * (2 * 3584 + 3 * 18944)
     assert engine.kv_cache == 60 * GIB - engine.weights - engine.working
     capacity = engine.kv_cache // 57344
     assert engine.kv_tokens == capacity // 16 * 16
@@ -44,11 +53,49 @@ def test_concurrency_by_hand():
     assert engine.player_sequences == capacity * 8 // 25000
     assert engine.judge_tokens == 1000 + 8 * 3000 + 120 + 8 * 19 + 500
     assert engine.judge_sequences == capacity // engine.judge_tokens
-    small = engine_memory(
-        QWEN, config, Lengths.longest(config), tensor_parallel_size=1, budget=10 * GIB
-    )
+    small = engine_memory(QWEN, config, longest, h100, tensor_parallel_size=1, share=0.125)
     assert small.kv_cache < 0
     assert small.kv_tokens == small.player_sequences == 0
+
+
+class Device:
+    """The platform of a GPU as vLLM asks it for its defaults."""
+
+    def __init__(self, name, memory):
+        self.get_device_name = lambda: name
+        self.get_device_total_memory = lambda: memory
+        self.is_cpu = self.is_tpu = lambda: False
+
+
+@pytest.mark.parametrize("tensor_parallel_size", [1, 4])
+@pytest.mark.parametrize(
+    ("name", "gib", "tokens"),
+    [
+        ("NVIDIA B200", 178, 16384),
+        ("NVIDIA H100 80GB HBM3", 79, 16384),
+        ("NVIDIA L40S", 44, 8192),
+        (None, 64, 4096),  # for every rank of the engine
+    ],
+)
+def test_batched_tokens_are_those_of_the_installed_vllm(
+    name, gib, tokens, tensor_parallel_size, monkeypatch
+):
+    machine = cpu(gib * GIB, ranks=1) if name is None else gpu(gib * GIB)
+    if name is None:
+        tokens *= tensor_parallel_size
+    else:
+        monkeypatch.setattr(arg_utils, "current_platform", Device(name, gib * GIB))
+    defaults, _ = EngineArgs.get_batch_defaults(tensor_parallel_size)
+    assert defaults[UsageContext.LLM_CLASS] == tokens
+    assert batched_tokens(Config(), machine, tensor_parallel_size) == tokens
+
+
+def test_a_step_has_no_more_tokens_than_all_sequences():
+    rollout = RolloutConfig(
+        max_num_seqs=2, max_model_len=3000, max_response_tokens=1000, max_judgement_tokens=500
+    )
+    config = Config(data=DataConfig(max_prompt_tokens=1000), rollout=rollout)
+    assert batched_tokens(config, gpu(80 * GIB), 1) == 6000
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +122,17 @@ def test_against_a_real_engine(directory):
         ),
     )  # fmt: skip
     shape = read_model_shape(directory)
+    machine = cpu(8 * GIB, ranks=1)
     planned = engine_memory(
-        shape, config, Lengths.longest(config), tensor_parallel_size=1, budget=None
+        shape, config, Lengths.longest(config), machine, tensor_parallel_size=1, share=0.0
     )
     measured = measure(lambda: VLLMEngine(config, end_token_ids=[2]))
-    cache = measured.result._llm.llm_engine.vllm_config.cache_config
+    vllm_config = measured.result._llm.llm_engine.vllm_config
+    cache = vllm_config.cache_config
     try:
+        assert vllm_config.scheduler_config.max_num_batched_tokens == batched_tokens(
+            config, machine, 1
+        )
         assert planned.block_tokens == cache.block_size
         assert planned.kv_tokens == cache.num_gpu_blocks * cache.block_size
         expected = planned.weights + planned.kv_tokens * planned.kv_bytes_per_token
