@@ -168,8 +168,8 @@ def _write_megatron(
     sources = list(hf_sources(chunks, shape, parallel))
 
     def make(number: int) -> Tensor:
-        parameter, rule, hf_names = sources[number]
-        return read_parameter(files, parameter, rule, hf_names, shape, parallel).to(dtype)
+        _, rule, hf_names = sources[number]
+        return read_parameter(files, rule, hf_names, shape, parallel).to(dtype)
 
     strategy = StreamedSave([parameter for parameter, _, _ in sources], make)
     state = {**sharded_model_state(chunks), SHAPE_KEY: asdict(shape)}

@@ -188,14 +188,28 @@ def stage_entries(shape: ModelShape, parallel: Parallel) -> Iterator[StageEntry]
 
 
 def open_model_files(directory: Path, shape: ModelShape) -> SafetensorsDirectory:
-    """The weights of a model directory, which are all there and whole.
+    """The weights of a model directory, which are all there, whole, and of the model's shapes.
 
     Raises:
-        ModelFilesError: a file or tensor is missing, cut off, or not expected.
+        ModelFilesError: a file or tensor is missing, cut off, of another shape, or not expected.
     """
     files = SafetensorsDirectory(directory)
     files.expect(all_hf_names(shape))
+    for rule, layer in whole_model(shape):
+        for name, expected in zip(hf_names_of(rule, layer), hf_shapes(rule, shape), strict=True):
+            if (found := files.shape_of(name)) != expected:
+                raise ModelFilesError(_other_shape(files.path_of(name), name, found, expected))
     return files
+
+
+def _other_shape(path: Path, name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    message = f"{path}: {name} is of shape {found}, config.json asks for {expected}: "
+    if name in (*EMBEDDING_RULE.hf, *OUTPUT_RULE.hf) and found[1:] == expected[1:]:
+        return message + (
+            f"vocab_size = {expected[0]} is not that of these weights; save model and config.json "
+            "together (save_pretrained after resize_token_embeddings), or download both again"
+        )
+    return message + "the weights belong to another model; use the config.json they came with"
 
 
 def load_hf_weights(
@@ -208,7 +222,7 @@ def load_hf_weights(
     """
     files = open_model_files(Path(directory), shape)
     for parameter, rule, hf_names in hf_sources(chunks, shape, parallel):
-        shard = read_parameter(files, parameter, rule, hf_names, shape, parallel)
+        shard = read_parameter(files, rule, hf_names, shape, parallel)
         with torch.no_grad():
             parameter.copy_(shard)
         keep_exact(parameter, shard)
@@ -225,18 +239,13 @@ def hf_sources(
 
 def read_parameter(
     files: SafetensorsDirectory,
-    parameter: Tensor,
     rule: Rule,
     hf_names: Sequence[str],
     shape: ModelShape,
     parallel: Parallel,
 ) -> Tensor:
-    """This rank's shard of one parameter, as it is in the files; `parameter` gives its shape.
-
-    Raises:
-        ModelFilesError: the files hold another shape.
-    """
-    shard = read_shard(
+    """This rank's shard of one parameter, as it is in files that `open_model_files` opened."""
+    return read_shard(
         files,
         hf_names,
         rule.cut,
@@ -244,13 +253,6 @@ def read_parameter(
         parallel.tensor_parallel_rank,
         parallel.tensor_parallel_size,
     )
-    if shard.shape != parameter.shape:
-        raise ModelFilesError(
-            f"{files.path_of(hf_names[0])}: {' + '.join(hf_names)} make a shard of shape "
-            f"{tuple(shard.shape)}, config.json asks for {tuple(parameter.shape)}: the weights "
-            "belong to another model"
-        )
-    return shard
 
 
 def named_parameters(

@@ -193,3 +193,14 @@ def test_tensor_of_another_shape(make_policy_at, damaged):
     save_file(tensors, damaged / "model.safetensors")
     with pytest.raises(ModelFilesError, match=r"model.norm.weight .* \(16,\), .* \(32,\)"):
         make_policy_at(damaged)
+
+
+@pytest.mark.parametrize("name", ["model.embed_tokens.weight", "lm_head.weight"])
+@pytest.mark.parametrize("rows", [96, 98])
+def test_a_vocabulary_of_another_size(damaged, name, rows):
+    tensors = load_file(damaged / "model.safetensors")
+    tensors[name] = torch.zeros(rows, 32)
+    save_file(tensors, damaged / "model.safetensors")
+    shapes = rf"{name} is of shape \({rows}, 32\), config.json asks for \(97, 32\): vocab_size = 97"
+    with pytest.raises(ModelFilesError, match=f"model.safetensors: {shapes} .*resize_token"):
+        open_model_files(damaged, read_model_shape(damaged))
