@@ -124,7 +124,8 @@ def load_sharded_state(
         chunk.module.load_state_dict(state[name] | dict.fromkeys(absent[name]))
     optimizer_state: dict[str, Any] = state["optimizer"]
     parameter_state = optimizer_state.pop("param_state")
-    distributed.load_state_dict(optimizer_state)
+    with _own_settings(distributed):
+        distributed.load_state_dict(optimizer_state)
     steps = _take_steps(distributed)
     distributed.load_parameter_state_from_fully_reshardable(parameter_state)
     _return_steps(distributed, steps)
@@ -189,6 +190,19 @@ def _gathering(distributed: DistributedOptimizer, state: dict[Any, Any]) -> Iter
         yield
     finally:
         del distributed.get_parameter_state_dp_zero  # the class's method shows again
+
+
+@contextmanager
+def _own_settings(distributed: DistributedOptimizer) -> Iterator[None]:
+    """After it, everything but the count of steps is as this run configured it: Megatron loads
+    betas, epsilon and the choice of kernels with the moments."""
+    settings = [
+        {name: value for name, value in group.items() if name not in ("params", "step")}
+        for group in distributed.optimizer.param_groups
+    ]
+    yield
+    for group, own in zip(distributed.optimizer.param_groups, settings, strict=True):
+        group.update(own)
 
 
 def _ensure_adam_state(distributed: DistributedOptimizer) -> None:

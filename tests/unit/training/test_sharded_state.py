@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from megatron_urpo.config import ConfigError
+from megatron_urpo.config import ConfigError, OptimizerConfig
 
 SAVE = """
 import errno, sys
@@ -48,6 +48,21 @@ def test_a_checkpoint_before_the_first_update_is_complete(make_policy, micro_bat
     resumed.update(micro_batches, old, 1e-1)  # must be forgotten
     resumed.load(tmp_path)
     assert resumed.update(micro_batches, old, 1e-2) == expected
+
+
+def test_a_resumed_run_follows_its_own_configuration(make_policy, micro_batches, tmp_path):
+    saved = OptimizerConfig(lr=1e-2, weight_decay=0.3, adam_beta1=0.5, adam_beta2=0.6, adam_eps=0.1)
+    make_policy(optimizer=saved).save(tmp_path)
+    own = OptimizerConfig(lr=1e-2, adam_eps=1e-5)
+    fresh, resumed = make_policy(optimizer=own), make_policy(optimizer=own)
+    old = [scores.logprobs for scores in fresh.logprobs(micro_batches)]
+    resumed.load(tmp_path)
+    for _ in range(3):
+        expected = fresh.update(micro_batches, old, 1e-2)
+        assert resumed.update(micro_batches, old, 1e-2) == expected
+    groups = [p._optimizer.distributed.optimizer.param_groups for p in (fresh, resumed)]
+    for one, other in zip(*groups, strict=True):
+        assert {name: one[name] for name in one.keys() - {"params"}}.items() <= other.items()
 
 
 def test_layers_that_keep_more_state_load_what_others_saved(
