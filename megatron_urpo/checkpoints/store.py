@@ -344,7 +344,7 @@ class CheckpointStore:
         try:
             action()
         except OSError as error:
-            if error.errno == errno.ENOSPC:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 return f"{error}; free some disk space, or lower checkpoint.keep_last"
             return str(error)
         return None

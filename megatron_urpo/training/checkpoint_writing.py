@@ -30,7 +30,7 @@ class CheckpointWriting:
         """Copies what has to be copied, begins to write, and returns.
 
         Args:
-            request: of dist_checkpointing.save(async_sharded_save=True).
+            request: of plan_sharded_save.
             changing: the tensors that may change before `finish` returns.
         """
         self._directory = directory

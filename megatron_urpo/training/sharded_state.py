@@ -33,6 +33,7 @@ from torch.distributed.checkpoint import CheckpointException
 
 from megatron_urpo.config import ConfigError
 from megatron_urpo.model_shape import ModelShape
+from megatron_urpo.training.collective_save import plan_save
 from megatron_urpo.training.gathered_state import empty_state, gathered_state
 from megatron_urpo.training.host_memory import exempt_living_objects, release_freed_memory
 from megatron_urpo.training.optimizer import Optimizer
@@ -54,14 +55,7 @@ def plan_sharded_save(
     """
     state = _state(chunks, optimizer, shape)
     with explained_failures(directory):
-        request = dist_checkpointing.save(
-            state,
-            str(directory),
-            async_sharded_save=True,
-            content_metadata=checkpoint_metadata(),
-        )
-    assert request is not None
-    return request
+        return plan_save(state, directory, checkpoint_metadata())
 
 
 def _state(

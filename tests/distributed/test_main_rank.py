@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from megatron_urpo.metrics import read_metrics
-from tests.distributed import main_rank_worker
+from tests.distributed import failing_save_worker, main_rank_worker
 from tools.make_small_model import write_small_model
 
 ROOT = Path(__file__).parents[2]
@@ -46,9 +46,8 @@ def directory(tmp_path_factory):
     return directory
 
 
-def run_sft(directory: Path, file_size: int, *overrides: str) -> subprocess.CompletedProcess[str]:
+def run_two_ranks(directory: Path, *worker: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    worker = [main_rank_worker.__file__, str(file_size), "sft", "config.toml", *overrides]
     return subprocess.run(
         [*command, *worker],
         cwd=directory,
@@ -58,6 +57,11 @@ def run_sft(directory: Path, file_size: int, *overrides: str) -> subprocess.Comp
         check=False,
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
     )
+
+
+def run_sft(directory: Path, file_size: int, *overrides: str) -> subprocess.CompletedProcess[str]:
+    worker = (main_rank_worker.__file__, str(file_size))
+    return run_two_ranks(directory, *worker, "sft", "config.toml", *overrides)
 
 
 def assert_said_by_both(result: subprocess.CompletedProcess[str], reason: str) -> None:
@@ -89,3 +93,16 @@ def test_an_export_that_cannot_be_written(directory):
     result = run_sft(directory, 1 << 20, *arguments)
     assert_said_by_both(result, r"\S+model.safetensors.part0 cannot be written: .*File too large")
     assert {file.name: file.read_bytes() for file in export.iterdir()} == before
+
+
+def test_a_checkpoint_of_which_one_rank_cannot_write_a_small_file(directory):
+    """Both ranks know, and save again."""
+    run = directory / "checkpoints"
+    result = run_two_ranks(directory, failing_save_worker.__file__, "model", str(run))
+    assert result.returncode == 0, result.stderr
+    for rank in range(2):
+        reasons = re.findall(
+            rf"^rank {rank}: .*Is a directory: '(.*)'", result.stderr, re.MULTILINE
+        )
+        assert [Path(path).name for path in reasons] == list(failing_save_worker.FILES)
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["step_000004"]
