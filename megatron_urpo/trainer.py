@@ -158,7 +158,7 @@ class Trainer:
         self.checkpoints.at_end(self.state.completed, self.timers, self._manifest)
         self.metrics.close()
         complete = self.state.completed == self.config.run.steps
-        if self.monitor is not None and not complete:
+        if self.monitor is not None:
             self.monitor.raise_alarm(self.state.completed)
         return complete
 

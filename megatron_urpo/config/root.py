@@ -89,14 +89,31 @@ class Config:
             f"monitoring.stop_on = {list(monitoring.stop_on)} has no effect with "
             "monitoring.every = 0: set every, or leave stop_on empty",
         )
-        enough = monitoring.reasoning_groups >= monitoring.alarm_groups
-        require(
-            "verifier_agreement" not in monitoring.stop_on
-            or (enough and self.data.reasoning_ratio > 0),
-            "monitoring.stop_on = 'verifier_agreement' could never stop the run: it needs "
-            f"monitoring.reasoning_groups = {monitoring.reasoning_groups} of at least "
-            f"monitoring.alarm_groups = {monitoring.alarm_groups}, and data.reasoning_ratio > 0",
-        )
+        for name in monitoring.stop_on:
+            self._check_stop(name)
+
+    def _check_stop(self, name: str) -> None:
+        """Raises where no measurement could have monitoring.alarm_groups groups."""
+        monitoring = self.monitoring
+        preferences = sum(s.kind is TaskKind.PREFERENCE for s in self.monitored_sources())
+        if name == "verifier_agreement":
+            can = monitoring.reasoning_groups >= monitoring.alarm_groups
+            can = can and self.data.reasoning_ratio > 0
+            needs = (
+                f"monitoring.reasoning_groups = {monitoring.reasoning_groups} of at least "
+                f"monitoring.alarm_groups = {monitoring.alarm_groups}, and data.reasoning_ratio > 0"
+            )
+        elif name == "length_correlation":
+            can = self.data.instruction_ratio > 0
+            needs = "data.instruction_ratio > 0"
+        else:
+            groups = monitoring.groups_per_source
+            can = groups == 0 or groups * preferences >= monitoring.alarm_groups
+            needs = (
+                f"monitoring.groups_per_source = {groups} of {preferences} preference source(s), "
+                f"together, to be at least monitoring.alarm_groups = {monitoring.alarm_groups}"
+            )
+        require(can, f"monitoring.stop_on = {name!r} could never stop the run: it needs {needs}")
 
     @property
     def engine_dtype(self) -> str:

@@ -48,8 +48,9 @@ class _Strategy(TorchDistSaveShardedStrategy):
         save = partial(save_config, config, writer.checkpoint_dir)
 
         def complete() -> None:
-            for step in (*steps, save):
+            for step in steps:
                 step()
+            save()
 
         request.finalize_fns.append(partial(_on_rank_0, complete))
         return request

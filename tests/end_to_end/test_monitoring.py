@@ -110,11 +110,17 @@ def test_an_alarm_stops_and_saves_and_the_run_can_go_on(warm_model, tmp_path):
     )
     assert "Traceback" not in stopped.stderr
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step_000002"]
-    # The count is part of the checkpoint: the next measurement is the third in a row.
-    warned = run_urpo(*arguments(warm_model, tmp_path, *strict[:2]))
-    assert re.search(r"WARNING: step 3: .* for 3 measurement\(s\) in a row", warned.stdout)
+    # The count is part of the checkpoint: the next measurement, the last, is the third in a row.
+    last = ("--run.steps", 3)
+    stopped = run_urpo(*arguments(warm_model, tmp_path, *strict, *last), check=False)
+    assert stopped.returncode == 2
+    assert re.search(r"WARNING: step 3: .* for 3 measurement\(s\) in a row", stopped.stdout)
+    assert "stopped after step 3, which is saved" in stopped.stderr
+    assert not (tmp_path / "export").exists()
+    run_urpo(*arguments(warm_model, tmp_path, *strict[:2], *last))
+    assert (tmp_path / "export").exists()
     run_urpo("report", tmp_path)
-    assert "alarm, 4 in a row" in (tmp_path / "report.html").read_text()
+    assert "alarm, 3 in a row" in (tmp_path / "report.html").read_text()
 
 
 @pytest.mark.slow

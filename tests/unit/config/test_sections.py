@@ -267,6 +267,16 @@ def test_monitoring_checks_itself(values, message):
             "reasoning_groups = 7 of at least monitoring.alarm_groups = 8",
         ),
         (
+            {"every": 1, "sources": (PAIRS,), "stop_on": ("tau",), "groups_per_source": 7},
+            {},
+            r"groups_per_source = 7 of 1 preference source\(s\), together, to be at least",
+        ),
+        (
+            {"every": 1, "sources": (PAIRS,), "stop_on": ("length_correlation",)},
+            {"instruction_ratio": 0.0},
+            "'length_correlation' could never stop the run: it needs data.instruction_ratio > 0",
+        ),
+        (
             {"every": 1, "sources": (PAIRS,)},
             {"sources": (SourceConfig("train", TaskKind.PREFERENCE, "held_out.jsonl"),)},
             r"monitoring.sources\[pairs\].path = 'held_out.jsonl' is trained on as well",
