@@ -23,11 +23,11 @@ from megatron_urpo.config import Config
 from megatron_urpo.layout import Layout
 from megatron_urpo.model_shape import ModelShape
 from megatron_urpo.training import platform as platforms
-from megatron_urpo.training.hf_weights import EMBEDDING_RULE, OUTPUT_RULE
 from megatron_urpo.training.model import build_model
 from megatron_urpo.training.parallel import Parallel
 from megatron_urpo.training.platform import Platform
 from megatron_urpo.training.sharded_state import sharded_model_state
+from megatron_urpo.weight_map import EMBEDDING_RULE, OUTPUT_RULE
 
 _META = Platform(device=torch.device("meta"), backend="fake")
 _VOCABULARY_KEYS = (EMBEDDING_RULE.megatron, OUTPUT_RULE.megatron)

@@ -6,23 +6,13 @@ put together to whole tensors, and broadcast from their pipeline stage.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 from megatron_urpo.layout import Layout
 from megatron_urpo.model_shape import ModelShape
-from megatron_urpo.planning.parameters import key_size, query_size
-
-
-@dataclass(slots=True)
-class _Bucket:
-    """Bytes of the whole tensors of a bucket."""
-
-    stage: int
-    size: int = 0
-    making: int = 0  # at the worst moment of putting them together
-    last: int = 0  # of its last tensor
+from megatron_urpo.weight_map import Cut, StageEntry, hf_shapes, stage_buckets
 
 
 def sync_buffer_bytes(
@@ -47,51 +37,28 @@ def sync_buffer_bytes(
 def _peak(shape: ModelShape, layout: Layout, element_bytes: int, bucket_bytes: int) -> int:
     tensor, pipeline = layout.tensor_model_parallel_size, layout.pipeline_model_parallel_size
     peak = held = 0
-    for bucket in _buckets(shape, layout, element_bytes, bucket_bytes):
-        moments = [bucket.making]
+    for bucket in stage_buckets(shape, layout, element_bytes, bucket_bytes):
+        size, making, last = _bytes_of(bucket, shape, element_bytes)
+        moments = [making]
         if tensor > 1:
-            moments = [2 * bucket.size + bucket.size // tensor, bucket.size + bucket.making]
+            moments = [2 * size + size // tensor, size + making]
         if pipeline > 1:
-            moments.append(2 * bucket.size)
+            moments.append(2 * size)
         peak = max(peak, held + max(moments))
-        held = bucket.size if pipeline > 1 else bucket.last
+        held = size if pipeline > 1 else last
     return peak
 
 
-def _buckets(
-    shape: ModelShape, layout: Layout, element_bytes: int, bucket_bytes: int
-) -> list[_Bucket]:
-    """A parameter larger than a bucket makes one of its own; no bucket spans two stages."""
-    buckets: list[_Bucket] = []
-    for stage, tensors in _parameters(shape, layout):
-        size = element_bytes * sum(tensors)
-        if not buckets or buckets[-1].stage != stage or buckets[-1].size + size > bucket_bytes:
-            buckets.append(_Bucket(stage))
-        bucket = buckets[-1]
-        bucket.size += size
+def _bytes_of(
+    bucket: Sequence[StageEntry], shape: ModelShape, element_bytes: int
+) -> tuple[int, int, int]:
+    """Of a bucket's whole tensors, of the worst moment of putting them together, of the last."""
+    size = making = last = 0
+    for entry in bucket:
+        tensors = [element_bytes * math.prod(dims) for dims in hf_shapes(entry.rule, shape)]
+        size += sum(tensors)
         # Queries, keys and values are cut from a whole that is put together first.
-        whole = size if len(tensors) == 3 else 0
-        bucket.making = max(bucket.making, bucket.size + whole)
-        bucket.last = element_bytes * tensors[-1]
-    return buckets
-
-
-def _parameters(shape: ModelShape, layout: Layout) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """(stage, elements of each Hugging Face tensor it is made of) of every parameter, in order."""
-    hidden, ffn = shape.hidden_size, shape.ffn_hidden_size
-    queries, keys = query_size(shape), key_size(shape)
-    layer = [(hidden,), (queries * hidden, keys * hidden, keys * hidden)]
-    if shape.qkv_bias:
-        layer.append((queries, keys, keys))
-    if shape.qk_layernorm:
-        layer += [(shape.kv_channels,), (shape.kv_channels,)]
-    layer += [(hidden * queries,), (hidden,), (ffn * hidden, ffn * hidden), (hidden * ffn,)]
-    last_stage = layout.pipeline_model_parallel_size - 1
-    yield 0, (shape.vocab_size * hidden,)
-    for number in range(shape.num_layers):
-        stage, _ = layout.place_of_layer(number, shape.num_layers)
-        for tensors in layer:
-            yield stage, tensors
-    yield last_stage, (hidden,)
-    if not shape.tie_word_embeddings:
-        yield last_stage, (shape.vocab_size * hidden,)
+        whole = sum(tensors) if entry.rule.cut is Cut.QKV else 0
+        making = max(making, size + whole)
+        last = tensors[-1]
+    return size, making, last

@@ -34,14 +34,10 @@ from megatron_urpo.training.hf_export import (
     write_hf_directory,
 )
 from megatron_urpo.training.hf_weights import (
-    all_hf_names,
     from_shards,
-    hf_names_of,
     hf_sources,
-    megatron_names,
     open_model_files,
     read_parameter,
-    whole_model,
 )
 from megatron_urpo.training.model import DTYPES, build_model
 from megatron_urpo.training.parallel import Parallel
@@ -54,6 +50,7 @@ from megatron_urpo.training.sharded_state import (
     sharded_model_state,
 )
 from megatron_urpo.training.streamed_checkpoint import CheckpointReader, StreamedSave
+from megatron_urpo.weight_map import all_hf_names, hf_names_of, megatron_names, whole_model
 
 # Conversion computes nothing: it runs on the CPU of any machine, with or without a GPU.
 _CPU = Platform(device=torch.device("cpu"), backend="gloo")

@@ -1,4 +1,4 @@
-"""Weights between a Hugging Face directory and Megatron's shards, both ways, by one table.
+"""Weights between a Hugging Face directory and Megatron's shards, both ways, by the weight map.
 
 HF -> Megatron -> HF is bitwise for every layout. Reading goes parameter by parameter and is here;
 the way back is weight_stream's.
@@ -7,8 +7,6 @@ the way back is weight_stream's.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
 import torch
@@ -19,72 +17,18 @@ from megatron_urpo.model_files import ModelFilesError, SafetensorsDirectory
 from megatron_urpo.model_shape import ModelShape
 from megatron_urpo.training.fp8_parameters import keep_exact
 from megatron_urpo.training.parallel import Parallel
-
-
-class Cut(Enum):
-    """How a parameter is put together from HF tensors and cut for tensor parallelism."""
-
-    WHOLE = "whole"  # the same on all ranks
-    COLUMNS = "columns"  # cut along dimension 1
-    VOCAB = "vocab"  # cut along dimension 0 after padding with zero rows
-    QKV = "qkv"  # per query group: its queries, its key, its value; cut between groups
-    GATE_UP = "gate_up"  # each rank: its rows of gate, then its rows of up
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One Megatron parameter and the HF tensors it is made of. {} stands for the layer number."""
-
-    megatron: str
-    hf: tuple[str, ...]
-    cut: Cut
-
-
-@dataclass(frozen=True, slots=True)
-class StageEntry:
-    """A parameter of the model and where it lives."""
-
-    rule: Rule
-    layer: int | None  # counted over the whole model
-    stage: int  # pipeline rank
-    chunk: int  # virtual stage
-
-
-def _layer_rule(megatron: str, hf: tuple[str, ...], cut: Cut) -> Rule:
-    return Rule(
-        f"decoder.layers.{{}}.{megatron}", tuple(f"model.layers.{{}}.{name}" for name in hf), cut
-    )
-
-
-_QKV_WEIGHTS = tuple(f"self_attn.{name}_proj.weight" for name in "qkv")
-_QKV_BIASES = tuple(f"self_attn.{name}_proj.bias" for name in "qkv")
-_GATE_UP = ("mlp.gate_proj.weight", "mlp.up_proj.weight")
-# Norms have two names: with Transformer Engine they belong to the linear that follows.
-LAYER_RULES = tuple(
-    _layer_rule(*fields)
-    for fields in (
-        ("input_layernorm.weight", ("input_layernorm.weight",), Cut.WHOLE),
-        (
-            "self_attention.linear_qkv.layer_norm_weight",
-            ("input_layernorm.weight",),
-            Cut.WHOLE,
-        ),
-        ("self_attention.linear_qkv.weight", _QKV_WEIGHTS, Cut.QKV),
-        ("self_attention.linear_qkv.bias", _QKV_BIASES, Cut.QKV),
-        ("self_attention.q_layernorm.weight", ("self_attn.q_norm.weight",), Cut.WHOLE),
-        ("self_attention.k_layernorm.weight", ("self_attn.k_norm.weight",), Cut.WHOLE),
-        ("self_attention.linear_proj.weight", ("self_attn.o_proj.weight",), Cut.COLUMNS),
-        ("pre_mlp_layernorm.weight", ("post_attention_layernorm.weight",), Cut.WHOLE),
-        ("mlp.linear_fc1.layer_norm_weight", ("post_attention_layernorm.weight",), Cut.WHOLE),
-        ("mlp.linear_fc1.weight", _GATE_UP, Cut.GATE_UP),
-        ("mlp.linear_fc2.weight", ("mlp.down_proj.weight",), Cut.COLUMNS),
-    )
+from megatron_urpo.weight_map import (
+    EMBEDDING_RULE,
+    OUTPUT_RULE,
+    Cut,
+    Rule,
+    all_hf_names,
+    find_rule,
+    hf_names_of,
+    hf_shapes,
+    megatron_names,
+    whole_model,
 )
-EMBEDDING_RULE = Rule("embedding.word_embeddings.weight", ("model.embed_tokens.weight",), Cut.VOCAB)
-FINAL_NORM_RULE = Rule("decoder.final_layernorm.weight", ("model.norm.weight",), Cut.WHOLE)
-OUTPUT_RULE = Rule("output_layer.weight", ("lm_head.weight",), Cut.VOCAB)
-# Under pipeline parallelism the last stage holds its own copy of tied embeddings.
-TIED_OUTPUT_RULE = Rule("output_layer.weight", ("model.embed_tokens.weight",), Cut.VOCAB)
 
 
 def to_shard(
@@ -154,37 +98,6 @@ def from_shards(shards: Sequence[Tensor], cut: Cut, shape: ModelShape) -> list[T
     queries = shape.num_attention_heads // shape.num_query_groups * shape.kv_channels
     parts = grouped.split((queries, shape.kv_channels, shape.kv_channels), dim=1)
     return [part.flatten(0, 1) for part in parts]
-
-
-def hf_shapes(rule: Rule, shape: ModelShape) -> list[tuple[int, ...]]:
-    """The shapes of the HF tensors a parameter is made of, in the order of rule.hf."""
-    queries = shape.num_attention_heads * shape.kv_channels
-    keys = shape.num_query_groups * shape.kv_channels
-    qkv: list[tuple[int, ...]] = [(queries,), (keys,), (keys,)]
-    if rule.cut is Cut.VOCAB:
-        return [(shape.vocab_size, shape.hidden_size)]
-    if rule.cut is Cut.QKV:
-        return qkv if rule.hf[0].endswith(".bias") else [(*rows, shape.hidden_size) for rows in qkv]
-    if rule.cut is Cut.GATE_UP:
-        return [(shape.ffn_hidden_size, shape.hidden_size)] * 2
-    if rule.cut is Cut.COLUMNS:
-        inner = shape.ffn_hidden_size if "mlp" in rule.hf[0] else queries
-        return [(shape.hidden_size, inner)]
-    per_head = rule.hf[0].endswith(("q_norm.weight", "k_norm.weight"))
-    return [(shape.kv_channels if per_head else shape.hidden_size,)]
-
-
-def stage_entries(shape: ModelShape, parallel: Parallel) -> Iterator[StageEntry]:
-    """`whole_model` with where each parameter lives; the same on all ranks."""
-    stages, chunks = parallel.pipeline_parallel_size, parallel.virtual_pipeline_parallel_size
-    for rule, layer in whole_model(shape):
-        if layer is not None:
-            stage, chunk = parallel.layout.place_of_layer(layer, shape.num_layers)
-        elif rule is EMBEDDING_RULE:
-            stage, chunk = 0, 0
-        else:
-            stage, chunk = stages - 1, chunks - 1
-        yield StageEntry(rule, layer, stage, chunk)
 
 
 def open_model_files(directory: Path, shape: ModelShape) -> SafetensorsDirectory:
@@ -274,61 +187,6 @@ def named_parameters(
                 name = f"{prefix}{first + int(layer)}.{rest}"
             parameters[name] = parameter
     return parameters
-
-
-def find_rule(name: str, shape: ModelShape) -> tuple[Rule, int | None]:
-    """The rule of a parameter, and its layer number."""
-    prefix = "decoder.layers."
-    if name.startswith(prefix):
-        layer, _, rest = name.removeprefix(prefix).partition(".")
-        for rule in LAYER_RULES:
-            if rule.megatron == prefix + "{}." + rest:
-                return rule, int(layer)
-    output = TIED_OUTPUT_RULE if shape.tie_word_embeddings else OUTPUT_RULE
-    for rule in (EMBEDDING_RULE, FINAL_NORM_RULE, output):
-        if rule.megatron == name:
-            return rule, None
-    raise KeyError(f"no rule for the parameter {name}")
-
-
-def _layer_rules(shape: ModelShape) -> list[Rule]:
-    """The rules of a layer of this architecture, one for each HF tensor."""
-    rules = {rule.hf: rule for rule in reversed(LAYER_RULES)}
-    absent = []
-    if not shape.qkv_bias:
-        absent.append("_proj.bias")
-    if not shape.qk_layernorm:
-        absent.append("_norm.weight")
-    return [rule for rule in reversed(rules.values()) if not rule.hf[0].endswith(tuple(absent))]
-
-
-def hf_names_of(rule: Rule, layer: int | None) -> list[str]:
-    return [name.format(layer) for name in rule.hf]
-
-
-def whole_model(shape: ModelShape) -> Iterator[tuple[Rule, int | None]]:
-    """Every rule of the model with its layer number, in order.
-
-    One for each set of HF tensors: the copy of tied embeddings is left out.
-    """
-    yield EMBEDDING_RULE, None
-    for layer in range(shape.num_layers):
-        for rule in _layer_rules(shape):
-            yield rule, layer
-    yield FINAL_NORM_RULE, None
-    if not shape.tie_word_embeddings:
-        yield OUTPUT_RULE, None
-
-
-def all_hf_names(shape: ModelShape) -> list[str]:
-    """The tensors a Hugging Face directory of this model holds."""
-    return [name for rule, layer in whole_model(shape) for name in hf_names_of(rule, layer)]
-
-
-def megatron_names(rule: Rule, layer: int | None) -> list[str]:
-    """The names a parameter may have in Megatron, by implementation of the layers."""
-    rules = (rule, *(r for r in LAYER_RULES if r.hf == rule.hf and r is not rule))
-    return [r.megatron if layer is None else r.megatron.format(layer) for r in rules]
 
 
 def parameter_of(

@@ -25,16 +25,12 @@ from torch import Tensor
 from megatron_urpo.model_shape import ModelShape
 from megatron_urpo.training.fp8_parameters import plain
 from megatron_urpo.training.hf_weights import (
-    Cut,
-    StageEntry,
     from_shards,
-    hf_names_of,
-    hf_shapes,
     named_parameters,
     parameter_of,
-    stage_entries,
 )
 from megatron_urpo.training.parallel import Parallel
+from megatron_urpo.weight_map import Cut, StageEntry, hf_names_of, hf_shapes, stage_buckets
 
 
 def stream_hf_weights(
@@ -50,7 +46,7 @@ def stream_hf_weights(
     """
     parameters = named_parameters(chunks, shape, parallel)
     dtype = next(iter(parameters.values())).dtype
-    for bucket in _buckets(stage_entries(shape, parallel), shape, dtype.itemsize, bucket_bytes):
+    for bucket in stage_buckets(shape, parallel.layout, dtype.itemsize, bucket_bytes):
         names = [name for entry in bucket for name in hf_names_of(entry.rule, entry.layer)]
         tensors: list[Tensor] | None = None
         if bucket[0].stage == parallel.pipeline_parallel_rank:
@@ -63,21 +59,6 @@ def stream_hf_weights(
             tensors = _broadcast(bucket, tensors, shape, dtype, parallel)
         assert tensors is not None
         yield from zip(names, tensors, strict=True)
-
-
-def _buckets(
-    entries: Iterator[StageEntry], shape: ModelShape, itemsize: int, bucket_bytes: int
-) -> Iterator[list[StageEntry]]:
-    bucket: list[StageEntry] = []
-    filled = 0
-    for entry in entries:
-        size = itemsize * sum(math.prod(dims) for dims in hf_shapes(entry.rule, shape))
-        if bucket and (filled + size > bucket_bytes or entry.stage != bucket[0].stage):
-            yield bucket
-            bucket, filled = [], 0
-        bucket.append(entry)
-        filled += size
-    yield bucket
 
 
 def _gather(

@@ -42,6 +42,7 @@ LAYERS = (
         "model_files",
         "rewards",
     },
+    {"weight_map"},
     {"doctor", "planning", "rollout", "training", "watchdog"},
     {"evaluation", "rollout_log", "step_statistics", "weight_sync"},
     {"earlier_run"},
@@ -64,7 +65,8 @@ OWNERS = {
     "vllm": "rollout/engine.py",
 }
 LIGHT = ("config", "judging", "data", "rewards", "advantages", "metrics", "model_files")
-LIGHT += ("model_shape", "layout", "fp8", "device", "block_sizes", "planning", "doctor")
+LIGHT += ("model_shape", "layout", "fp8", "device", "block_sizes", "weight_map")
+LIGHT += ("planning", "doctor")
 LIGHT += ("monitoring.statistics", "monitoring.alarms", "monitoring.baseline")
 
 

@@ -9,14 +9,12 @@ from safetensors.torch import load_file, save_file
 from megatron_urpo.model_files import ModelFilesError, SafetensorsDirectory
 from megatron_urpo.model_shape import read_model_shape
 from megatron_urpo.training.hf_weights import (
-    Cut,
     from_shards,
-    hf_names_of,
     open_model_files,
     read_shard,
     to_shard,
-    whole_model,
 )
+from megatron_urpo.weight_map import Cut, hf_names_of, whole_model
 
 FAMILIES = ["llama_tied", "llama_untied", "qwen2", "qwen3"]
 
