@@ -20,6 +20,7 @@ from megatron_urpo.config import Config, ConfigError, OptimizerConfig
 from megatron_urpo.data.demonstration_batches import load_demonstrations
 from megatron_urpo.data.prompts import PromptEncoder, load_encoder
 from megatron_urpo.evaluation.held_out import HeldOut
+from megatron_urpo.fp8 import check_engine_capability
 from megatron_urpo.inputs import check_judge_prompt, load_held_out, load_inputs, load_probe_tasks
 from megatron_urpo.launch_environment import TorchRank, read_torch_rank
 from megatron_urpo.layout import check_world, engines_alone, training_alone
@@ -28,7 +29,6 @@ from megatron_urpo.monitoring.monitor import RefereeMonitor
 from megatron_urpo.monitoring.probe import Probe
 from megatron_urpo.rewards.score import RewardScorer
 from megatron_urpo.rollout.engine import VLLMEngine
-from megatron_urpo.rollout.fp8 import check_engine_capability
 from megatron_urpo.rollout.interface import RolloutEngine
 from megatron_urpo.supervised import SupervisedTrainer
 from megatron_urpo.trainer import Trainer

@@ -1,9 +1,9 @@
-"""FP8 on Transformer Engine: what a configuration asks for, in Megatron's words, and what it needs.
+"""FP8: what a configuration asks of Transformer Engine, in Megatron's words; what it and vLLM need.
 
-Pure functions of configuration, model and machine; nothing here imports torch or megatron. FP8
-covers the four matrix products of a layer (query-key-value, attention output, both of the MLP),
-forward and backward. Embedding, attention scores, norms, output layer and log-probs stay as they
-are.
+Pure functions of configuration, model and machine; nothing here imports torch, megatron or vllm. In
+training FP8 covers the four matrix products of a layer (query-key-value, attention output, both of
+the MLP), forward and backward. Embedding, attention scores, norms, output layer and log-probs stay
+as they are.
 
 A recipe says how the scale is found that brings a tensor into FP8's range:
 
@@ -21,7 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from megatron_urpo.config import ConfigError, TrainingConfig
+from megatron_urpo.config import ConfigError, RolloutConfig, TrainingConfig
 from megatron_urpo.device import DeviceFacts
 from megatron_urpo.model_shape import ModelShape
 
@@ -49,6 +49,9 @@ RECIPES = {
     "blockwise": Requirements((9, 0), (12, 9), (2, 3), 16),
     "mxfp8": Requirements((10, 0), (12, 8), (2, 1), 32, capability_end=(12, 0)),
 }
+# From Ada on vLLM multiplies in FP8. On older ones its kernels (Marlin) round the weights alone:
+# other numbers than those that are meant, at the speed of bfloat16.
+_ENGINE_CAPABILITY = (8, 9)
 # Under sequence parallelism activations are gathered in FP8: whole blocks must lie on each rank.
 _BLOCK_OF_BLOCKWISE = 128
 # Transformer Engine's own defaults for delayed scaling; Megatron's are a history of one step.
@@ -125,6 +128,22 @@ def check_device(training: TrainingConfig, facts: DeviceFacts) -> None:
         raise ConfigError(
             f"{asked} needs CUDA {_dotted(needs.cuda)}, torch is built for {built}: install the "
             f"torch that requirements/gpu.txt pins, or {_alternatives(facts)}"
+        )
+
+
+def check_engine_capability(rollout: RolloutConfig, capability: _Release | None) -> None:
+    """Refuses rollout.quantization that a GPU of this compute capability does not have.
+
+    Args:
+        capability: None: no GPU, or one of which nothing is known; not checked.
+
+    Raises:
+        ConfigError: the GPU is too old.
+    """
+    if rollout.quantization == "fp8" and capability is not None and capability < _ENGINE_CAPABILITY:
+        raise ConfigError(
+            f"rollout.quantization = 'fp8' needs compute capability {_dotted(_ENGINE_CAPABILITY)}, "
+            f"this GPU has {_dotted(capability)}: set rollout.quantization = 'none'"
         )
 
 

@@ -19,9 +19,8 @@ from megatron_urpo.config import Config, ConfigError
 from megatron_urpo.device import DeviceFacts
 from megatron_urpo.doctor.finding import Finding, Status
 from megatron_urpo.environment import installed_version, release
-from megatron_urpo.fp8 import check_device, check_shape
+from megatron_urpo.fp8 import check_device, check_engine_capability, check_shape
 from megatron_urpo.model_shape import read_model_shape
-from megatron_urpo.rollout.fp8 import check_engine_capability
 
 INSTALL = "make install-gpu"
 _PIP = f"{sys.executable} -m pip"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from megatron_urpo.config import Config, ConfigError
 from megatron_urpo.device import DeviceFacts
-from megatron_urpo.fp8 import check_device, check_shape
+from megatron_urpo.fp8 import check_device, check_engine_capability, check_shape
 from megatron_urpo.layout import Layout
 from megatron_urpo.model_shape import ModelShape
 from megatron_urpo.planning.hardware import Hardware
-from megatron_urpo.rollout.fp8 import check_engine_capability
 
 # Of a stated GPU the hardware alone is known: the libraries are taken to be those of the lock.
 _NEW_ENOUGH = (99, 0)
