@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         convert_hf_to_megatron(options.source, options.target, layout, options.params_dtype)
     except (ConfigError, RunError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return 2
     return 0
 
 

@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
     except (ConfigError, RunError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return 2
     print(f"{directory} -> {options.target}")
     return 0
 

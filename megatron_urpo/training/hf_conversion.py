@@ -118,7 +118,10 @@ def convert_megatron_to_hf(
     """
     refuse_several_processes()
     if not dist_checkpointing.check_is_distributed_checkpoint(str(checkpoint)):
-        raise ConfigError(f"{checkpoint} is no checkpoint in Megatron's distributed format")
+        raise ConfigError(
+            f"{checkpoint} is no checkpoint in Megatron's distributed format: name what training "
+            "or tools/convert_hf_to_megatron.py wrote"
+        )
     refuse_overwriting(source, target)
     shape = read_model_shape(source)
     check_shape(checkpoint, shape)
@@ -146,7 +149,10 @@ def stream_checkpoint(directory: Path, shape: ModelShape) -> Iterator[tuple[str,
         keys = [name.replace("layers.{}.", "layers.") for name in megatron_names(rule, None)]
         key = next((key for key in keys if key in reader), None)
         if key is None:
-            raise ConfigError(f"{directory} lacks {keys[0]}: it was not written by this project")
+            raise ConfigError(
+                f"{directory} lacks {keys[0]}, so that it was not written by this project: name "
+                "what training or tools/convert_hf_to_megatron.py wrote"
+            )
         tensors = from_shards([reader.read(key, layer)], rule.cut, shape)
         yield from zip(hf_names_of(rule, layer), tensors, strict=True)
 

@@ -74,5 +74,5 @@ def test_what_is_missing_is_named(run_directory, tmp_path_factory, capsys):
     with pytest.raises(ConfigError, match=r"has no config.json, and .*config.toml.* --model"):
         model_of(find_checkpoint(run_directory))
     nothing = tmp_path_factory.mktemp("nothing")
-    assert main([str(nothing), str(nothing / "out")]) == 1
+    assert main([str(nothing), str(nothing / "out")]) == 2
     assert "holds neither policy/ nor checkpoints/" in capsys.readouterr().err

@@ -7,12 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 from megatron.core import dist_checkpointing
+from megatron.core.dist_checkpointing.mapping import ShardedTensor
 from safetensors.torch import load_file, save_file
 
 from megatron_urpo.config import Config, ConfigError, ModelConfig, OptimizerConfig, TrainingConfig
 from megatron_urpo.model_shape import read_model_shape
 from megatron_urpo.training import parallel as parallelism
-from megatron_urpo.training.hf_conversion import convert_hf_to_megatron, convert_megatron_to_hf
+from megatron_urpo.training.hf_conversion import (
+    convert_hf_to_megatron,
+    convert_megatron_to_hf,
+    stream_checkpoint,
+)
 from megatron_urpo.training.model import build_model
 from megatron_urpo.training.policy import Policy
 from tests.model_configs import shrunk, write_model
@@ -176,7 +181,9 @@ def test_only_what_an_export_wrote_is_replaced_by_one(qwen2, model_directory, tm
 
 def test_what_cannot_become_a_hugging_face_directory(qwen2, model_directory, tmp_path, monkeypatch):
     target = tmp_path / "target"
-    with pytest.raises(ConfigError, match="is no checkpoint in Megatron's distributed format"):
+    with pytest.raises(
+        ConfigError, match="is no checkpoint in .* format: name what training or tools"
+    ):
         convert_megatron_to_hf(qwen2, qwen2, target)
     convert_hf_to_megatron(qwen2, tmp_path / "megatron", TrainingConfig())
     policy = tmp_path / "megatron/policy"
@@ -189,3 +196,14 @@ def test_what_cannot_become_a_hugging_face_directory(qwen2, model_directory, tmp
     with pytest.raises(ConfigError, match="start it without torchrun"):
         convert_megatron_to_hf(policy, qwen2, target)
     assert not Path(target).exists()
+
+
+def test_a_checkpoint_of_another_program_is_named(qwen2, tmp_path):
+    parallelism.initialize(Config())
+    try:
+        theirs = ShardedTensor.from_rank_offsets("language_model.weight", torch.ones(3))
+        dist_checkpointing.save({"weight": theirs}, str(tmp_path))
+        with pytest.raises(ConfigError, match="lacks embedding.* name what training or tools"):
+            next(stream_checkpoint(tmp_path, read_model_shape(qwen2)))
+    finally:
+        parallelism.shutdown()
