@@ -5,13 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from megatron_urpo.config import ConfigError, ModelConfig
+from megatron_urpo.config import ModelConfig
+from megatron_urpo.config.checks import require, require_not_negative
 from megatron_urpo.data.adapters.table import ADAPTERS, Adapter
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise ConfigError(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,36 +26,36 @@ class RawSourceConfig:
 
     def __post_init__(self) -> None:
         key = f"sources[{self.name}]"
-        _require(
+        require(
             self.name != "" and not set("/.") & set(self.name),
             f"source name {self.name!r}: give a name without '/' and '.', files are called by it",
         )
-        _require(
+        require(
             self.format in ADAPTERS,
             f"{key}.format = {self.format!r}: choose one of {', '.join(ADAPTERS)}",
         )
-        _require(
+        require(
             not (self.path and self.hub), f"{key}: path and hub are both set: remove one of them"
         )
-        _require(self.max_rows >= 0, f"{key}.max_rows = {self.max_rows}: must not be negative")
+        require_not_negative(key, max_rows=self.max_rows)
         if self.path:
             for name in ("config", "split", "revision"):
-                _require(
+                require(
                     getattr(self, name) == "",
                     f"{key}.{name} belongs to a data set on the hub; path names files: remove it",
                 )
             return
-        _require(
+        require(
             bool(self.hub_id),
             f"{key}: the format {self.format!r} has no data set of its own on the hub: set path, "
             "or hub",
         )
-        _require(
+        require(
             not self.hub or bool(self.revision) or Path(self.hub).is_dir(),
             f"{key}.hub = {self.hub!r}: there is no such directory; for a data set of that name on "
             f"the hub set {key}.revision to the commit, tag or branch to read",
         )
-        _require(
+        require(
             bool(self.revision) or Path(self.hub_id).is_dir(),
             f"{key}.revision is missing: name the commit, tag or branch of {self.hub_id} to read",
         )
@@ -93,16 +89,15 @@ class FiltersConfig:
     contamination_words: int = 13  # a sequence this long shared with an evaluation set; 0: off
 
     def __post_init__(self) -> None:
-        for name in (
-            "min_prompt_tokens",
-            "max_prompt_tokens",
-            "max_response_tokens",
-            "contamination_words",
-        ):
-            value = getattr(self, name)
-            _require(value >= 0, f"filters.{name} = {value}: must not be negative")
+        require_not_negative(
+            "filters",
+            min_prompt_tokens=self.min_prompt_tokens,
+            max_prompt_tokens=self.max_prompt_tokens,
+            max_response_tokens=self.max_response_tokens,
+            contamination_words=self.contamination_words,
+        )
         similarity = self.near_duplicate_similarity
-        _require(
+        require(
             similarity == 0 or 0.5 <= similarity <= 1,
             f"filters.near_duplicate_similarity = {similarity}: 0 switches it off, else 0.5 to 1",
         )
@@ -127,10 +122,10 @@ class PreparationConfig:
     rows_per_part: int = 5000
 
     def __post_init__(self) -> None:
-        _require(bool(self.sources), "sources is empty: add a [[sources]] table")
-        _require(
+        require(bool(self.sources), "sources is empty: add a [[sources]] table")
+        require(
             self.rows_per_part > 0, f"rows_per_part = {self.rows_per_part}: must be greater than 0"
         )
-        _require(self.held_out >= 0, f"held_out = {self.held_out}: must not be negative")
+        require(self.held_out >= 0, f"held_out = {self.held_out}: must not be negative")
         names = [source.name for source in self.sources]
-        _require(len(names) == len(set(names)), f"sources: names must be unique, got {names}")
+        require(len(names) == len(set(names)), f"sources: names must be unique, got {names}")
