@@ -19,7 +19,7 @@ from megatron_urpo.data.prompts import PromptEncoder
 from megatron_urpo.metrics import MetricsWriter, Timers
 from megatron_urpo.progress import ProgressLine
 from megatron_urpo.run_files import SFT_DIRECTORY
-from megatron_urpo.step_statistics import PackingLoad
+from megatron_urpo.step_statistics import PackingLoad, batching_metrics
 from megatron_urpo.stop_request import IN_STEPS, StopRequest
 from megatron_urpo.training.optimizer import learning_rate
 from megatron_urpo.training.parallel import Parallel
@@ -110,7 +110,7 @@ class SupervisedTrainer:
                 f"{update.grad_norm} (step {step}, learning rate {lr:g}). Lower sft.optimizer.lr"
             )
         load = PackingLoad.of([micro_batches], self.parallel.data_parallel_rank)
-        loads = {x.data_parallel_rank: x for x in self.parallel.gather_objects(load)}.values()
+        batching = batching_metrics(self.parallel.gather_objects(load))
         return {
             "sft/all/loss": update.loss,
             "sft/all/grad_norm": update.grad_norm,
@@ -118,8 +118,8 @@ class SupervisedTrainer:
             "sft/all/skipped_updates": float(update.skipped),
             "sft/all/demonstrations": float(len(batch)),
             "sft/all/too_long_demonstrations": float(self.batches.num_too_long),
-            "sft/all/loss_tokens": float(sum(x.loss_tokens for x in loads)),
-            "sft/all/packed_tokens": float(sum(x.packed_tokens for x in loads)),
+            "sft/all/loss_tokens": batching["batching/all/loss_tokens"],
+            "sft/all/packed_tokens": batching["batching/all/packed_tokens"],
         }
 
     def _finish_values(self, values: dict[str, float]) -> dict[str, float]:
