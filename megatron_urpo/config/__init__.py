@@ -7,7 +7,7 @@ sections is checked by Config. Megatron's own names are used where it has them.
 
 from megatron_urpo.config.checks import ConfigError
 from megatron_urpo.config.data import EMBEDDED_PREFIX, DataConfig, SourceConfig
-from megatron_urpo.config.evaluation import ALARM_ROLES, ALARMS, EvaluationConfig, MonitoringConfig
+from megatron_urpo.config.evaluation import EvaluationConfig, MonitoringConfig
 from megatron_urpo.config.rollout import RewardsConfig, RolloutConfig
 from megatron_urpo.config.root import Config
 from megatron_urpo.config.run import CheckpointConfig, MetricsConfig, ModelConfig, RunConfig
@@ -21,8 +21,6 @@ from megatron_urpo.config.training import (
 )
 
 __all__ = [
-    "ALARMS",
-    "ALARM_ROLES",
     "EMBEDDED_PREFIX",
     "AdvantagesConfig",
     "BatchingConfig",

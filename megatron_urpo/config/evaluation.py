@@ -11,6 +11,7 @@ from megatron_urpo.config.checks import (
     require_positive,
 )
 from megatron_urpo.config.data import SourceConfig
+from megatron_urpo.referee_measures import REFEREE_MEASURES
 from megatron_urpo.types import TaskKind
 
 
@@ -30,23 +31,6 @@ class EvaluationConfig:
             temperature=self.temperature,
             every=self.every,
         )
-
-
-# What of [monitoring] has an alarm: the measure, its key, and whether the key is an upper limit.
-ALARMS: dict[str, tuple[str, bool]] = {
-    "tau": ("min_tau", False),
-    "verifier_agreement": ("min_verifier_agreement", False),
-    "consistency": ("min_consistency", False),
-    "baseline_agreement": ("min_baseline_agreement", False),
-    "length_bias": ("max_length_bias", True),
-    "length_correlation": ("max_length_correlation", True),
-    "position_bias": ("max_position_bias", True),
-    "tie_share": ("max_tie_share", True),
-    "parse_failure_share": ("max_parse_failure_share", True),
-}
-# Measures whose alarm is for some roles only. Where the truth is known, length_bias says more than
-# the correlation, which is then the truth's own as well.
-ALARM_ROLES: dict[str, tuple[TaskKind, ...]] = {"length_correlation": (TaskKind.INSTRUCTION,)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +77,14 @@ class MonitoringConfig:
                 "where the truth is known; give preference or reasoning sources",
             )
         for name in self.stop_on:
-            require_choice("monitoring.stop_on", name, tuple(ALARMS))
-        for name, (key, _) in ALARMS.items():
-            lowest = -1.0 if name == "tau" else 0.0
+            require_choice("monitoring.stop_on", name, tuple(REFEREE_MEASURES))
+        for name, measure in REFEREE_MEASURES.items():
             value = self.threshold(name)
             require(
-                lowest <= value <= 1,
-                f"monitoring.{key} = {value}: must lie in [{lowest:g}, 1]",
+                measure.lowest <= value <= 1,
+                f"monitoring.{measure.key} = {value}: must lie in [{measure.lowest:g}, 1]",
             )
 
     def threshold(self, name: str) -> float:
-        """The limit of a measure of ALARMS."""
-        return getattr(self, ALARMS[name][0])
+        """The limit of a measure of REFEREE_MEASURES."""
+        return getattr(self, REFEREE_MEASURES[name].key)

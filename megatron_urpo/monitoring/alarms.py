@@ -5,23 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from megatron_urpo.config import ALARM_ROLES, ALARMS, MonitoringConfig
+from megatron_urpo.config import MonitoringConfig
+from megatron_urpo.referee_measures import REFEREE_MEASURES, RefereeMeasure
 from megatron_urpo.types import RunError
-
-# What an alarm is about, in plain words; docs/referee.md says what to do.
-MEANING = {
-    "tau": "its scores do not follow the true ranking of held-out preferences",
-    "verifier_agreement": "it does not tell right answers from wrong ones",
-    "consistency": "its ranking changes with the order in which the same responses are shown",
-    "baseline_agreement": "it orders most pairs against its judgement at the start of the run",
-    "length_bias": "its scores follow the length of the responses",
-    "length_correlation": "its scores of the policy's own answers follow their length",
-    "position_bias": "its scores follow the place of a response in the prompt",
-    "tie_share": "it gives equal scores to responses of different quality",
-    "parse_failure_share": "its scores cannot be read",
-}
-# Measured for each held-out source apart as well, where there are several.
-SOURCE_MEASURES = ("tau",)
 
 
 class RefereeAlarmError(RunError):
@@ -33,22 +19,22 @@ class Alarm:
     """A measure that has been beyond its threshold for monitoring.patience measurements or more."""
 
     metric: str  # monitoring/role/what, or monitoring/role/tau/source
+    measure: RefereeMeasure
     value: float
     threshold: float
-    is_upper: bool  # the threshold is the most that is allowed
     in_a_row: int  # measurements beyond it
     stops: bool  # monitoring.stop_on names the measure
 
     @property
     def key(self) -> str:
         """The configuration's key of the threshold."""
-        return f"monitoring.{ALARMS[alarmed_measure(self.metric)][0]}"
+        return f"monitoring.{self.measure.key}"
 
     def __str__(self) -> str:
-        side = "above" if self.is_upper else "below"
+        side = "above" if self.measure.is_upper else "below"
         return (
             f"{self.metric} = {self.value:.3f}, {side} {self.key} = {self.threshold:g} for "
-            f"{self.in_a_row} measurement(s) in a row: {MEANING[alarmed_measure(self.metric)]}"
+            f"{self.in_a_row} measurement(s) in a row: {self.measure.meaning}"
         )
 
 
@@ -58,32 +44,33 @@ def check_alarms(
     """The alarms of a measurement, and how often in a row each metric is now beyond its threshold.
 
     Args:
-        values: metrics by name; those without an alarm are passed over. The sign of a bias does not
-            matter.
+        values: metrics by name; those without an alarm are passed over.
         counts: what the measurement before returned. A metric that is not measured this time, or
             over fewer than monitoring.alarm_groups groups that have it, keeps its count.
     """
     alarms = []
     new_counts = dict(counts)
     for metric, value in values.items():
-        what = alarmed_measure(metric)
-        if not what or _num_groups(values, metric) < config.alarm_groups:
+        measure = alarmed_measure(metric)
+        if measure is None or _num_groups(values, metric) < config.alarm_groups:
             continue
-        threshold, is_upper = config.threshold(what), ALARMS[what][1]
-        beyond = abs(value) > threshold if is_upper else value < threshold
+        threshold = config.threshold(measure.name)
+        size = abs(value) if measure.by_size else value
+        beyond = size > threshold if measure.is_upper else size < threshold
         new_counts[metric] = new_counts.get(metric, 0) + 1 if beyond else 0
         if new_counts[metric] >= config.patience:
-            stops = what in config.stop_on
-            alarms.append(Alarm(metric, value, threshold, is_upper, new_counts[metric], stops))
+            stops = measure.name in config.stop_on
+            alarms.append(Alarm(metric, measure, value, threshold, new_counts[metric], stops))
     return alarms, new_counts
 
 
-def alarmed_measure(metric: str) -> str:
-    """The measure of ALARMS that a metric is, of a role or of a source; empty for other metrics."""
+def alarmed_measure(metric: str) -> RefereeMeasure | None:
+    """The measure that a metric is, of a role or of a source; None for one without an alarm."""
     section, role, what, source = [*metric.split("/", 3), "", "", ""][:4]
-    if section != "monitoring" or what not in ALARMS or (source and what not in SOURCE_MEASURES):
-        return ""
-    return what if role in ALARM_ROLES.get(what, (role,)) else ""
+    measure = REFEREE_MEASURES.get(what) if section == "monitoring" else None
+    if measure is None or role not in measure.alarm_roles or (source and not measure.by_source):
+        return None
+    return measure
 
 
 def _num_groups(values: Mapping[str, float], metric: str) -> float:

@@ -10,6 +10,7 @@ from textwrap import fill
 import numpy as np
 
 from megatron_urpo.evaluation.bootstrap import bootstrap_interval
+from megatron_urpo.referee_measures import REFEREE_MEASURES
 
 
 class Outcome(str, Enum):
@@ -30,8 +31,21 @@ class Rule:
     limit: float | None = None  # None: a number to look at
     is_upper: bool = False  # the limit is the most that is good
     by_size: bool = False  # a bias: the sign does not matter
-    alarm: str = ""  # the measure of config.ALARMS whose threshold is the limit
+    alarm: str = ""  # the measure of REFEREE_MEASURES whose threshold is the limit
     advice: str = ""  # where it is bad
+
+
+def _watched(name: str, alarm: str, *, advice: str) -> Rule:
+    """The rule of a measure that has an alarm in a run: the same side of the same threshold."""
+    watched = REFEREE_MEASURES[alarm]
+    return Rule(
+        name,
+        watched.name,
+        is_upper=watched.is_upper,
+        by_size=watched.by_size,
+        alarm=alarm,
+        advice=advice,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +95,9 @@ PLAYER = (
     ),
 )
 REFEREE = (
-    Rule(
+    _watched(
         "scores unreadable",
         "parse_failure_share",
-        alarm="parse_failure_share",
-        is_upper=True,
         advice="it does not answer the judging template with a list of scores: "
         f"{WARM_START}, or take another template (model.chat_template)",
     ),
@@ -97,50 +109,39 @@ REFEREE = (
         advice="judgements run into rollout.max_judgement_tokens: raise it; if they ramble, "
         f"{WARM_START}",
     ),
-    Rule(
+    _watched(
         "tau",
         "tau",
-        alarm="tau",
         advice="its scores do not follow the ranking of the data: take a larger or better trained "
         "model, easier preferences first, or demonstrations of judgements in the warm start",
     ),
-    Rule(
+    _watched(
         "agreement with the verifier",
         "verifier_agreement",
-        alarm="verifier_agreement",
         advice="it does not tell its own right answers from its wrong ones: self-rewards would be "
         "noise. Train with rule and preference rewards only at first (data.phase1_steps)",
     ),
-    Rule(
+    _watched(
         "consistency",
         "consistency",
-        alarm="consistency",
         advice="its ranking depends on the order of the responses: lower "
         "rollout.judge_temperature, or train the referee longer before phase 2 (data.phase1_steps)",
     ),
-    Rule(
+    _watched(
         "ties",
         "tie_share",
-        alarm="tie_share",
-        is_upper=True,
         advice="it gives most responses the same score, and tied answers have no gradient: "
         f"{WARM_START} with judgements that use the whole scale",
     ),
-    Rule(
+    _watched(
         "position bias",
         "position_bias",
-        alarm="position_bias",
-        is_upper=True,
-        by_size=True,
         advice="its scores follow the place of a response: train the referee longer before phase 2 "
         "(data.phase1_steps); the order is drawn anew each time, so preference rewards punish it",
     ),
-    Rule(
+    _watched(
         "length bias",
         "length_bias",
-        alarm="length_bias",
-        is_upper=True,
-        by_size=True,
         advice="its scores follow the length of a response more than the truth does (below 0: "
         "less): add preferences in which the shorter (the longer) response is the better one",
     ),

@@ -6,34 +6,17 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from megatron_urpo.config import ALARMS, MonitoringConfig
+from megatron_urpo.config import MonitoringConfig
 from megatron_urpo.monitoring.alarms import alarmed_measure, check_alarms
 from megatron_urpo.monitoring.baseline import Baseline
+from megatron_urpo.referee_measures import REFEREE_MEASURES, RefereeMeasure
 from megatron_urpo.report.charts import format_value, sparkline
 from megatron_urpo.types import StepStatistics, TaskKind
 
-REFEREE_CHARTS: tuple[tuple[str, *tuple[str, ...]], ...] = (
-    ("Tau on held-out preferences", "monitoring/preference/tau"),
-    ("Agreement with the verifier", "monitoring/reasoning/verifier_agreement"),
-    ("Same ranking in another order", "monitoring/*/consistency"),
-    ("Same ranking as at the start", "monitoring/*/baseline_agreement"),
-    ("Ties between unequal responses", "monitoring/*/tie_share"),
-    ("Judgements that cannot be read", "monitoring/*/parse_failure_share"),
-    ("Score and length, tau", "monitoring/*/length_correlation"),
-    ("Bias to length", "monitoring/*/length_bias"),
-    ("Bias to later places", "monitoring/*/position_bias"),
+REFEREE_CHARTS = tuple(
+    (measure.title[0].upper() + measure.title[1:], f"monitoring/*/{measure.name}")
+    for measure in REFEREE_MEASURES.values()
 )
-SAYS = {
-    "tau": "tau on held-out preferences",
-    "verifier_agreement": "agreement with the verifier",
-    "consistency": "same ranking in another order",
-    "baseline_agreement": "same ranking as at the start",
-    "length_bias": "bias to length",
-    "position_bias": "bias to later places",
-    "tie_share": "ties between unequal responses",
-    "parse_failure_share": "judgements that cannot be read",
-    "length_correlation": "correlation with length",
-}
 
 
 def referee_table(
@@ -56,10 +39,10 @@ def referee_table(
         for name in ("", f"step {baseline.step}" if baseline else "start", "first", "last", "", "")
     )
     rows = [f"<tr><th></th>{head}</tr>"]
-    for what, whose, metric in _rows(measured):
+    for measure, whose, metric in _rows(measured):
         values = [r.values[metric] for r in measured if metric in r.values]
         cells = [
-            escape(SAYS[what]),
+            escape(measure.title),
             escape(whose),
             format_value(start[metric]) if metric in start else "–",
             format_value(values[0]),
@@ -76,21 +59,21 @@ def referee_table(
     )
 
 
-def _rows(measured: Sequence[StepStatistics]) -> list[tuple[str, str, str]]:
+def _rows(measured: Sequence[StepStatistics]) -> list[tuple[RefereeMeasure, str, str]]:
     """(measure, role or source, metric) of all that was measured, in the order of the rows."""
     names = {name for record in measured for name in record.values}
     rows = []
-    for what in ALARMS:
+    for measure in REFEREE_MEASURES.values():
         for role in (kind.value for kind in TaskKind):
-            metric = f"monitoring/{role}/{what}"
+            metric = f"monitoring/{role}/{measure.name}"
             sources = sorted(name for name in names if name.startswith(f"{metric}/"))
-            rows += [(what, role, metric)] if metric in names else []
-            rows += [(what, source.removeprefix(f"{metric}/"), source) for source in sources]
+            rows += [(measure, role, metric)] if metric in names else []
+            rows += [(measure, source.removeprefix(f"{metric}/"), source) for source in sources]
     return rows
 
 
 def _thresholds(config: Mapping[str, Any]) -> MonitoringConfig:
-    known = ("alarm_groups", "patience", *(key for key, _ in ALARMS.values()))
+    known = ("alarm_groups", "patience", *(measure.key for measure in REFEREE_MEASURES.values()))
     return MonitoringConfig(**{key: config[key] for key in known if key in config})
 
 
@@ -111,8 +94,8 @@ def _states(measured: Sequence[StepStatistics], config: MonitoringConfig) -> dic
 
 
 def _threshold(metric: str, config: MonitoringConfig) -> str:
-    what = alarmed_measure(metric)
-    if not what:
+    measure = alarmed_measure(metric)
+    if measure is None:
         return ""
-    limit, is_upper = config.threshold(what), ALARMS[what][1]
-    return f"{'at most' if is_upper else 'at least'} {limit:g} "
+    side = "at most" if measure.is_upper else "at least"
+    return f"{side} {config.threshold(measure.name):g} "

@@ -20,6 +20,7 @@ LAYERS = (
     {"block_sizes", "device", "disk", "excerpt", "main_memory", "ranks", "run_files"},
     {"code_tests"},
     {"_core", "types"},
+    {"referee_measures"},
     {
         "config",
         "environment",

@@ -2,9 +2,10 @@ from itertools import cycle
 
 import pytest
 
-from megatron_urpo.config import ALARM_ROLES, ALARMS, MonitoringConfig
-from megatron_urpo.monitoring.alarms import MEANING, check_alarms
+from megatron_urpo.config import MonitoringConfig
+from megatron_urpo.monitoring.alarms import check_alarms
 from megatron_urpo.monitoring.statistics import referee_metrics
+from megatron_urpo.referee_measures import REFEREE_MEASURES
 
 from .known import judged, verdict
 
@@ -111,18 +112,18 @@ def test_stop_on_names_the_measures_that_stop():
     assert {alarm.metric: alarm.stops for alarm in alarms} == {TAU: True, BIAS: False}
 
 
-@pytest.mark.parametrize("name", ALARMS)
-def test_every_measure_has_an_alarm_that_names_its_key(name):
-    key, is_upper = ALARMS[name]
-    value = 1.0 if is_upper else -1.0
-    (role, *_) = ALARM_ROLES.get(name, ("preference",))
+@pytest.mark.parametrize("measure", REFEREE_MEASURES.values(), ids=REFEREE_MEASURES)
+def test_every_measure_has_an_alarm_that_names_its_key(measure):
+    name, key = measure.name, measure.key
+    value = 1.0 if measure.is_upper else -1.0
+    role = measure.alarm_roles[0].value
     (alarm,), _ = check_alarms(
         over(8, {f"monitoring/{role}/{name}": value}),
         {},
         MonitoringConfig(patience=1, **{key: 0.25}),
     )
-    side = "above" if is_upper else "below"
+    side = "above" if measure.is_upper else "below"
     assert str(alarm) == (
         f"monitoring/{role}/{name} = {value:.3f}, {side} monitoring.{key} = 0.25 for "
-        f"1 measurement(s) in a row: {MEANING[name]}"
+        f"1 measurement(s) in a row: {measure.meaning}"
     )
