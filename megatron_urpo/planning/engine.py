@@ -1,7 +1,7 @@
 """The rollout engine's memory: weights, KV cache, and how many sequences the cache holds at once.
 
-vLLM on a GPU takes rollout.gpu_memory_utilization of the device: the KV cache gets what weights
-and activations leave of it. On the CPU the cache has its own key, rollout.kv_cache_gib.
+vLLM on a GPU takes rollout.gpu_memory_utilization of the device: the KV cache gets what weights,
+activations and CUDA graphs leave of it. On the CPU the cache has its own key, rollout.kv_cache_gib.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ from megatron_urpo.planning.tokens import Lengths, judge_prompt_tokens
 _BLOCK_TOKENS_GPU, _BLOCK_TOKENS_CPU = 16, 128
 _GIB = 1 << 30
 _FLOAT32 = 4
+# What vLLM finds gone from its share when it has loaded and tried a model, beside all that is
+# computed here; what is left is the cache. It has not been measured.
+_KERNELS = 1 << 30  # their modules and workspaces
+_CUDA_GRAPHS = 1 << 30  # unless rollout.enforce_eager
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,8 @@ class EngineMemory:
 
     weights: int
     working: int
-    kv_cache: int  # not positive: weights and activations leave nothing
+    overhead: int  # CUDA graphs and kernels; 0 on the CPU
+    kv_cache: int  # not positive: the others leave nothing
     kv_bytes_per_token: int
     block_tokens: int
     player_sequences: int  # answers written at once at full length
@@ -43,12 +48,13 @@ class EngineMemory:
 
     @property
     def total(self) -> int:
-        return self.weights + self.working + max(self.kv_cache, 0)
+        return sum(self.components().values())
 
     def components(self) -> dict[str, int]:
         return {
             "engine weights": self.weights,
             "engine activations": self.working,
+            "engine graphs and kernels": self.overhead,
             "KV cache": max(self.kv_cache, 0),
         }
 
@@ -107,9 +113,10 @@ def engine_memory(
     tokens = batched_tokens(config, hardware, tensor_parallel_size)
     working = _working_bytes(shape, tokens, rollout.max_num_seqs, tensor_parallel_size, element)
     if hardware.is_cpu:
-        cache = int(rollout.kv_cache_gib * _GIB)
+        overhead, cache = 0, int(rollout.kv_cache_gib * _GIB)
     else:
-        cache = int(share * hardware.memory) - weights - working
+        overhead = _KERNELS + (0 if rollout.enforce_eager else _CUDA_GRAPHS)
+        cache = int(share * hardware.memory) - weights - working - overhead
     per_token = kv_bytes_per_token(shape, tensor_parallel_size, element)
     capacity = max(cache, 0) // per_token
     answer, group = round(lengths.response), rollout.group_size
@@ -119,6 +126,7 @@ def engine_memory(
     return EngineMemory(
         weights=weights,
         working=working,
+        overhead=overhead,
         kv_cache=cache,
         kv_bytes_per_token=per_token,
         block_tokens=_BLOCK_TOKENS_CPU if hardware.is_cpu else _BLOCK_TOKENS_GPU,

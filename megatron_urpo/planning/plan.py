@@ -239,10 +239,11 @@ def _with_engine(
     )
     idle = engine.components() | {"engine activations": 0}
     asleep = choices.engine_sleeps and not hardware.is_cpu
+    kept = {"engine graphs and kernels": engine.overhead}  # sleep lets weights and cache go alone
     phases = {"rollout and judging": static | copies | engine.components()}
     for name, components in training.items():
         awake = name in _ENGINE_AWAKE or not asleep
-        phases[name] = components | copies | (idle if awake else {})
+        phases[name] = components | copies | (idle if awake else kept)
     return phases
 
 

@@ -60,11 +60,22 @@ def test_what_does_not_fit_is_ranked_by_what_it_lacks():
     starved = [plan for plan in others if plan.peak + H100.reserve <= H100.memory]
     assert starved
     for plan in starved:
-        # Weights, activations and one context in the engine's share of the GPU.
+        # Weights, activations, graphs and one context in the engine's share of the GPU.
         engine = plan.engine
-        used = engine.weights + engine.working + 8192 * engine.kv_bytes_per_token
+        used = engine.weights + engine.working + (2 << 30) + 8192 * engine.kv_bytes_per_token
         assert plan.excess == used - int(plan.engine_share * 80 * 10**9)
     assert [plan.peak for plan in others] != sorted(plan.peak for plan in others)
+
+
+def test_a_cache_that_fits_without_cuda_graphs_alone_is_refused():
+    """vLLM takes graphs and kernels from the share too, and wants a context in what is left."""
+    engine = make_plan(QWEN_7B, Config(), Layout(), H100).engine
+    exact = engine.weights + engine.working + 8192 * engine.kv_bytes_per_token
+    for spare, lacks in ((0, True), (1.5, True), (2.1, False)):
+        share = (exact + spare * 2**30) / H100.memory
+        config = Config(rollout=RolloutConfig(gpu_memory_utilization=share))
+        problems = make_plan(QWEN_7B, config, Layout(), H100).problems
+        assert any("the engine lacks" in text for text in problems) == lacks
 
 
 def test_the_engine_has_the_rest_of_the_gpu_and_shares_it_when_it_cannot_sleep():
@@ -74,6 +85,7 @@ def test_the_engine_has_the_rest_of_the_gpu_and_shares_it_when_it_cannot_sleep()
         QWEN_7B, Config(), layout, H100, dataclasses.replace(CHOOSE, engine_sleeps=False)
     )
     assert "KV cache" not in asleep.phases["update"]
+    assert asleep.phases["update"]["engine graphs and kernels"] == 2 << 30
     assert awake.phases["update"]["KV cache"] == awake.engine.kv_cache
     assert awake.engine_share < asleep.engine_share
     assert asleep.fits
