@@ -48,7 +48,8 @@ def valid_layouts(
     Tensor parallelism, of training and of an engine, stays within a node: it exchanges
     activations in every layer. With it comes sequence parallelism, which only saves memory.
     """
-    within_node = [size for size in _divisors(world_size) if size <= ranks_per_node]
+    # A size that does not divide the node's ranks has groups that lie across two nodes.
+    within_node = [size for size in _divisors(world_size) if ranks_per_node % size == 0]
     for tensor in within_node:
         for pipeline in _divisors(world_size // tensor):
             for context in _divisors(world_size // tensor // pipeline):
@@ -75,9 +76,14 @@ def refused_sizes(shape: ModelShape, world_size: int, ranks_per_node: int) -> li
     lines = []
     for size in _divisors(world_size):
         tried = {"PP": Layout(world_size=size, pipeline_model_parallel_size=size)}
-        if size <= ranks_per_node:
+        if ranks_per_node % size == 0:
             tried["TP"] = Layout(world_size=size, tensor_model_parallel_size=size)
             tried["engine TP"] = Layout(world_size=size, engine_tensor_parallel_size=size)
+        elif size < ranks_per_node:
+            lines += [
+                f"{name}{size}: groups would lie across nodes of {ranks_per_node} ranks"
+                for name in ("TP", "engine TP")
+            ]
         for name, layout in tried.items():
             lines += [
                 f"{name}{size}: {misfit.reason}" for misfit in layout_misfits(shape, layout)[:1]

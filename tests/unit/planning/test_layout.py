@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from megatron_urpo.layout import Layout
-from megatron_urpo.planning.layout import layout_misfits, valid_layouts
+from megatron_urpo.planning.layout import layout_misfits, refused_sizes, valid_layouts
 from megatron_urpo.planning.models import MODELS
 
 QWEN_7B, QWEN_72B = MODELS["Qwen2.5-7B"], MODELS["Qwen2.5-72B"]  # 28 / 4 heads, 64 / 8 heads
@@ -37,6 +37,17 @@ def test_layouts_of_a_model_with_64_heads_and_80_layers():
     for layout in layouts:
         assert layout.data_parallel_size * layout.model_parallel_size == 80
         assert layout.sequence_parallel == (layout.tensor_model_parallel_size > 1)
+
+
+def test_tensor_parallel_groups_do_not_lie_across_nodes():
+    """Of nodes of 6 ranks a group of 4 has ranks 4 to 7: two of each of two nodes."""
+    cluster = dict(world_size=24, ranks_per_node=6)
+    assert sizes(QWEN_72B, "tensor_model_parallel_size", **cluster) == [1, 2]
+    assert sizes(QWEN_72B, "engine_tensor_parallel_size", **cluster) == [1, 2]
+    lines = refused_sizes(QWEN_72B, **cluster)
+    assert "TP4: groups would lie across nodes of 6 ranks" in lines
+    assert "engine TP4: groups would lie across nodes of 6 ranks" in lines
+    assert any(line.startswith("TP3: ") and "num_attention_heads" in line for line in lines)
 
 
 @pytest.mark.parametrize(
