@@ -85,6 +85,40 @@ def test_a_network_between_the_nodes_slows_the_reduction():
     )
 
 
+def test_context_parallelism_passes_keys_and_values_around_by_hand():
+    """Of its half of the tokens a rank sends keys and values of 8 groups of 128 once a layer and
+    pass: 2 x 1024 elements of 2 bytes a token."""
+    ring = Layout(world_size=2, context_parallel_size=2)
+    inside, across = durations(ring), durations(ring, ranks_per_node=1)
+    parts = inside.packing.mini_batches
+    tokens = sum(part.tokens for part in parts)
+    sent = 32 * tokens / 2 * 2 * 1024 * 2
+    # A rank computes half of every pass, attention included, and then exchanges.
+    forward, head = FORWARD * tokens / 2, HEAD * sum(part.loss_tokens for part in parts) / 2
+    assert inside.durations.logprobs == pytest.approx((forward + head) / 1e15 + sent / 1e11)
+    slower = sent * (1 / 1e10 - 1 / 1e11)
+    assert across.durations.logprobs - inside.durations.logprobs == pytest.approx(slower)
+    # One of four ranks sends those of a quarter of the tokens three times.
+    four = Layout(world_size=4, context_parallel_size=4)
+    wide, free = durations(four), durations(four, node_bandwidth=1e30)
+    sent = 32 * sum(part.tokens for part in wide.packing.mini_batches) / 4 * 3 * 2 * 1024 * 2
+    assert wide.durations.logprobs - free.durations.logprobs == pytest.approx(sent / 1e11)
+
+
+def test_weights_cross_the_network_where_a_copy_of_the_model_does():
+    layout = Layout(
+        world_size=16, tensor_model_parallel_size=8, pipeline_model_parallel_size=2,
+        sequence_parallel=True,
+    )  # fmt: skip
+    size = 2 * 8_030_261_248
+    copied = 2 * size / 1e12
+    inside = durations(layout, ranks_per_node=16).durations.weight_sync
+    across = durations(layout, ranks_per_node=8).durations.weight_sync
+    # A rank lacks 15/16 of the weights.
+    assert inside == pytest.approx(size * 15 / 16 / 1e11 + copied)
+    assert across == pytest.approx(size * 15 / 16 / 1e10 + copied)
+
+
 def test_ranks_and_engines_beyond_the_groups_do_not_help():
     """64 groups a mini-batch, 256 prompts a step, of which 256 / 3 are judged."""
     answers = dataclasses.replace(CONFIG.data, preference_ratio=0)
