@@ -27,6 +27,9 @@ INSTALL = "make install-gpu"
 _PIP = f"{sys.executable} -m pip"
 # What megatron-core 0.16.1 names in its own requirements: from, up to but not including.
 TRANSFORMER_ENGINE = ((2, 9), (2, 12))
+# The first and the last that its FlashAttentionUtils takes; from sm 10.0 on the first is another.
+FLASH_ATTENTION = ((2, 1, 1), (2, 8, 3))
+FLASH_ATTENTION_BLACKWELL = (2, 7, 3)
 # First driver of each CUDA generation that runs all its minor releases (CUDA's release notes).
 OLDEST_DRIVER = {12: (525, 60), 13: (580, 65)}
 _QUERY = "name,compute_cap,driver_version"
@@ -188,19 +191,28 @@ def check_transformer_engine(*, needed: bool) -> Finding:
 
 def check_flash_attention(gpus: Sequence[Gpu]) -> Finding:
     """Optional; but cuDNN has no kernel for packed sequences on some generations."""
-    version = installed_version("flash-attn")
-    if version is not None:
-        return Finding("flash-attn", Status.OK, version)
+    name, version = "flash-attn", installed_version("flash-attn")
+    newest = max((gpu.compute_capability for gpu in gpus), default=(0, 0))
+    low = FLASH_ATTENTION_BLACKWELL if newest >= (10, 0) else FLASH_ATTENTION[0]
+    high = FLASH_ATTENTION[1]
+    # All numbers count: 2.8.3.post1 is beyond 2.8.3 to Transformer Engine too.
+    if version and low <= tuple(map(int, re.findall(r"\d+", version))) <= high:
+        return Finding(name, Status.OK, version)
     lacking = [gpu for gpu in gpus if not _cudnn_attends_to_packed(gpu.compute_capability)]
-    if not lacking:
-        return Finding("flash-attn", Status.OK, "absent (optional: cuDNN does its work)")
-    return Finding(
-        "flash-attn",
-        Status.WARNING,
-        f"absent: without it {lacking[0].name} computes the attention of packed sequences in an "
-        "unfused kernel, slow and with memory that grows as the square of the length",
-        f"{_PIP} install --no-build-isolation flash-attn",
-    )
+    if version is None and not lacking:
+        return Finding(name, Status.OK, "absent (optional: cuDNN does its work)")
+    detail = "absent"
+    if version is not None:
+        detail = (
+            f"Transformer Engine leaves {version} alone: it takes {_dotted(low)} to {_dotted(high)}"
+        )
+    if lacking:
+        detail += (
+            f"; without it {lacking[0].name} computes the attention of packed sequences in an "
+            "unfused kernel, slow and with memory that grows as the square of the length"
+        )
+    remedy = f"{_PIP} install --no-build-isolation flash-attn=={_dotted(high)}"
+    return Finding(name, Status.WARNING, detail, remedy)
 
 
 def check_apex() -> Finding:
@@ -303,5 +315,5 @@ def _run(command: list[str]) -> str | None:
     return output
 
 
-def _dotted(version: tuple[int, int]) -> str:
-    return f"{version[0]}.{version[1]}"
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))

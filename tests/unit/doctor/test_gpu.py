@@ -242,11 +242,35 @@ def test_flash_attention_is_wanted_where_cudnn_has_no_kernel(installed, gpu, sta
     directory = installed(GPU_SET)
     finding = machine.check_flash_attention([gpu])
     assert finding.status is status
-    assert finding.remedy.endswith("flash-attn") == (status is Status.WARNING)
+    assert finding.remedy.endswith("flash-attn==2.8.3") == (status is Status.WARNING)
     info = directory / "flash_attn-2.8.3.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: flash-attn\nVersion: 2.8.3\n\n")
     assert machine.check_flash_attention([gpu]).status is Status.OK
+
+
+@pytest.mark.parametrize(
+    ("gpu", "version", "status"),
+    [
+        (AMPERE, "2.8.3", Status.OK),
+        (AMPERE, "2.1.1", Status.OK),
+        (AMPERE, "2.8.3.post1", Status.WARNING),
+        (AMPERE, "2.1.0", Status.WARNING),
+        (AMPERE, "3.0.0", Status.WARNING),
+        (HOPPER, "2.9.0", Status.WARNING),
+        (HOPPER, "2.7.0", Status.OK),
+        (Gpu("NVIDIA RTX PRO 6000", (12, 0), (580, 95)), "2.7.0", Status.WARNING),
+        (Gpu("NVIDIA RTX PRO 6000", (12, 0), (580, 95)), "2.7.3", Status.OK),
+    ],
+)
+def test_flash_attention_that_transformer_engine_leaves_alone(installed, gpu, version, status):
+    installed(GPU_SET | {"flash-attn": version})
+    finding = machine.check_flash_attention([gpu])
+    assert finding.status is status
+    if status is Status.WARNING:
+        assert f"leaves {version} alone" in finding.detail
+        assert ("unfused kernel" in finding.detail) == (gpu is not HOPPER)
+        assert finding.remedy.endswith("-m pip install --no-build-isolation flash-attn==2.8.3")
 
 
 def test_the_apex_of_pypi_is_another(installed):
