@@ -24,6 +24,7 @@ from megatron_urpo.fp8 import check_device, check_engine_capability, check_shape
 from megatron_urpo.model_shape import read_model_shape
 
 INSTALL = "make install-gpu"
+PYTHON_OF_LOCK = ((3, 11), (3, 13))  # as requirements/install-gpu.sh
 _PIP = f"{sys.executable} -m pip"
 # What megatron-core 0.16.1 names in its own requirements: from, up to but not including.
 TRANSFORMER_ENGINE = ((2, 9), (2, 12))
@@ -61,6 +62,7 @@ def check_gpu_machine(config: Config | None = None) -> list[Finding]:
             "with --gpus all)"
         )
         findings = [Finding("gpu", Status.FAILURE, str(error), remedy)]
+    findings += check_python_of_lock(gpus, sys.version_info[:2])
     findings += check_torch_build(gpus)
     findings += check_vllm_pin()
     findings.append(check_transformer_engine(needed=bool(gpus)))
@@ -116,6 +118,16 @@ def check_gpus(gpus: Sequence[Gpu]) -> Finding:
             "a run waits for its slowest GPU: name alike ones in CUDA_VISIBLE_DEVICES",
         )
     return Finding("gpu", Status.OK, detail)
+
+
+def check_python_of_lock(gpus: Sequence[Gpu], version: tuple[int, int]) -> list[Finding]:
+    """The lock of GPUs is for fewer releases of Python than that of CPUs."""
+    low, high = PYTHON_OF_LOCK
+    if not gpus or low <= version < high:
+        return []
+    detail = f"{_dotted(version)} is none of those that requirements/gpu.txt is for: 3.11 and 3.12"
+    remedy = "rm -rf .venv && requirements/install-gpu.sh /path/to/python3.12"
+    return [Finding("python for gpus", Status.WARNING, detail, remedy)]
 
 
 def check_torch_build(gpus: Sequence[Gpu]) -> list[Finding]:

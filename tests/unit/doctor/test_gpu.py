@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -134,6 +135,24 @@ def test_gpus_that_differ(installed):
     finding = machine.check_gpus([HOPPER, ADA])
     assert finding.status is Status.WARNING
     assert "NVIDIA H200 (sm 9.0), NVIDIA L40S (sm 8.9)" in finding.detail
+
+
+@pytest.mark.parametrize("version", [(3, 10), (3, 11), (3, 12), (3, 13), (3, 14)])
+def test_a_python_that_the_lock_of_gpus_is_not_for(version):
+    findings = machine.check_python_of_lock([HOPPER], version)
+    installer = Path(__file__).parents[3] / "requirements" / "install-gpu.sh"
+    accepted = "$version != {}.{} ".format(*version) in installer.read_text().replace("]", " ")
+    assert [finding.status for finding in findings] == [Status.WARNING] * (not accepted)
+    assert accepted == (version in {(3, 11), (3, 12)})
+    assert machine.check_python_of_lock([], version) == []
+
+
+def test_the_doctor_holds_python_against_the_lock_of_gpus(installed, monkeypatch):
+    installed(GPU_SET)
+    monkeypatch.setattr(machine, "find_gpus", lambda: [HOPPER])
+    monkeypatch.setattr(machine, "PYTHON_OF_LOCK", ((3, 0), (3, 1)))
+    [finding] = [f for f in machine.check_gpu_machine() if f.name == "python for gpus"]
+    assert "requirements/install-gpu.sh" in finding.remedy
 
 
 def test_a_cpu_torch_beside_gpus(installed):
