@@ -19,14 +19,15 @@ def tensor_digest(piece: Tensor, *, first_row: int = 0, first_column: int = 0) -
     """The digest of a tensor, or of a rectangular piece of one.
 
     Args:
-        piece: (rows, columns) or (rows,), bfloat16, float16 or float32.
+        piece: (rows, columns) or (rows,), bfloat16, float16 or float32. It may be empty.
         first_row: of the whole tensor's rows, the one the piece begins at.
         first_column: the same for columns.
 
     Returns:
         a signed 64-bit number; digests of pieces add up with `add_digests`.
     """
-    matrix = piece.detach().reshape(len(piece), -1)
+    matrix = piece.detach()
+    matrix = matrix.flatten(1) if matrix.ndim > 1 else matrix[:, None]
     rows = _hash(torch.arange(first_row, first_row + len(matrix), device=piece.device))
     width = matrix.shape[1]
     columns = _hash(torch.arange(first_column, first_column + width, device=piece.device))

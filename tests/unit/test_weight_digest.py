@@ -47,7 +47,6 @@ def test_pieces_add_up_wherever_they_are_cut(row, column):
         tensor_digest(part, first_row=first_row, first_column=first_column)
         for first_row, rows in ((0, whole[:row]), (row, whole[row:]))
         for first_column, part in ((0, rows[:, :column]), (column, rows[:, column:]))
-        if part.numel()
     ]
     assert add_digests(*pieces) == tensor_digest(whole)
 
