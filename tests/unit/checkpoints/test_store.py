@@ -1,5 +1,6 @@
 import errno
 import json
+import os
 import shutil
 import threading
 from pathlib import Path
@@ -206,6 +207,18 @@ def test_ranks_that_see_other_checkpoints_end_together(store):
             call()
 
 
+def test_a_checkpoint_in_the_background_waits_for_every_rank(tmp_path):
+    other_has_written = False
+    ranks = TwoRanks(lambda value: other_has_written if isinstance(value, bool) else value)
+    store = CheckpointStore(tmp_path / "checkpoints", CheckpointConfig(), ranks)
+    store.begin(manifest(1), begin_now)
+    store._begun.checksums.result()  # this rank has
+    assert store.poll() is None
+    assert not (store.directory / "step_000001").exists()
+    other_has_written = True
+    assert store.poll().step == 1
+
+
 def test_no_checkpoint_yet(store):
     assert store.newest_whole(MODEL) == (None, [])
     assert not store.directory.exists()
@@ -240,14 +253,16 @@ def test_checkpoint_of_another_model_is_refused(store):
         store.newest_whole({"hidden_size": 16})
 
 
-def test_full_disk_removes_the_partial_checkpoint_and_keeps_the_previous(store):
+@pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EDQUOT])
+def test_full_disk_removes_the_partial_checkpoint_and_keeps_the_previous(store, reason):
     store.save(manifest(1), write_policy("good"))
 
     def disk_full(directory: Path) -> None:
         (directory / "weights").write_text("ha")
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(reason, os.strerror(reason))
 
-    with pytest.raises(CheckpointError, match=r"No space left.*Earlier checkpoints are untouched"):
+    message = rf"{os.strerror(reason)}; free some disk space.*Earlier checkpoints are untouched"
+    with pytest.raises(CheckpointError, match=message):
         store.save(manifest(2), disk_full)
     assert [p.name for p in store.directory.iterdir()] == ["step_000001"]
     saved, _ = store.newest_whole(MODEL)
