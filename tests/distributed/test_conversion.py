@@ -1,5 +1,6 @@
 """Conversion by several processes, of training checkpoints, and how much memory it takes."""
 
+import math
 import os
 import re
 import subprocess
@@ -9,8 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
+from megatron.core import dist_checkpointing
 from safetensors.torch import load_file
 
+from megatron_urpo.training import parallel as parallelism
 from tests.distributed import checkpoint_worker, conversion_worker
 from tests.small_models import write_small_model
 from tools import convert_megatron_to_hf
@@ -74,6 +77,36 @@ def test_training_checkpoints_of_any_layout(tmp_path):
         assert_same_weights(tmp_path / name, run_directory / "export")
         after = load_file(tmp_path / name / "model.safetensors")
         assert not torch.equal(after["model.norm.weight"], before["model.norm.weight"].bfloat16())
+        check_size(run_directory)
+    assert_same_weights(tmp_path / "runs/tensor/export-resumed", tmp_path / "runs/tensor/export")
+    check_one_rank_resumes(model, tmp_path / "runs/tensor", step=2)
+    check_one_rank_resumes(model, tmp_path / "runs/virtual", step=1)
+
+
+def check_size(run_directory):
+    """The room that is asked for before a save is what its tensors take, on all ranks together."""
+    policy = run_directory / "checkpoints/step_000001/policy"
+    tensors = dist_checkpointing.load_tensors_metadata(str(policy)).values()
+    size = sum(math.prod(t.global_shape) * t.dtype.itemsize for t in tensors)
+    asked = int((run_directory / "state_bytes").read_text())
+    assert size <= asked < 1.01 * size  # a norm counts once a tensor-parallel rank
+    assert asked < sum(file.stat().st_size for file in policy.iterdir())
+
+
+def check_one_rank_resumes(model, run_directory, step):
+    """What several wrote, under layouts that one rank cannot have."""
+    policy, _, saved = checkpoint_worker.resume(
+        checkpoint_worker.config_of(model, run_directory, {})
+    )
+    try:
+        assert saved.manifest.step == step
+        assert saved.manifest.layout["world_size"] == 2
+        assert saved.manifest.data_state == checkpoint_worker.DATA_STATE
+        expected = load_file(run_directory / "export/model.safetensors")
+        for name, tensor in policy.hf_weights():
+            assert torch.equal(tensor, expected[name]), name
+    finally:
+        parallelism.shutdown()
 
 
 @pytest.fixture
