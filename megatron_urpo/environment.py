@@ -10,6 +10,7 @@ import json
 import platform
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 # Releases of vLLM that rollout/engine.py was tried with; the second is the first untested one.
@@ -81,9 +82,9 @@ def release(version: str) -> tuple[int, int]:
     return major, minor
 
 
-def save_environment(path: str | Path) -> None:
-    """Writes environment_record() as JSON."""
-    Path(path).write_text(json.dumps(environment_record(), indent=2) + "\n", encoding="utf-8")
+def save_environment(path: str | Path, record: Mapping[str, str]) -> None:
+    """Writes an environment_record() as JSON."""
+    Path(path).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def git_commit(root: Path) -> str:

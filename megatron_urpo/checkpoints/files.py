@@ -25,7 +25,7 @@ class Manifest:
     model: dict[str, Any]  # the model's identity: a checkpoint of another one is refused
     data_state: dict[str, Any]  # position of the mixture
     environment: dict[str, str]  # versions and git commit that wrote it
-    layout: dict[str, int]  # parallel sizes that wrote it
+    layout: dict[str, int]  # layout.Layout that wrote it
     counters: dict[str, int] = field(default_factory=dict)  # skipped updates in a row, and the like
     expected_tokens: dict[str, float] = field(default_factory=dict)  # mean length by kind of task
     files: dict[str, tuple[int, int]] = field(default_factory=dict)  # path -> (bytes, crc32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -149,20 +150,11 @@ class RunCheckpoints:
         return {"checkpoint/all/save_seconds": saved.seconds, "checkpoint/all/gib": gib}
 
     def _manifest(self, step: int, fields: dict[str, Any]) -> Manifest:
-        training = self._config.training
         return Manifest(
             step=step,
             model=self._identity,
             environment=self._environment,
-            layout={
-                "world_size": self._parallel.world_size,
-                "tensor_model_parallel_size": training.tensor_model_parallel_size,
-                "pipeline_model_parallel_size": training.pipeline_model_parallel_size,
-                "virtual_pipeline_model_parallel_size": (
-                    training.virtual_pipeline_model_parallel_size
-                ),
-                "context_parallel_size": training.context_parallel_size,
-            },
+            layout=asdict(self._parallel.layout),
             **fields,
         )
 
@@ -181,7 +173,7 @@ class RunCheckpoints:
 
     def _record_run(self) -> None:
         save_config(self._config, self._directory / CONFIG_FILE)
-        save_environment(self._directory / ENVIRONMENT_FILE)
+        save_environment(self._directory / ENVIRONMENT_FILE, self._environment)
 
     def _say(self, sentence: str) -> None:
         if self._parallel.is_main:

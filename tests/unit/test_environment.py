@@ -6,11 +6,17 @@ import subprocess
 
 import pytest
 
-from megatron_urpo.environment import git_commit, installed_version, release, save_environment
+from megatron_urpo.environment import (
+    environment_record,
+    git_commit,
+    installed_version,
+    release,
+    save_environment,
+)
 
 
 def test_versions_are_those_installed(tmp_path):
-    save_environment(tmp_path / "environment.json")
+    save_environment(tmp_path / "environment.json", environment_record())
     record = json.loads((tmp_path / "environment.json").read_text())
     assert record["torch"] == importlib.metadata.version("torch")
     assert record["megatron-core"] == importlib.metadata.version("megatron-core")

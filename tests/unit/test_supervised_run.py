@@ -1,5 +1,6 @@
 """Supervised runs of a small model: non-finite updates, and the records of an earlier run."""
 
+import json
 import math
 import os
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from megatron_urpo.checkpoints.files import read_manifest
 from megatron_urpo.config import (
     CheckpointConfig,
     Config,
@@ -19,6 +21,7 @@ from megatron_urpo.config import (
     SFTConfig,
     TrainingConfig,
 )
+from megatron_urpo.layout import Layout
 from megatron_urpo.metrics import read_metrics
 from megatron_urpo.stop_request import IN_STEPS, StopRequest
 from megatron_urpo.supervised import SupervisedTrainer
@@ -157,3 +160,12 @@ def test_a_run_that_is_asked_to_stop_before_its_first_step_does_none(make_traine
     again = StopRequest()
     assert make_trainer().run(again)
     assert again.consequence == IN_STEPS
+
+
+def test_a_checkpoint_says_what_wrote_it(make_trainer, tmp_path):
+    trainer = make_trainer(steps=1)
+    trainer.run(StopRequest())
+    manifest = read_manifest(tmp_path / "sft" / "checkpoints" / "step_000001")
+    assert Layout(**manifest.layout) == trainer.parallel.layout
+    record = json.loads((tmp_path / "sft" / "environment.json").read_text())
+    assert manifest.environment == record

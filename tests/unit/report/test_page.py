@@ -10,7 +10,7 @@ import pytest
 from megatron_urpo.code_tests.records import CodeFailure, CodeResult, StdioCase, StdioTests
 from megatron_urpo.config import Config, MetricsConfig
 from megatron_urpo.config.load import save_config
-from megatron_urpo.environment import save_environment
+from megatron_urpo.environment import environment_record, save_environment
 from megatron_urpo.evaluation.items import Evaluation, EvaluationItem
 from megatron_urpo.evaluation.records import DamagedEvaluationsError, record_evaluation
 from megatron_urpo.metrics import MetricsWriter
@@ -127,7 +127,7 @@ def run(tmp_path, groups):
     directory = tmp_path / "a&b <run>"
     directory.mkdir()
     save_config(Config(), directory / "config.toml")
-    save_environment(directory / "environment.json")
+    save_environment(directory / "environment.json", environment_record())
     writer = MetricsWriter(directory, MetricsConfig(), total_steps=3, ranks=OneRank())
     for step in (1, 2, 3):
         writer.log(
