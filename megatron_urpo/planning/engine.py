@@ -81,9 +81,9 @@ def engine_weight_bytes(
 
 
 def batched_tokens(config: Config, hardware: Hardware, tensor_parallel_size: int) -> int:
-    """The most tokens of one engine step: what vLLM chooses, of which a run says nothing.
+    """The most tokens of one engine step: vLLM's own choice, which a run leaves alone.
 
-    By the memory of the GPU, not by its name: on an A100 vLLM chooses fewer than these.
+    It goes by the GPU's name too, which a plan does not know: an A100 of 80 GB has 8192.
     """
     if hardware.is_cpu:
         tokens = 4096 * tensor_parallel_size
