@@ -7,7 +7,7 @@ a zero.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,7 @@ from megatron_urpo.types import (
     TaskKind,
     VerifierStatus,
 )
+from megatron_urpo.weight_sync import Mismatch
 
 
 def group_metrics(groups: Sequence[Group], advantages: AdvantageStatistics) -> dict[str, float]:
@@ -144,6 +145,32 @@ def update_metrics(updates: Sequence[UpdateStatistics]) -> dict[str, float]:
             values = [getattr(statistics, name) for statistics in mine]
             metrics[f"training/{kind}/{name}"] = float(np.average(values, weights=tokens))
     return metrics
+
+
+def mismatch_metrics(measured: Mismatch) -> dict[str, float]:
+    """How far engine and trainer are apart, in nats; nothing without tokens."""
+    if measured.num_tokens == 0:
+        return {}
+    return {
+        "weight_sync/all/mismatch_mean": measured.mean_abs,
+        "weight_sync/all/mismatch_max": measured.max_abs,
+        "weight_sync/all/mismatch_kl": measured.kl,
+    }
+
+
+def throughput_metrics(values: Mapping[str, float], epochs: int) -> dict[str, float]:
+    """Tokens a second of a step, from its other metrics and the seconds of its stages.
+
+    Every epoch goes forward and backward over the packed tokens; the forward pass of the old
+    log-probs is in the seconds alone.
+    """
+    sampled = values["rollout/all/response_tokens"] + values["rollout/all/judge_tokens"]
+    trained = values["batching/all/packed_tokens"] * epochs
+    return {
+        "rollout/all/tokens_per_second": sampled / values["rollout/all/seconds"],
+        "training/all/tokens_per_second": trained / values["training/all/seconds"],
+        "run/all/tokens_per_second": sampled / values["run/all/seconds"],
+    }
 
 
 def _reward_metrics(kind: TaskKind, groups: Sequence[Group]) -> dict[str, float]:

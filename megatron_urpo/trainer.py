@@ -39,7 +39,9 @@ from megatron_urpo.step_statistics import (
     PackingLoad,
     batching_metrics,
     group_metrics,
+    mismatch_metrics,
     rollout_metrics,
+    throughput_metrics,
     update_metrics,
 )
 from megatron_urpo.stop_request import IN_STEPS, StopRequest
@@ -188,7 +190,8 @@ class Trainer:
             self.state.completed = step
             values |= self._evaluate(step)
             values |= self._monitor(groups, step)
-        return self._finish_values(values)
+        values |= self.timers.take()
+        return values | throughput_metrics(values, self.config.training.epochs)
 
     def learn(self, groups: Sequence[Group], step: int) -> dict[str, float]:
         """Everything between the rewards and the new weights, for collected or replayed groups."""
@@ -295,13 +298,7 @@ class Trainer:
         by_rank: dict[int, Mismatch] = dict(self.parallel.gather_objects(mine))
         measured = merge(list(by_rank.values()))
         check_mismatch(measured, self.config.weight_sync)
-        if measured.num_tokens == 0:
-            return {}
-        return {
-            "weight_sync/all/mismatch_mean": measured.mean_abs,
-            "weight_sync/all/mismatch_max": measured.max_abs,
-            "weight_sync/all/mismatch_kl": measured.kl,
-        }
+        return mismatch_metrics(measured)
 
     def _update(
         self,
@@ -355,16 +352,6 @@ class Trainer:
             self.state.policy_version += 1
             self.engine.wake_up()
             self.weight_sync.sync(self.state.policy_version)
-
-    def _finish_values(self, values: dict[str, float]) -> dict[str, float]:
-        values |= self.timers.take()
-        sampled = values["rollout/all/response_tokens"] + values["rollout/all/judge_tokens"]
-        values["rollout/all/tokens_per_second"] = sampled / values["rollout/all/seconds"]
-        # Every epoch goes forward and backward over the packed tokens, the old log-probs forward.
-        trained = values["batching/all/packed_tokens"] * self.config.training.epochs
-        values["training/all/tokens_per_second"] = trained / values["training/all/seconds"]
-        values["run/all/tokens_per_second"] = sampled / values["run/all/seconds"]
-        return values
 
     def _is_due(self, every: int, step: int) -> bool:
         return every > 0 and step % every == 0

@@ -10,7 +10,9 @@ from megatron_urpo.step_statistics import (
     PackingLoad,
     batching_metrics,
     group_metrics,
+    mismatch_metrics,
     rollout_metrics,
+    throughput_metrics,
     update_metrics,
 )
 from megatron_urpo.training.policy import KindStatistics, UpdateStatistics
@@ -29,6 +31,7 @@ from megatron_urpo.types import (
     TaskKind,
     VerifierStatus,
 )
+from megatron_urpo.weight_sync import mismatch
 
 
 def response(length: int, text: str = "", cut: bool = False) -> Response:
@@ -154,6 +157,32 @@ def test_update_means_are_weighted_by_tokens():
     assert metrics["training/all/updates"] == 2
     assert metrics["training/all/skipped_updates"] == 1
     assert update_metrics([]) == {"training/all/updates": 0, "training/all/skipped_updates": 0}
+
+
+def test_throughput_is_over_the_seconds_of_the_stage():
+    values = {
+        "rollout/all/response_tokens": 900.0,
+        "rollout/all/judge_tokens": 100.0,
+        "rollout/all/seconds": 4.0,
+        "batching/all/packed_tokens": 600.0,
+        "training/all/seconds": 8.0,
+        "run/all/seconds": 20.0,
+    }
+    assert throughput_metrics(values, epochs=4) == {
+        "rollout/all/tokens_per_second": 250.0,
+        "training/all/tokens_per_second": 300.0,
+        "run/all/tokens_per_second": 50.0,
+    }
+
+
+def test_a_mismatch_of_no_tokens_is_not_measured():
+    measured = mismatch([np.array([-1.0, -2.0])], [np.array([-1.5, -2.0])])
+    values = mismatch_metrics(measured)
+    assert values["weight_sync/all/mismatch_mean"] == 0.25
+    assert values["weight_sync/all/mismatch_max"] == 0.5
+    # r - 1 - log r for r = exp(-0.5), and 0 for the other token
+    assert values["weight_sync/all/mismatch_kl"] == pytest.approx((np.exp(-0.5) - 0.5) / 2)
+    assert mismatch_metrics(mismatch([], [])) == {}
 
 
 def test_tests_passed_and_why_programs_fail():
