@@ -40,17 +40,15 @@ class _Strategy(TorchDistSaveShardedStrategy):
     """Completes a checkpoint by a step of its own, when all ranks know that all have written."""
 
     def _get_save_and_finalize_callbacks(self, writer: Any, planned: Any) -> AsyncRequest:
-        steps: list[Callable[[], None]] = []
-        write_metadata = writer.finish
-        writer.finish = lambda *arguments: steps.append(partial(write_metadata, *arguments))
+        metadata: list[tuple[Any, ...]] = []
+        # Without the writer in it, which would keep itself and its copies of all tensors alive.
+        writer.finish = lambda *arguments: metadata.append(arguments)
         request = super()._get_save_and_finalize_callbacks(writer, planned)
-        config = CheckpointingConfig(self.backend, self.version)
-        save = partial(save_config, config, writer.checkpoint_dir)
 
         def complete() -> None:
-            for step in steps:
-                step()
-            save()
+            for arguments in metadata:
+                type(writer).finish(writer, *arguments)
+            save_config(CheckpointingConfig(self.backend, self.version), writer.checkpoint_dir)
 
         request.finalize_fns.append(partial(_on_rank_0, complete))
         return request

@@ -1,5 +1,8 @@
 """A checkpoint that is written while training goes on is that of the moment it was begun."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 
@@ -50,6 +53,27 @@ def test_a_tensor_that_training_changes_is_copied():
     buffer.zero_()
     assert (data, copied.tolist()) == (["bytes"], [0.0, 1.0])
     assert same is other
+
+
+def test_copies_are_freed_with_the_save(make_policy, tmp_path):
+    """By counting references: a collection of garbage may come after many steps."""
+    policy = make_policy()
+    request = planned(policy, tmp_path)
+    kept = storages([*policy._parameters(), *policy._optimizer.tensors()])
+    copies = [
+        weakref.ref(tensor)
+        for _, _, (_, tensors) in request.async_fn_args[1]
+        for _, tensor in tensors
+        if not storages([tensor]) & kept
+    ]
+    gc.disable()
+    try:
+        CheckpointWriting(tmp_path, request, []).finish()
+        del request
+        assert copies
+        assert not [copy for copy in copies if copy() is not None]
+    finally:
+        gc.enable()
 
 
 def test_a_file_that_cannot_be_written_is_an_os_error(make_policy, tmp_path):
