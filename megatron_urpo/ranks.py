@@ -23,3 +23,19 @@ class Ranks(Protocol):
 
     def on_main(self, action: Callable[[], None]) -> None:
         """Does it on rank 0; where it fails there, every rank raises."""
+
+
+class OneRank:
+    """A process without others, and without torch.distributed."""
+
+    rank = 0
+    world_size = 1
+
+    def barrier(self) -> None:
+        pass
+
+    def gather_objects(self, value: Any) -> list[Any]:
+        return [value]
+
+    def on_main(self, action: Callable[[], None]) -> None:
+        action()

@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from megatron_urpo.checkpoints.files import SavedCheckpoint
 from megatron_urpo.checkpoints.store import CheckpointStore
 from megatron_urpo.config import CheckpointConfig
+from megatron_urpo.ranks import OneRank
 from megatron_urpo.run_files import CHECKPOINTS_DIRECTORY
-
-
-class Alone:
-    """A process without others (store.Ranks)."""
-
-    rank = 0
-    world_size = 1
-
-    def barrier(self) -> None:
-        pass
-
-    def gather_objects(self, value: Any) -> list[Any]:
-        return [value]
-
-    def on_main(self, action: Callable[[], None]) -> None:
-        action()
 
 
 def pick_checkpoint(
@@ -42,7 +26,7 @@ def pick_checkpoint(
     Raises:
         CheckpointError: none is whole, none is of `step`, or it is of another run.
     """
-    store = CheckpointStore(run_directory / CHECKPOINTS_DIRECTORY, CheckpointConfig(), Alone())
+    store = CheckpointStore(run_directory / CHECKPOINTS_DIRECTORY, CheckpointConfig(), OneRank())
     saved, passed_over = store.newest_whole(identity, step)
     for sentence in passed_over:
         print(f"WARNING: {sentence}; taking the one before", file=sys.stderr, flush=True)

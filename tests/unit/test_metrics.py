@@ -11,10 +11,10 @@ import pytest
 import megatron_urpo
 from megatron_urpo.config import ConfigError, MetricsConfig
 from megatron_urpo.metrics import MetricsWriter, Timers, read_metrics
+from megatron_urpo.ranks import OneRank
 from megatron_urpo.run_files import METRICS_FILE
 from megatron_urpo.types import StepStatistics
 from tests.metrics_page import explained_names, is_explained
-from tests.one_rank import OneRank
 
 
 def log_steps(directory, steps, config=None, ranks=None, **arguments):

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
+from megatron_urpo.ranks import OneRank
 from megatron_urpo.stop_request import IN_STEPS, StopRequest
-from tests.one_rank import OneRank
 
 
 def test_first_signal_asks_and_second_stops(capsys):

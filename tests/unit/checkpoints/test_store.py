@@ -10,7 +10,7 @@ import pytest
 from megatron_urpo.checkpoints.files import Manifest
 from megatron_urpo.checkpoints.store import CheckpointError, CheckpointStore
 from megatron_urpo.config import CheckpointConfig
-from tests.one_rank import OneRank
+from megatron_urpo.ranks import OneRank
 
 MODEL = {"hidden_size": 8}
 

@@ -11,8 +11,8 @@ from megatron_urpo.monitoring.baseline import (
     write_baseline,
 )
 from megatron_urpo.monitoring.monitor import RefereeMonitor
+from megatron_urpo.ranks import OneRank
 from megatron_urpo.run_files import BASELINE_FILE
-from tests.one_rank import OneRank
 
 from .known import instruction, judged, reasoning
 

@@ -14,6 +14,7 @@ from megatron_urpo.environment import environment_record, save_environment
 from megatron_urpo.evaluation.items import Evaluation, EvaluationItem
 from megatron_urpo.evaluation.records import DamagedEvaluationsError, record_evaluation
 from megatron_urpo.metrics import MetricsWriter
+from megatron_urpo.ranks import OneRank
 from megatron_urpo.report.page import evaluation_table, render_report
 from megatron_urpo.rollout_log import RolloutLog
 from megatron_urpo.run_files import EVALUATIONS_FILE
@@ -33,7 +34,6 @@ from megatron_urpo.types import (
     StepStatistics,
     VerifierStatus,
 )
-from tests.one_rank import OneRank
 
 HOSTILE = "</pre><script>alert('x')</script> & \\boxed{1}"
 VOID = {"meta", "link", "br", "img"}

@@ -8,10 +8,10 @@ from megatron_urpo.config import Config, MonitoringConfig
 from megatron_urpo.config.load import format_config
 from megatron_urpo.metrics import MetricsWriter
 from megatron_urpo.monitoring.baseline import Baseline, write_baseline
+from megatron_urpo.ranks import OneRank
 from megatron_urpo.report.page import render_report
 from megatron_urpo.report.referee import referee_table
 from megatron_urpo.types import StepStatistics
-from tests.one_rank import OneRank
 
 TAU = "monitoring/preference/tau"
 TIES = "monitoring/instruction/tie_share"
