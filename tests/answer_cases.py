@@ -525,6 +525,11 @@ SAME = {
         ("7\\ (\\text{mod }12)", "7 \\pmod{12}"),
         ("(1011)_2", "1011_{2}"),
     ],
+    "residue classes": [
+        ("n \\equiv 1 \\pmod 3", "n \\equiv 1 \\pmod{3}"),
+        ("1 \\pmod 3", "n \\equiv 1 \\pmod 3"),
+        ("n\\equiv 4\\pmod 3", "n \\equiv 1 \\pmod 3"),
+    ],
 }
 
 DIFFERENT = {
@@ -1032,5 +1037,15 @@ DIFFERENT = {
         ("7 \\pmod{0}", "8 \\pmod{0}"),
         ("(1011)_2", "1011_3"),
         ("(10+1)_2", "11_2"),
+    ],
+    "residue classes": [
+        ("1", "n \\equiv 1 \\pmod 3"),
+        ("n=1", "n \\equiv 1 \\pmod 3"),
+        ("7", "x\\equiv 7\\pmod{12}"),
+        ("n \\equiv 1", "n \\equiv 1 \\pmod 3"),
+        ("n\\equiv 2\\pmod 3", "n \\equiv 1 \\pmod 3"),
+        ("n\\equiv 1\\pmod 4", "n \\equiv 1 \\pmod 3"),
+        ("1", "n\\equiv 1\\ (\\text{mod } 3)"),
+        ("1,2", "n\\equiv 1,2\\pmod 3"),
     ],
 }

@@ -76,7 +76,8 @@ std::optional<Residue> read_residue(std::string_view text) {
   Residue residue{std::string(trimmed(head)), std::string(modulus)};
   const std::string_view relation = "\\equiv";
   const std::size_t at = residue.value.find(relation);
-  if (at != std::string::npos) residue.value.replace(at, relation.size(), "= ");
+  residue.is_class = at != std::string::npos;
+  if (residue.is_class) residue.value.replace(at, relation.size(), "= ");
   if (residue.value.empty()) return std::nullopt;
   return residue;
 }

@@ -8,8 +8,9 @@
 namespace urpo::answers {
 
 struct Residue {
-  std::string value;    // what stands before, with "=" for "\equiv"
-  std::string modulus;  // digits
+  std::string value;      // what stands before, with "=" for "\equiv"
+  std::string modulus;    // digits
+  bool is_class = false;  // "x \equiv 7 \pmod{12}": of all such x, unlike the remainder of one
 };
 
 // Reads "7 \pmod{12}", "x \equiv 7 \pmod{12}", "7 (mod 12)", "x \equiv 7 \bmod 12"; nothing for "17
