@@ -65,6 +65,17 @@ bool is_set_of_set(const Node& node) {
          (node.args[0]->kind == Kind::kEmptySet || node.args[0]->kind == Kind::kBraces);
 }
 
+bool is_set(const Node& node) { return node.kind == Kind::kBraces || node.kind == Kind::kEmptySet; }
+
+bool has_sets_as_elements(const Node& node) {
+  const auto among = [](const NodePtr& arg) { return is_set(*arg); };
+  if (node.kind == Kind::kBraces) return std::any_of(node.args.begin(), node.args.end(), among);
+  // "\{1\}, \{2\}" may be two values.
+  return node.kind == Kind::kList && std::all_of(node.args.begin(), node.args.end(), among) &&
+         std::any_of(node.args.begin(), node.args.end(),
+                     [](const NodePtr& arg) { return arg->args.size() > 1; });
+}
+
 bool has_names_only(const Node& node) {
   return (node.kind == Kind::kUnion || node.kind == Kind::kIntersection ||
           node.kind == Kind::kDifference) &&
@@ -104,6 +115,23 @@ std::vector<NodePtr> by_name(std::vector<NodePtr> list) {
                      [&](const NodePtr& a, const NodePtr& b) { return name_of(a) < name_of(b); });
   }
   return list;
+}
+
+bool joined_alike(const Node& answer, const Node& gold) {
+  const bool answer_alternative = answer.text == "or";
+  const bool gold_alternative = gold.text == "or";
+  if (answer_alternative == gold_alternative) return true;
+  const auto names_several = [](const Node& node) {
+    return node.kind != Kind::kBracketed && has_several_names(node.args);
+  };
+  if (names_several(answer) || names_several(gold)) return false;
+  return (answer_alternative ? gold : answer).kind != Kind::kBracketed;
+}
+
+bool is_value_of_y(const Node& function, const Node& name) {
+  return function.kind == Kind::kApply && function.args.size() == 1 &&
+         function.args[0]->kind == Kind::kSymbol && name.kind == Kind::kSymbol &&
+         name.text == "y" && function.args[0]->text != "y";
 }
 
 void strip_common_name(std::vector<NodePtr>& list) {

@@ -27,10 +27,23 @@ NodePtr spelled_out(const Node& point);
 // "b = 4, a = 3" in the order that a point of them has.
 std::vector<NodePtr> by_name(std::vector<NodePtr> list);
 
+// Whether both or neither are joined by "or", where that matters: "a = 2 or b = 3" gives neither
+// value, so it is no "a = 2, b = 3" and no point.
+bool joined_alike(const Node& answer, const Node& gold);
+
+// f(x) = ... and y = ... are the same function.
+bool is_value_of_y(const Node& function, const Node& name);
+
 void strip_common_name(std::vector<NodePtr>& list);
 
 // \{\emptyset\}, \{\{1\}\}: a set is not its element where that is a set itself.
 bool is_set_of_set(const Node& node);
+
+// {1}, {} and the like, which are no values.
+bool is_set(const Node& node);
+
+// \{5, \{7\}\}, or \{1, 2\}, \{3\} without braces around: a set among the elements is one of them.
+bool has_sets_as_elements(const Node& node);
 
 // "A \cap B": a formula of sets that only have names.
 bool has_names_only(const Node& node);

@@ -187,7 +187,10 @@ NodePtr FormulaParser::braces() {
   NodePtr content = list();
   if (!take_command("rbrace")) throw Unsupported("an open brace");
   if (builder) return content;
-  if (content->kind == Kind::kList) return make_node(Kind::kBraces, content->args);
+  if (content->kind == Kind::kList) {
+    const char* joint = content->text == "or" ? "or" : "";
+    return make_node(Kind::kBraces, content->args, joint);
+  }
   return make_node(Kind::kBraces, {content});
 }
 

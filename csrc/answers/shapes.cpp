@@ -115,6 +115,11 @@ class Comparison {
   // Lists -----------------------------------------------------------------------------------------
 
   Verdict compare_several(const NodePtr& answer, const NodePtr& gold) {
+    if (!joined_alike(*answer, *gold)) return Verdict::kNo;
+    if (has_sets_as_elements(*answer) || has_sets_as_elements(*gold)) {
+      const bool both = has_sets_as_elements(*answer) && has_sets_as_elements(*gold);
+      return both ? unordered(answer->args, gold->args) : Verdict::kNo;
+    }
     if (gold->kind == Kind::kBracketed) return compare_with_point(answer, *gold);
     if (answer->kind == Kind::kBracketed) return compare_point_with_list(*answer, gold);
     std::vector<NodePtr> answers = elements(answer);
@@ -205,7 +210,9 @@ class Comparison {
       bool unsure = false;
       for (std::size_t i = 0; i < answers.size() && !matched; ++i) {
         if (used[i]) continue;
-        const Verdict each = compare(answers[i], gold);
+        // A set is no value here: elsewhere \{7\} is 7.
+        const bool alike = is_set(*answers[i]) == is_set(*gold);
+        const Verdict each = alike ? compare(answers[i], gold) : Verdict::kNo;
         matched = each == Verdict::kYes;
         used[i] = matched;
         unsure = unsure || each == Verdict::kUndecided;
@@ -309,13 +316,6 @@ class Comparison {
         return Verdict::kNo;
     }
     return compare_zero_sets(*answer, *gold);
-  }
-
-  // f(x) = ... and y = ... are the same function.
-  static bool is_value_of_y(const Node& function, const Node& name) {
-    return function.kind == Kind::kApply && function.args.size() == 1 &&
-           function.args[0]->kind == Kind::kSymbol && name.kind == Kind::kSymbol &&
-           name.text == "y" && function.args[0]->text != "y";
   }
 
   // Equations up to sides and a factor.
