@@ -541,6 +541,17 @@ SAME = {
         ("\\{\\emptyset,\\{1\\}\\}", "\\{\\{1\\},\\emptyset\\}"),
         ("\\{1,2\\},\\{3\\}", "\\{\\{3\\},\\{2,1\\}\\}"),
     ],
+    "values said to be about another": [
+        ("\\sqrt2\\approx 1.414", "\\sqrt2"),
+        ("\\sqrt2\\approx 1", "\\sqrt2"),
+        ("\\frac13\\approx0.33", "\\frac13"),
+        ("\\frac23\\approx0.67", "\\frac23"),
+        ("\\frac23\\approx0.66", "\\frac23"),
+        ("2\\sqrt3\\approx3.47", "2\\sqrt3"),
+        ("\\pi\\approx 3", "\\pi"),
+        ("0.125\\approx 0.13", "0.125"),
+        ("1234\\approx1200", "1234"),
+    ],
 }
 
 DIFFERENT = {
@@ -1081,5 +1092,16 @@ DIFFERENT = {
         ("\\{\\{1\\},2\\}", "1,2"),
         ("\\{1\\},\\{2,3\\}", "\\{1,2\\},\\{3\\}"),
         ("\\{1,\\{2,4\\}\\}", "\\{1,\\{2,3\\}\\}"),
+    ],
+    "values said to be about another": [
+        ("\\sqrt2\\approx 3", "\\sqrt2"),
+        ("\\sqrt2\\approx 2", "\\sqrt2"),
+        ("\\sqrt2\\approx1000", "\\sqrt2"),
+        ("\\sqrt2\\approx-1.41", "\\sqrt2"),
+        ("x=\\sqrt2\\approx3", "\\sqrt2"),
+        ("\\frac13 \\approx 0.5", "\\frac13"),
+        ("\\frac13\\approx 1", "\\frac13"),
+        ("\\pi\\approx 4", "\\pi"),
+        ("5\\approx10", "5"),
     ],
 }
