@@ -552,6 +552,62 @@ SAME = {
         ("0.125\\approx 0.13", "0.125"),
         ("1234\\approx1200", "1234"),
     ],
+    "families with a parameter": [
+        ("\\frac{\\pi}{6}+k\\pi\\ (k\\in\\mathbb{Z})", "\\frac{\\pi}{6}+k\\pi, k\\in\\mathbb{Z}"),
+        (
+            "\\frac{\\pi}{6}+k\\pi, \\quad k\\in\\mathbb{Z}",
+            "\\frac{\\pi}{6}+k\\pi, k\\in\\mathbb{Z}",
+        ),
+        (
+            "\\frac{\\pi}{6}+k\\pi\\text{ for } k\\in\\mathbb{Z}",
+            "\\frac{\\pi}{6}+k\\pi, k\\in\\mathbb{Z}",
+        ),
+        (
+            "\\frac{\\pi}{6}+k\\pi\\text{ where } k \\text{ is an integer}",
+            "\\frac{\\pi}{6}+k\\pi, k\\in\\mathbb{Z}",
+        ),
+        (
+            "\\frac{\\pi}{6}+k\\pi,\\text{ where $k$ is any integer}",
+            "\\frac{\\pi}{6}+k\\pi, k\\in\\mathbb{Z}",
+        ),
+        (
+            "x=\\frac{\\pi}{6}+k\\pi\\text{ for all integers } k",
+            "\\frac{\\pi}{6}+k\\pi, k\\in\\mathbb{Z}",
+        ),
+        (
+            "\\frac{\\pi}{6}+n\\pi\\text{ for any integer }n",
+            "\\frac{\\pi}{6}+k\\pi, k\\in\\mathbb{Z}",
+        ),
+        ("\\frac{\\pi}{6}+n\\pi\\ (n\\in\\mathbb{Z})", "\\frac{\\pi}{6}+k\\pi, k\\in\\mathbb{Z}"),
+        ("x=n\\pi+\\frac{\\pi}{6}\\quad(n\\in Z)", "\\frac{\\pi}{6}+k\\pi, k\\in\\mathbb{Z}"),
+        ("\\frac{\\pi}{6}+m\\pi,\\ m\\in\\mathbf{Z}", "\\frac{\\pi}{6}+k\\pi, k\\in\\mathbb{Z}"),
+        ("\\frac{\\pi}{6}+n\\pi, n\\in\\mathbb{Z}", "x=k\\pi+\\frac{\\pi}{6}(k\\in\\mathbb{Z})"),
+        (
+            "x=n\\pi+\\frac{\\pi}{6}\\left(n\\in\\mathbb{Z}\\right)",
+            "x=k\\pi+\\frac{\\pi}{6}(k\\in\\mathbb{Z})",
+        ),
+        ("x = \\frac{\\pi}{6}+k\\pi", "\\frac{\\pi}{6}+k\\pi, k\\in\\mathbb{Z}"),
+        (
+            "\\left\\{x|x=n\\pi+\\frac{\\pi}{6},n\\in\\mathbb{Z}\\right\\}",
+            "\\frac{\\pi}{6}+k\\pi, k\\in\\mathbb{Z}",
+        ),
+        (
+            "\\{k\\pi+\\frac{\\pi}{6}\\mid k\\in\\mathbb{Z}\\}",
+            "\\frac{\\pi}{6}+k\\pi, k\\in\\mathbb{Z}",
+        ),
+        (
+            "x=2n\\pi\\text{ and }x=n\\pi+1,n\\in\\mathbb{Z}",
+            "x=2k\\pi, x=1+k\\pi\\ (k \\in \\mathbb{Z})",
+        ),
+        ("2n+1, n\\in\\mathbb{N}", "2k+1\\ (k\\in\\mathbb{N})"),
+        ("2n-1\\text{ where }n\\text{ is a positive integer}", "2k-1, k\\in\\mathbb{Z}^+"),
+        ("(1+s,2s), s\\in\\mathbb{R}", "(1+t,2t), t\\in\\mathbb{R}"),
+        ("(1+t,2t)", "(1+t,2t), t\\in\\mathbb{R}"),
+        (
+            "x=\\frac{\\pi}{6}+k\\pi\\ \\forall k\\in\\mathbb{Z}",
+            "\\frac{\\pi}{6}+k\\pi, k\\in\\mathbb{Z}",
+        ),
+    ],
 }
 
 DIFFERENT = {
@@ -1103,5 +1159,50 @@ DIFFERENT = {
         ("\\frac13\\approx 1", "\\frac13"),
         ("\\pi\\approx 4", "\\pi"),
         ("5\\approx10", "5"),
+    ],
+    "families with a parameter": [
+        ("-\\frac{\\pi}{6}+k\\pi\\ (k\\in\\mathbb{Z})", "\\frac{\\pi}{6}+k\\pi, k\\in\\mathbb{Z}"),
+        (
+            "\\frac{\\pi}{6}+2k\\pi\\text{ for } k\\in\\mathbb{Z}",
+            "\\frac{\\pi}{6}+k\\pi, k\\in\\mathbb{Z}",
+        ),
+        (
+            "\\frac{\\pi}{3}+n\\pi\\text{ where } n \\text{ is an integer}",
+            "\\frac{\\pi}{6}+k\\pi, k\\in\\mathbb{Z}",
+        ),
+        ("\\frac{\\pi}{6}+k\\pi\\ (k\\in\\mathbb{N})", "\\frac{\\pi}{6}+k\\pi, k\\in\\mathbb{Z}"),
+        ("\\frac{\\pi}{6}+k\\pi\\ (k\\in\\mathbb{R})", "\\frac{\\pi}{6}+k\\pi, k\\in\\mathbb{Z}"),
+        (
+            "\\frac{\\pi}{6}+k\\pi\\text{ for all positive integers }k",
+            "\\frac{\\pi}{6}+k\\pi, k\\in\\mathbb{Z}",
+        ),
+        ("\\frac{\\pi}{6}+k\\pi\\ (n\\in\\mathbb{Z})", "\\frac{\\pi}{6}+k\\pi, k\\in\\mathbb{Z}"),
+        ("\\frac{\\pi}{6}\\ (k\\in\\mathbb{Z})", "\\frac{\\pi}{6}+k\\pi, k\\in\\mathbb{Z}"),
+        ("\\frac{\\pi}{6}+n\\pi", "\\frac{\\pi}{6}+k\\pi, k\\in\\mathbb{Z}"),
+        ("\\frac{\\pi}{6}", "\\frac{\\pi}{6}+k\\pi, k\\in\\mathbb{Z}"),
+        (
+            "\\frac{\\pi}{6}+k\\pi\\text{ where } k \\text{ is not an integer}",
+            "\\frac{\\pi}{6}+k\\pi, k\\in\\mathbb{Z}",
+        ),
+        (
+            "\\frac{\\pi}{6}+k\\pi\\text{ where } k \\text{ is an even integer}",
+            "\\frac{\\pi}{6}+k\\pi, k\\in\\mathbb{Z}",
+        ),
+        (
+            "\\frac{\\pi}{6}+k\\pi\\ (k\\notin\\mathbb{Z})",
+            "\\frac{\\pi}{6}+k\\pi, k\\in\\mathbb{Z}",
+        ),
+        ("x>3", "x>3, x\\in\\mathbb{Z}"),
+        ("2k+1", "2k+1, k\\in\\mathbb{N}"),
+        ("2k+1, k\\in\\mathbb{Z}", "2k+1, k\\in\\mathbb{N}"),
+        ("k\\in\\mathbb{Z}", "\\frac{\\pi}{6}+k\\pi, k\\in\\mathbb{Z}"),
+        ("0", "\\frac{\\pi}{6}+k\\pi, k\\in\\mathbb{Z}"),
+        ("0", "m\\pi+n, m,n\\in\\mathbb{Z}"),
+        ("x=k\\pi", "x=m\\pi+n\\ (m,n\\in\\mathbb{Z})"),
+        ("x=2n\\pi,n\\in\\mathbb{Z}", "x=2k\\pi, x=1+k\\pi\\ (k \\in \\mathbb{Z})"),
+        (
+            "x=2n\\pi\\text{ or }y=n\\pi,n\\in\\mathbb{Z}",
+            "x=2k\\pi, y=k\\pi\\ (k \\in \\mathbb{Z})",
+        ),
     ],
 }

@@ -1,6 +1,9 @@
 #include "bound_names.hpp"
 
+#include <algorithm>
+
 #include "characters.hpp"
+#include "notation.hpp"
 
 namespace urpo::answers {
 namespace {
@@ -51,8 +54,13 @@ std::string with_letter(std::string_view formula, char from, char to) {
   std::string out;
   for (std::size_t i = 0; i < formula.size(); ++i) {
     if (formula[i] == '\\') {
-      out += formula[i];
-      while (i + 1 < formula.size() && is_letter(formula[i + 1])) out += formula[++i];
+      std::size_t end = i + 1;
+      while (end < formula.size() && is_letter(formula[end])) ++end;
+      const bool words = formula.compare(i, 5, "\\text") == 0 && end < formula.size();
+      if (words && formula[end] == '{') end += closing_brace(formula.substr(end + 1)) + 1;
+      end = std::min(end, formula.size());
+      out += formula.substr(i, end - i);
+      i = end - 1;
     } else {
       out += formula[i] == from ? to : formula[i];
     }

@@ -12,6 +12,7 @@
 #include "characters.hpp"
 #include "clock_time.hpp"
 #include "closed_form.hpp"
+#include "family.hpp"
 #include "library_scope.hpp"
 #include "notation.hpp"
 #include "parser.hpp"
@@ -206,21 +207,22 @@ Verdict without_guessing(const std::string& answer, const std::string& gold) {
   return decided(answer.substr(answer_side + 1), gold.substr(gold_side + 1));
 }
 
-// "\frac{\pi}{4} + n\pi, n \in \mathbb{Z}": the same formula with any letter. Without the
-// condition it has to be the gold's own.
+// Without the condition, an answer has to name the gold's own letter, and its value may not be what
+// the condition restricts.
 std::optional<Verdict> compare_families(const std::string& answer, const std::string& gold) {
   const auto given = read_family(answer);
   const auto wanted = read_family(gold);
   if (!given && !wanted) return std::nullopt;
-  const auto taken = [](const Family& family, char letter) {
-    return letter != family.letter && family.formula.find(letter) != std::string::npos;
-  };
-  if (given && wanted && taken(*wanted, given->letter)) return Verdict::kNo;
-  const std::string formula = given ? given->formula : answer;
-  const std::string expected = !wanted ? gold
-                               : given ? with_letter(wanted->formula, wanted->letter, given->letter)
-                                       : wanted->formula;
-  const Verdict verdict = decided(formula, expected);
+  std::optional<std::string> expected = gold;
+  if (given && wanted) expected = in_letter_of(*wanted, *given);
+  if (!given) {
+    const bool forgiven = wanted->domain == "Z" || wanted->domain == "R";
+    if (!forgiven || restricts_unknown(*wanted)) return Verdict::kNo;
+    expected = wanted->formula;
+  }
+  if (!expected) return Verdict::kNo;
+  const Verdict verdict =
+      decided(without_wording(given ? given->formula : answer), without_wording(*expected));
   return verdict == Verdict::kUndecided ? Verdict::kNo : verdict;
 }
 
@@ -245,6 +247,7 @@ Verdict equivalent(std::string_view answer_utf8, std::string_view gold_utf8) {
   if ((has_other_spelling(answer) || has_other_spelling(gold)) &&
       with_common_commands(answer) == with_common_commands(gold))
     return Verdict::kYes;
+  if (const auto families = compare_families(answer, gold)) return *families;
   answer = with_unit_as_text(without_wording(std::move(answer)), gold);
   gold = without_wording(std::move(gold));
   name_alike(answer, gold);
@@ -261,7 +264,6 @@ Verdict equivalent(std::string_view answer_utf8, std::string_view gold_utf8) {
   }
   if (const auto same = same_digits_and_base(answer, gold))
     return *same ? Verdict::kYes : Verdict::kNo;
-  if (const auto families = compare_families(answer, gold)) return *families;
   if (is_statement(answer) || is_statement(gold)) {
     const Verdict verdict = decided(answer, gold);
     return verdict == Verdict::kUndecided ? Verdict::kNo : verdict;

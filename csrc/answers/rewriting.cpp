@@ -318,22 +318,4 @@ std::string with_common_commands(std::string_view normalized_text) {
   return squeezed(text);
 }
 
-std::optional<Family> read_family(std::string_view text) {
-  const std::size_t comma = text.rfind(',');
-  if (comma == std::string_view::npos) return std::nullopt;
-  std::string condition(text.substr(comma + 1));
-  for (const std::string_view word : {"\\text{where ", "\\text{for ", "\\text{", "where ", "for "})
-    replace_all(condition, word, " ");
-  const std::string_view rest = trimmed(condition);
-  if (rest.size() < 3 || !is_letter(rest[0]) || is_letter(rest[1])) return std::nullopt;
-  const std::string says = squeezed(rest.substr(1));
-  for (const std::string_view integers :
-       {"\\in\\mathbb{Z}", "\\in Z", "\\in\\Z", "\\in\\mathbf{Z}", "is an integer",
-        "} is an integer}", "is any integer", "is an integer}", "is any integer}",
-        "} is any integer}"}) {
-    if (says == integers) return Family{std::string(trimmed(text.substr(0, comma))), rest[0]};
-  }
-  return std::nullopt;
-}
-
 }  // namespace urpo::answers

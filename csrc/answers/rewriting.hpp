@@ -22,11 +22,4 @@ std::string with_common_commands(std::string_view normalized_text);
 // the same digits, and the same base if it names one.
 std::optional<bool> same_digits_and_base(std::string_view answer, std::string_view gold);
 
-// "\frac{\pi}{4} + k\pi, k \in \mathbb{Z}": all values of a formula for one letter.
-struct Family {
-  std::string formula;
-  char letter = 0;
-};
-std::optional<Family> read_family(std::string_view normalized_text);
-
 }  // namespace urpo::answers
