@@ -1,11 +1,13 @@
 #include "named_values.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <string_view>
 
 #include "approximation.hpp"
 #include "characters.hpp"
 #include "evaluate.hpp"
+#include "restatement.hpp"
 #include "tokens.hpp"
 
 namespace urpo::answers {
@@ -121,6 +123,25 @@ namespace {
 
 constexpr std::size_t kMaxElements = 40;
 
+// Of a number as it is written: 2, -2, \frac12.
+std::optional<Rational> plain_value(const Node& node) {
+  if (node.kind == Kind::kNumber || node.kind == Kind::kMixed) return node.value;
+  if (!is_plain_number(node)) return std::nullopt;
+  const auto first = plain_value(*node.args[0]);
+  if (!first) return std::nullopt;
+  if (node.kind == Kind::kNegate) return -*first;
+  const auto divisor = plain_value(*node.args[1]);
+  if (!divisor || divisor->is_zero()) return std::nullopt;
+  return *first / *divisor;
+}
+
+// The sum is ours: both values of "1 \pm 2" are written no shorter in one formula.
+NodePtr signed_sum(const NodePtr& first, const NodePtr& last) {
+  const auto a = plain_value(*first);
+  const auto b = plain_value(*last);
+  return a && b ? make_number(*a + *b) : make_node(Kind::kAdd, {first, last});
+}
+
 NodePtr with_sign(const NodePtr& node, bool upper) {
   if (node->args.empty()) return node;
   std::vector<NodePtr> args;
@@ -128,7 +149,7 @@ NodePtr with_sign(const NodePtr& node, bool upper) {
   if (node->kind == Kind::kPlusMinus) {
     const bool plus = (node->text == "pm") == upper;
     NodePtr last = plus ? args.back() : make_node(Kind::kNegate, {args.back()});
-    return args.size() == 1 ? last : make_node(Kind::kAdd, {args.front(), last});
+    return args.size() == 1 ? last : signed_sum(args.front(), last);
   }
   Node copy = *node;
   copy.args = std::move(args);
