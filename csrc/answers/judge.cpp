@@ -59,7 +59,7 @@ Judgement judge(std::string_view response, const std::vector<std::string>& golds
     throw std::invalid_argument("no gold answer to compare with: give at least one");
   std::vector<std::string> accepted;
   for (const std::string& gold : golds) {
-    accepted.push_back(gold_answer(gold));
+    accepted.push_back(with_unit_inside(gold_answer(gold)));
     if (accepted.back().empty()) throw std::invalid_argument("gold answer '" + gold + "' is empty");
   }
   Judgement judgement;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "characters.hpp"
 #include "names.hpp"
@@ -100,6 +101,29 @@ std::string leading_unit(std::string_view text) {
   unit += std::string(per == 3 ? " per " : "/") + std::string(word);
   if (power_length(divisor.substr(word.size()), power) != 0) unit += std::string("^") + power;
   return unit;
+}
+
+std::string with_unit_inside(std::string_view gold) {
+  gold = trimmed(gold);
+  for (const auto& [open, close] : {std::pair("$", "$"), std::pair("\\(", "\\)")}) {
+    const std::string_view mark = open;
+    if (!starts_with(gold, mark)) continue;
+    const std::size_t end = gold.find(close, mark.size());
+    if (end == std::string_view::npos || end == mark.size()) continue;
+    const std::string_view behind = gold.substr(end + mark.size());
+    const std::string unit = leading_unit(behind);
+    const auto names = [](std::string_view text) {
+      std::string out;
+      for (const char c : text) {
+        if (!is_space(c) && c != '.' && c != '{' && c != '}') out += c;
+      }
+      return out;
+    };
+    // All that follows has to be the unit.
+    if (unit.empty() || !is_letter(unit.front()) || names(behind) != names(unit)) continue;
+    return std::string(gold.substr(mark.size(), end - mark.size())) + "\\text{ " + unit + "}";
+  }
+  return std::string(gold);
 }
 
 bool has_unit(std::string_view answer) {
