@@ -46,9 +46,18 @@ std::size_t announcement(std::string_view text) {
   }
   if (take("exactly ")) return at;
   take("the ");
-  take("final ");
-  take("correct ");
-  if (!take("answer")) return 0;
+  for (const std::string_view kind : {"final ", "correct ", "exact ", "required "}) take(kind);
+  bool noun = false;
+  for (const std::string_view asked :
+       {"answer",        "value",         "result",         "maximum value",
+        "minimum value", "largest value", "smallest value", "greatest value",
+        "least value",   "maximum",       "minimum",        "sum",
+        "product",       "area",          "volume",         "perimeter",
+        "probability",   "ratio",         "total",          "remainder",
+        "length",        "distance"}) {
+    noun = noun || take(asked);
+  }
+  if (!noun) return 0;
   for (const std::string_view link :
        {" is: ", " is:", " is exactly ", " is ", ": ", ":", " = ", "="}) {
     if (take(link)) return at;

@@ -21,6 +21,7 @@
 #include "shapes.hpp"
 #include "spelled_numbers.hpp"
 #include "tokens.hpp"
+#include "value_names.hpp"
 #include "words.hpp"
 
 namespace urpo::answers {
@@ -250,6 +251,7 @@ Verdict equivalent(std::string_view answer_utf8, std::string_view gold_utf8) {
   if (const auto families = compare_families(answer, gold)) return *families;
   answer = with_unit_as_text(without_wording(std::move(answer)), gold);
   gold = without_wording(std::move(gold));
+  if (!leave_named_values(answer, gold)) return Verdict::kNo;
   name_alike(answer, gold);
   if (squeezed(answer) == squeezed(gold)) return Verdict::kYes;
   if (const auto times = compare_clock_times(answer, gold)) return *times;
