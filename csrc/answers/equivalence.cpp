@@ -16,6 +16,7 @@
 #include "library_scope.hpp"
 #include "notation.hpp"
 #include "parser.hpp"
+#include "remarks.hpp"
 #include "residue.hpp"
 #include "rewriting.hpp"
 #include "shapes.hpp"
@@ -249,6 +250,8 @@ Verdict equivalent(std::string_view answer_utf8, std::string_view gold_utf8) {
       with_common_commands(answer) == with_common_commands(gold))
     return Verdict::kYes;
   if (const auto families = compare_families(answer, gold)) return *families;
+  answer = without_remark(std::move(answer));
+  gold = without_remark(std::move(gold));
   answer = with_unit_as_text(without_wording(std::move(answer)), gold);
   gold = without_wording(std::move(gold));
   if (!leave_named_values(answer, gold)) return Verdict::kNo;
