@@ -89,6 +89,8 @@ bool is_counter(std::string_view word) {
                                  "\u5e73\u65b9\u5398\u7c73",
                                  "\u7acb\u65b9\u5398\u7c73",
                                  "\u5ea6",
+                                 "\u679a",
+                                 "\u9897",
                                  "\ubd84",
                                  "\uac1c",
                                  "\uba85"};

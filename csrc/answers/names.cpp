@@ -4,6 +4,9 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "characters.hpp"
+#include "chinese_units.hpp"
+
 namespace urpo::answers {
 namespace {
 
@@ -80,6 +83,7 @@ const std::unordered_map<std::string_view, Measure>& measures() {
       {"yuan", {"yuan", 1, 1}},
       {"rupee", {"rupee", 1, 1}},
       {"yen", {"yen", 1, 1}},
+      {"canadian dollar", {"canadian dollar", 1, 1}},
       {"ruble", {"ruble", 1, 1}},
       {"degree", {"degree", 1, 1}},
       {"deg", {"degree", 1, 1}},
@@ -254,6 +258,15 @@ bool is_greek_letter(std::string_view name) {
   return names.count(name) != 0;
 }
 
+std::string_view currency_of_sign(std::string_view sign) {
+  for (const auto& [known, currency] :
+       {std::pair("\u20AC", "euro"), std::pair("\u00A3", "pound"), std::pair("\u00A5", "yuan"),
+        std::pair("\u20B9", "rupee"), std::pair("\u00A2", "cent"), std::pair("\u20BD", "ruble")}) {
+    if (sign == known) return currency;
+  }
+  return {};
+}
+
 std::string_view command_meaning(std::string_view name) {
   const auto alias = aliases().find(name);
   return alias == aliases().end() ? name : alias->second;
@@ -269,6 +282,16 @@ std::optional<Unit> find_unit(std::string_view name) {
     return Unit{Rational(BigInt(measure.numerator), BigInt(measure.denominator)),
                 {{measure.dimension, 1}}};
   };
+  if (!name.empty() && is_high(name.front())) {
+    const ChineseUnit chinese = chinese_unit(name);
+    auto unit = look_up(chinese.name);
+    if (!unit) return std::nullopt;
+    const Rational factor = unit->factor;
+    for (int i = 1; i < chinese.power; ++i) unit->factor = unit->factor * factor;
+    for (auto& [dimension, exponent] : unit->dimensions) exponent *= chinese.power;
+    unit->factor = unit->factor * Rational(power(10, static_cast<std::uint64_t>(chinese.zeros)));
+    return unit;
+  }
   if (auto unit = look_up(name)) return unit;
   for (const auto& [speed, length] :
        {std::pair("mph", 1609344), std::pair("kph", 1000000), std::pair("kmh", 1000000)}) {

@@ -26,6 +26,9 @@ std::string_view command_meaning(std::string_view name);
 // A command that means something besides functions and letters: "frac", "cup", "infty", ...
 bool is_meaningful_command(std::string_view name);
 
+// The unit of a currency sign beyond the dollar: "euro"; empty for anything else.
+std::string_view currency_of_sign(std::string_view sign);
+
 // "theta", "alpha", ...
 bool is_greek_letter(std::string_view name);
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "characters.hpp"
+#include "chinese_units.hpp"
 #include "names.hpp"
 #include "repeating_decimals.hpp"
 
@@ -198,15 +199,14 @@ class Tokenizer {
 
   void read_foreign_word(std::size_t end) {
     const std::size_t begin = at_;
+    std::size_t length = 0;
+    const auto joint = chinese_connective(text_.substr(begin, end - begin), length);
+    at_ += joint.empty() ? 0 : length;
+    if (!joint.empty()) return push(Token::Type::kWord, joint, true);
     while (at_ < end && (is_letter(text_[at_]) || is_high(text_[at_]))) ++at_;
     const std::string_view run = text_.substr(begin, at_ - begin);
-    for (const auto& [sign, currency] :
-         {std::pair("\u20AC", "euro"), std::pair("\u00A3", "pound"), std::pair("\u00A5", "yuan"),
-          std::pair("\u20B9", "rupee"), std::pair("\u00A2", "cent"),
-          std::pair("\u20BD", "ruble")}) {
-      if (run == sign) return push(Token::Type::kWord, currency, true);
-    }
-    push(Token::Type::kWord, run, true);
+    const std::string_view currency = currency_of_sign(run);
+    push(Token::Type::kWord, currency.empty() ? run : currency, true);
   }
 
   void read_symbol(std::size_t end, bool in_text) {
