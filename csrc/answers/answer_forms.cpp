@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "characters.hpp"
 #include "evaluate.hpp"
 #include "named_values.hpp"
 #include "real_set.hpp"
@@ -38,6 +39,19 @@ bool has_several_names(const std::vector<NodePtr>& list) {
     names.insert(key);
   }
   return names.size() > 1;
+}
+
+bool are_indexed(const std::vector<NodePtr>& list) {
+  std::set<std::string> names;
+  for (const NodePtr& each : list) {
+    const NodePtr name = named(each).name;
+    const bool indexed = name && name->kind == Kind::kSymbol && name->text.size() > 2 &&
+                         name->text[1] == '_' &&
+                         std::all_of(name->text.begin() + 2, name->text.end(), is_digit);
+    if (!indexed || name->text[0] != named(list[0]).name->text[0]) return false;
+    names.insert(name->text);
+  }
+  return names.size() == list.size();
 }
 
 bool names_coordinates(const Node& node) {

@@ -24,6 +24,9 @@ bool names_coordinates(const Node& node);
 // "(x, y) = (1, 2)" as "x = 1, y = 2". Throws Unsupported for another number of values.
 NodePtr spelled_out(const Node& point);
 
+// "x_1 = 2, x_2 = 3": the values of one unknown, which have no order.
+bool are_indexed(const std::vector<NodePtr>& list);
+
 // "b = 4, a = 3" in the order that a point of them has.
 std::vector<NodePtr> by_name(std::vector<NodePtr> list);
 

@@ -21,7 +21,9 @@
 #include "rewriting.hpp"
 #include "shapes.hpp"
 #include "spelled_numbers.hpp"
+#include "spellings.hpp"
 #include "tokens.hpp"
+#include "unit_vectors.hpp"
 #include "value_names.hpp"
 #include "words.hpp"
 
@@ -254,6 +256,10 @@ Verdict equivalent(std::string_view answer_utf8, std::string_view gold_utf8) {
   gold = without_remark(std::move(gold));
   answer = with_unit_as_text(without_wording(std::move(answer)), gold);
   gold = without_wording(std::move(gold));
+  answer = with_components(std::move(answer), gold);
+  gold = with_components(std::move(gold), answer);
+  answer = with_binomials(std::move(answer), gold);
+  gold = with_binomials(std::move(gold), answer);
   if (!leave_named_values(answer, gold)) return Verdict::kNo;
   name_alike(answer, gold);
   if (squeezed(answer) == squeezed(gold)) return Verdict::kYes;

@@ -237,7 +237,9 @@ std::string without_latex_spacing(std::string_view text) {
   // Text that was escaped twice; a line break stands in an environment.
   const bool line_breaks = text.find("\\begin") != std::string_view::npos;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (const std::size_t end = end_of_braced_comma(text, i); end != i) {
+    // "\text{, }" separates.
+    const bool argument = i > 0 && is_letter(text[i - 1]);
+    if (const std::size_t end = end_of_braced_comma(text, i); end != i && !argument) {
       while (!out.empty() && is_space(out.back())) out.pop_back();
       out += kGroupComma;
       i = after_spaces(text, end) - 1;

@@ -119,7 +119,7 @@ bool QuantityParser::starts_unit() const {
 }
 
 bool QuantityParser::starts_unit_behind_dot() {
-  if (peek().is('.') && peek(1).type == Token::Type::kWord) next();
+  if (peek().is('.') && (peek(1).type == Token::Type::kWord || is_unit_letter(peek(1)))) next();
   return starts_unit();
 }
 

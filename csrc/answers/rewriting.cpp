@@ -6,6 +6,7 @@
 
 #include "characters.hpp"
 #include "notation.hpp"
+#include "spellings.hpp"
 
 namespace urpo::answers {
 namespace {
@@ -279,6 +280,8 @@ std::optional<bool> same_digits_and_base(std::string_view answer, std::string_vi
 
 std::string in_common_notation(std::string text) {
   const bool commands = text.find('\\') != std::string::npos;
+  if (commands || text.find_first_of("_^{") != std::string::npos)
+    text = with_usual_spellings(std::move(text));
   if (commands) {
     drop_colours(text);
     replace_command(text, "\\lbrace", "\\{");

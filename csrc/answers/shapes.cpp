@@ -129,7 +129,8 @@ class Comparison {
     }
     if (answers.size() == 1 && golds.size() == 1) return compare(answers[0], golds[0]);
     if (has_several_names(golds)) return compare_assignments(answers, golds);
-    if (has_several_names(answers)) return ordered(by_name(answers), golds);
+    if (has_several_names(answers) && !are_indexed(answers))
+      return ordered(by_name(answers), golds);
     // "p or q" is not "p and q".
     const auto only_names = [](const std::vector<NodePtr>& list) {
       return std::all_of(list.begin(), list.end(),
