@@ -12,6 +12,7 @@
 #include "characters.hpp"
 #include "names.hpp"
 #include "notation.hpp"
+#include "value_words.hpp"
 #include "words.hpp"
 
 namespace urpo::answers {
@@ -75,6 +76,11 @@ bool is_one_term(std::string_view text) {
   return depth == 0;
 }
 
+std::string lower_case(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), lower);
+  return text;
+}
+
 // A function of an unknown says something about it: "\ln x = 5". Those named here are asked for.
 bool is_value_name(const std::string& name, std::string_view argument, bool is_command) {
   static constexpr std::string_view kCommands[] = {
@@ -92,6 +98,7 @@ bool is_value_name(const std::string& name, std::string_view argument, bool is_c
   }
   const bool applied = !argument.empty() && (argument.front() == '(' || argument.front() == '[');
   if (known) return !argument.empty() && (is_command || applied);
+  if (changes_value(lower_case(name))) return false;
   // "f(x) = ..." is a function, "\mathbb{E}[X]" a value.
   return applied && !is_function_name(name) && (is_command || name.size() > 2);
 }
