@@ -37,12 +37,6 @@ ChineseUnit chinese_unit(std::string_view word) {
       {"\u5ea6", "degree"},
   };
   ChineseUnit unit;
-  for (const auto& [scale, zeros] : {std::pair("\u4e07", 4), std::pair("\u4ebf", 8)}) {
-    if (!starts_with(word, scale)) continue;
-    word.remove_prefix(std::string_view(scale).size());
-    unit.zeros = zeros;
-    break;
-  }
   for (const auto& [shape, power] : {std::pair("\u5e73\u65b9", 2), std::pair("\u7acb\u65b9", 3)}) {
     if (!starts_with(word, shape)) continue;
     word.remove_prefix(std::string_view(shape).size());

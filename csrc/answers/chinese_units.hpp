@@ -9,7 +9,6 @@ namespace urpo::answers {
 struct ChineseUnit {
   std::string_view name;  // in English; empty for no unit
   int power = 1;          // 2 of "square", 3 of "cubic"
-  int zeros = 0;          // of the number that is counted in ten thousands or hundred millions
 };
 
 ChineseUnit chinese_unit(std::string_view word);

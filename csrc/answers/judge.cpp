@@ -66,8 +66,9 @@ Judgement judge(std::string_view response, const std::vector<std::string>& golds
   const auto answer = final_answer(response);
   if (!answer) return judgement;
   judgement.answer = answer->text;
+  const std::string text = with_unit_inside(answer->text);
   for (std::string& gold : accepted) {
-    Verdict verdict = compare(answer->text, answer->unit_after, gold);
+    Verdict verdict = compare(text, answer->unit_after, gold);
     if (verdict != Verdict::kYes && !answer->all_boxes.empty() &&
         equivalent(answer->all_boxes, gold) == Verdict::kYes) {
       verdict = Verdict::kYes;

@@ -291,7 +291,6 @@ std::optional<Unit> find_unit(std::string_view name) {
     const Rational factor = unit->factor;
     for (int i = 1; i < chinese.power; ++i) unit->factor = unit->factor * factor;
     for (auto& [dimension, exponent] : unit->dimensions) exponent *= chinese.power;
-    unit->factor = unit->factor * Rational(power(10, static_cast<std::uint64_t>(chinese.zeros)));
     return unit;
   }
   if (auto unit = look_up(name)) return unit;
