@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from megatron_urpo.training.device import DeviceFacts
 
 from megatron_urpo import build
 from megatron_urpo.config import Config, ConfigError, RolloutConfig, WeightSyncConfig
+from megatron_urpo.device import DeviceFacts
 from megatron_urpo.training.platform import Platform
 
 

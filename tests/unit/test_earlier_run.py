@@ -66,7 +66,7 @@ def test_what_is_moved_is_a_run_directory_to_the_report(tmp_path):
         save_config(Config(run=RunConfig(seed=seed)), tmp_path / "config.toml")
         (tmp_path / "environment.json").write_text(json.dumps({"git_commit": f"commit{seed}"}))
         write_baseline(tmp_path, Baseline.of(0, {metric: tau}, []))
-        record = {"step": 0, "monitoring/all/alarms": 0, metric: 0.5}
+        record = {"step": 1, "monitoring/all/alarms": 0, metric: 0.5}
         (tmp_path / "metrics.jsonl").write_text(json.dumps(record) + "\n")
 
     start(seed=1, tau=0.125)

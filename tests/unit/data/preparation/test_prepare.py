@@ -467,7 +467,7 @@ def test_large_rows_make_small_parts(config, write_rows):
 REAL = {
     "gsm8k": ("gsm8k_train_1000.jsonl", 1000),  # no training problem is a test problem
     # Some are problems of MATH-500 but for a number; two have no answer; one is there twice.
-    "math": ("math_train_2000.jsonl", 1980),
+    "math": ("math_train_2000.jsonl", 1981),
     "skywork_or1_math": ("aime24.jsonl", 0),
     "prompt_collection": ("instructions_1000.jsonl", 999),
 }
