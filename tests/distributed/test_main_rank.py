@@ -83,6 +83,7 @@ def test_metrics_that_cannot_be_written(directory):
     assert len(steps) > 10
 
 
+@pytest.mark.slow
 def test_an_export_that_cannot_be_written(directory):
     """Of a run that is complete; its first export stays as it is."""
     arguments = ("--run.directory", "exported", "--sft.steps", "1")

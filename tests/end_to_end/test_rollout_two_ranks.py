@@ -25,7 +25,14 @@ def launch(directory, tensor_parallel_size):
     return [json.loads((directory / f"rank{rank}.json").read_text()) for rank in range(2)]
 
 
-@pytest.mark.parametrize("tensor_parallel_size", [1, 2], ids=["two engines", "one engine"])
+@pytest.mark.parametrize(
+    "tensor_parallel_size",
+    [
+        pytest.param(1, id="two engines"),
+        # Engines of two ranks sample in a run of test_layouts.py as well.
+        pytest.param(2, id="one engine", marks=pytest.mark.slow),
+    ],
+)
 def test_every_rank_ends_with_the_whole_batch(tmp_path, tensor_parallel_size):
     first, second = launch(tmp_path, tensor_parallel_size)
     assert first["gathered"] == second["gathered"]
