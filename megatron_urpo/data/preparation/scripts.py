@@ -60,8 +60,10 @@ def foreign_script(text: str, known: frozenset[str]) -> str | None:
     """The script of most letters of a text, if it is none of those known; else None."""
     if text.isascii():
         return None
+    # Circled and squared letters are symbols: their compatibility forms are letters.
+    letters = "".join(c if c.isalpha() or unicodedata.combining(c) else " " for c in text)
     counts: Counter[str] = Counter()
-    for word in _WORD.findall(unicodedata.normalize("NFKC", text)):
+    for word in _WORD.findall(unicodedata.normalize("NFKC", letters)):
         scripts = Counter(map(_script, word))
         if len(word) == 1 and not _NAMES_OF_ONE_LETTER.isdisjoint(scripts):
             continue

@@ -1,7 +1,7 @@
 """Scripts: short texts of other languages, and formulas that are in none."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from megatron_urpo.data.preparation.scripts import foreign_script, scripts_of
@@ -60,6 +60,7 @@ def test_formulas_of_a_few_letters_are_kept_in_any_language(text):
     assert foreign_script(text, scripts_of(["en"])) is None
 
 
+@example("\u3260 \u3280 \u33a1")  # a circled Hangul letter, a circled ideograph, square metres
 @given(st.text(st.characters(exclude_categories=["L"])))
 def test_texts_without_letters_are_kept(text):
     assert foreign_script(text, scripts_of(["en"])) is None
