@@ -57,25 +57,6 @@ std::optional<bool> may_round_to(const Node& exact, const Node& rounded) {
   return (unit - difference).sign() > 0 && (unit + difference).sign() > 0;
 }
 
-std::optional<bool> is_rounding(const Node& exact, const Node& rounded) {
-  const auto values = real_values(exact, rounded);
-  if (!values) return std::nullopt;
-  const auto magnitude = [](const Ball& value) { return value.sign() < 0 ? -value : value; };
-  const Ball size = magnitude(values->a);
-  const Ball shown = magnitude(values->b);
-  const Ball error = magnitude(values->a - values->b);
-  Ball unit = tolerance(rounded, values->b);
-  // Of 10 and 1000 the first zero is a place that is shown.
-  if ((unit - Ball(Rational(1))).sign() > 0 && (unit - shown).sign() == 0)
-    unit = unit * Ball(Rational(BigInt(1), BigInt(10)));
-  const bool nearest = (unit - error - error).sign() >= 0;
-  const bool cut =
-      (unit - error).sign() > 0 && (size - shown).sign() >= 0 && (size - error).sign() >= 0;
-  const bool misjudged =
-      exact.kind != Kind::kNumber && (size - error * Ball(Rational(50))).sign() > 0;
-  return nearest || cut || misjudged;
-}
-
 bool may_equal(const Node& a, const Node& b) {
   const auto values = real_values(a, b);
   return !values || (values->a - values->b).sign() == 0;

@@ -11,11 +11,6 @@ namespace urpo::answers {
 // None where one of them is no real number, or takes too long to evaluate.
 std::optional<bool> may_round_to(const Node& exact, const Node& rounded);
 
-// Whether `rounded` is `exact` rounded or cut at the last place that it shows: 1.41 and 1 of
-// \sqrt2, not 2 or 3. A value that is no decimal itself is often misjudged, by up to a fiftieth.
-// None as above.
-std::optional<bool> is_rounding(const Node& exact, const Node& rounded);
-
 // Whether two numbers may be the same; of what is no number, anything may.
 bool may_equal(const Node& a, const Node& b);
 

@@ -109,9 +109,10 @@ NodePtr without_approximation(const NodePtr& node) {
     copy.relations[0] = Relation::kEqual;
     return without_approximation(std::make_shared<const Node>(std::move(copy)));
   }
-  // "5 \approx 6" is neither.
-  for (std::size_t i = count + 1; i < node->args.size(); ++i) {
-    if (!is_rounding(*node->args[count], *node->args[i]).value_or(true)) return node;
+  // "5 \approx 6" is neither: digits are only rounded, while a root is often misjudged.
+  const bool digits = node->args[count]->kind == Kind::kNumber;
+  for (std::size_t i = count + 1; digits && i < node->args.size(); ++i) {
+    if (!may_round_to(*node->args[count], *node->args[i]).value_or(true)) return node;
   }
   if (count == 0) return node->args[0];
   copy.args.resize(count + 1);
