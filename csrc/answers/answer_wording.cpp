@@ -7,6 +7,7 @@
 #include "characters.hpp"
 #include "names.hpp"
 #include "notation.hpp"
+#include "scan.hpp"
 #include "words.hpp"
 
 namespace urpo::answers {
@@ -14,14 +15,10 @@ namespace {
 
 constexpr std::size_t kMaxDomain = 60;  // bytes of "for all n in ..."
 
-bool starts_with(std::string_view text, std::string_view prefix) {
-  return text.substr(0, prefix.size()) == prefix;
-}
-
 // The text command at the beginning of `text`: its content and what follows; empty for none.
 std::pair<std::string_view, std::string_view> leading_text(std::string_view text) {
   for (const std::string_view open : {"\\text{", "\\textbf{", "\\mathrm{", "\\mbox{"}) {
-    if (!starts_with(text, open)) continue;
+    if (!begins_with(text, open)) continue;
     const std::size_t length = closing_brace(text.substr(open.size()));
     if (length == std::string_view::npos) continue;
     return {text.substr(open.size(), length), text.substr(open.size() + length + 1)};
@@ -101,7 +98,7 @@ std::string with_known_currency(std::string text) {
   for (const auto& [name, currency] :
        {std::pair("Rs.", "rupee "), std::pair("Rs", "rupee "), std::pair("INR", "rupee "),
         std::pair("US\\$", "\\$"), std::pair("USD", "\\$")}) {
-    if (!starts_with(before, name)) continue;
+    if (!begins_with(before, name)) continue;
     const std::string_view behind = before.substr(std::string_view(name).size());
     const std::string_view value = trimmed(content.empty() ? behind : rest);
     if (!content.empty() && !trimmed(behind).empty()) continue;
@@ -121,7 +118,7 @@ std::string without_place_ending(std::string text) {
     if (c == '\\') {
       const auto command = std::string_view(text).substr(i + 1, 4);
       if (command != "text" && command != "math") return text;
-      i += starts_with(std::string_view(text).substr(i), "\\mathrm") ? 6 : 4;
+      i += begins_with(std::string_view(text).substr(i), "\\mathrm") ? 6 : 4;
       continue;
     }
     if (c != '^' && c != '{' && c != '}' && !is_space(c)) ending += c;
@@ -144,14 +141,14 @@ std::string with_base_as_subscript(std::string text) {
     return text;
   std::string rest;
   for (std::size_t i = digits; i < text.size(); ++i) {
-    if (starts_with(std::string_view(text).substr(i), "\\text")) {
+    if (begins_with(std::string_view(text).substr(i), "\\text")) {
       i += 4;
     } else if (std::string_view("_{}() ").find(text[i]) == std::string_view::npos) {
       rest += text[i];
     }
   }
-  if (starts_with(rest, "in")) rest.erase(0, 2);
-  if (!starts_with(rest, "base")) return text;
+  if (begins_with(rest, "in")) rest.erase(0, 2);
+  if (!begins_with(rest, "base")) return text;
   const std::string base = rest.substr(4);
   const bool number =
       !base.empty() && base.size() < 3 && std::all_of(base.begin(), base.end(), is_digit);
@@ -166,7 +163,7 @@ std::string without_domain(std::string text) {
     if (begin == std::string::npos) return text;
     const auto [content, rest] = leading_text(std::string_view(text).substr(begin));
     const std::string words = folded_words(content);
-    if (!starts_with(words, "for all") && !starts_with(words, "for every")) return text;
+    if (!begins_with(words, "for all") && !begins_with(words, "for every")) return text;
   }
   const std::string_view domain = std::string_view(text).substr(begin);
   const bool restricts = domain.size() > kMaxDomain ||

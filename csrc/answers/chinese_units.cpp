@@ -4,15 +4,10 @@
 #include <utility>
 
 #include "characters.hpp"
+#include "scan.hpp"
 
 namespace urpo::answers {
-namespace {
-
-bool starts_with(std::string_view text, std::string_view prefix) {
-  return text.substr(0, prefix.size()) == prefix;
-}
-
-}  // namespace
+namespace {}  // namespace
 
 ChineseUnit chinese_unit(std::string_view word) {
   // Minutes are named by two characters: one alone is also a score and a cent.
@@ -38,7 +33,7 @@ ChineseUnit chinese_unit(std::string_view word) {
   };
   ChineseUnit unit;
   for (const auto& [shape, power] : {std::pair("\u5e73\u65b9", 2), std::pair("\u7acb\u65b9", 3)}) {
-    if (!starts_with(word, shape)) continue;
+    if (!begins_with(word, shape)) continue;
     word.remove_prefix(std::string_view(shape).size());
     unit.power = power;
     break;
@@ -54,7 +49,7 @@ std::string_view chinese_connective(std::string_view text, std::size_t& length) 
         std::pair("\u5e76\u4e14", "and"), std::pair("\u4ee5\u53ca", "and"),
         std::pair("\u4e14", "and"), std::pair("\u548c", "and"), std::pair("\u4e0e", "and")}) {
     length = std::string_view(word).size();
-    if (!starts_with(text, word)) continue;
+    if (!begins_with(text, word)) continue;
     if (text.size() == length || !is_high(text[length])) return meaning;
   }
   return {};

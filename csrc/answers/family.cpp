@@ -8,6 +8,7 @@
 #include "bound_names.hpp"
 #include "characters.hpp"
 #include "notation.hpp"
+#include "scan.hpp"
 
 namespace urpo::answers {
 namespace {
@@ -15,10 +16,6 @@ namespace {
 using Words = std::vector<std::string>;
 
 constexpr std::size_t kMaxCondition = 100;  // bytes
-
-bool starts_with(std::string_view text, std::string_view prefix) {
-  return text.substr(0, prefix.size()) == prefix;
-}
 
 bool is_closed(std::string_view text) {
   return is_balanced(text) &&
@@ -69,7 +66,7 @@ Words words_of(std::string_view condition) {
       if (meaning == nullptr) return {};
       plain += meaning;
       i = end - 1;
-    } else if (starts_with(condition.substr(i), "\u2124")) {
+    } else if (begins_with(condition.substr(i), "\u2124")) {
       plain += 'Z';
       i += 2;
     } else if (c == '^' || c == '_') {
@@ -154,7 +151,7 @@ bool may_begin_condition(std::string_view text, std::size_t at) {
   if (rest[0] == ',' || rest[0] == ';' || rest[0] == '(') return true;
   for (const std::string_view opening : {"\\quad", "\\qquad", "\\text", "\\mbox", "\\forall",
                                          "\\left(", " for ", " where ", " with "}) {
-    if (starts_with(rest, opening)) return true;
+    if (begins_with(rest, opening)) return true;
   }
   return false;
 }
@@ -162,8 +159,8 @@ bool may_begin_condition(std::string_view text, std::size_t at) {
 // "\{x | x = k\pi, k \in \mathbb{Z}\}" as "x = k\pi, k \in \mathbb{Z}".
 std::string without_braces(std::string_view text) {
   std::string_view set = text;
-  if (starts_with(set, "\\left")) set = trimmed(set.substr(5));
-  if (!starts_with(set, "\\{") || set.size() < 4 || set.substr(set.size() - 2) != "\\}")
+  if (begins_with(set, "\\left")) set = trimmed(set.substr(5));
+  if (!begins_with(set, "\\{") || set.size() < 4 || set.substr(set.size() - 2) != "\\}")
     return std::string(text);
   std::string inside(trimmed(set.substr(2, set.size() - 4)));
   constexpr std::string_view kRight = "\\right";

@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "characters.hpp"
+#include "scan.hpp"
 
 namespace urpo::answers {
 namespace {
@@ -212,10 +213,6 @@ std::string without_unicode_notation(std::string_view text) {
   return out;
 }
 
-bool starts_with(std::string_view text, std::size_t at, std::string_view prefix) {
-  return text.compare(at, prefix.size(), prefix) == 0;
-}
-
 std::size_t after_spaces(std::string_view text, std::size_t at) {
   while (at < text.size() && is_space(text[at])) ++at;
   return at;
@@ -246,7 +243,7 @@ std::string without_latex_spacing(std::string_view text) {
     } else if (!line_breaks && text[i] == '\\' && i + 2 < text.size() && text[i + 1] == '\\' &&
                is_letter(text[i + 2])) {
       continue;
-    } else if (starts_with(text, i, ",\\!")) {
+    } else if (begins_with(text, i, ",\\!")) {
       out += kGroupComma;
       i = after_spaces(text, i + 3) - 1;
     } else if (text[i] != '\\' || i + 1 == text.size()) {

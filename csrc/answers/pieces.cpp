@@ -13,10 +13,6 @@ namespace {
 
 using Kind = Piece::Kind;
 
-bool begins_with(std::string_view text, std::size_t at, std::string_view prefix) {
-  return at <= text.size() && text.compare(at, prefix.size(), prefix) == 0;
-}
-
 // Bytes of a character of Chinese, Japanese or Korean, which stand beside numbers without a space.
 bool is_ideographic(char c) { return static_cast<unsigned char>(c) >= 0xE3; }
 

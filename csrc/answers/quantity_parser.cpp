@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "characters.hpp"
+#include "scan.hpp"
 #include "value_words.hpp"
 
 namespace urpo::answers {
@@ -20,16 +21,6 @@ void multiply_unit(Unit& unit, const Unit& by, int power) {
   for (const auto& [dimension, exponent] : by.dimensions) {
     if ((unit.dimensions[dimension] += exponent * power) == 0) unit.dimensions.erase(dimension);
   }
-}
-
-std::string lower_case(const std::string& word) {
-  std::string out = word;
-  std::transform(out.begin(), out.end(), out.begin(), lower);
-  return out;
-}
-
-bool ends_with(std::string_view text, std::string_view end) {
-  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "characters.hpp"
 #include "equivalence.hpp"
 #include "notation.hpp"
+#include "scan.hpp"
 #include "spelled_numbers.hpp"
 #include "units.hpp"
 #include "words.hpp"
@@ -19,16 +20,12 @@ constexpr std::size_t kMaxRemark = 80;  // bytes
 constexpr std::size_t kMaxHead = 400;   // of what stands before, which may have a remark itself
 constexpr std::string_view kTextCommands[] = {"\\text{", "\\textrm{", "\\mathrm{", "\\mbox{"};
 
-bool starts_with(std::string_view text, std::string_view prefix) {
-  return text.substr(0, prefix.size()) == prefix;
-}
-
 // Without text commands and braces.
 std::string plain(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
     for (const std::string_view command : kTextCommands) {
-      if (starts_with(text.substr(i), command)) i += command.size() - 1;
+      if (begins_with(text.substr(i), command)) i += command.size() - 1;
     }
     if (text[i] != '{' && text[i] != '}') out += text[i];
   }
@@ -47,10 +44,10 @@ std::string_view without_open_text(std::string_view head) {
 // "at x = 2": where a value is attained.
 bool is_place(std::string_view remark) {
   for (const std::string_view word : {"attained ", "reached ", "achieved "}) {
-    if (starts_with(remark, word)) remark = trimmed(remark.substr(word.size()));
+    if (begins_with(remark, word)) remark = trimmed(remark.substr(word.size()));
   }
   for (const std::string_view word : {"at ", "when "}) {
-    if (!starts_with(remark, word)) continue;
+    if (!begins_with(remark, word)) continue;
     const std::string place = squeezed(remark.substr(word.size()));
     const bool names = place.size() > 2 && is_letter(place[0]) && place[1] == '=';
     return names && place.find('=', 2) == std::string::npos && count_words(place, 1) == 0 &&

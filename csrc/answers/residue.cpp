@@ -5,14 +5,11 @@
 #include "bigint.hpp"
 #include "characters.hpp"
 #include "notation.hpp"
+#include "scan.hpp"
 #include "words.hpp"
 
 namespace urpo::answers {
 namespace {
-
-bool ends_with(std::string_view text, std::string_view end) {
-  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
-}
 
 std::string_view without_end(std::string_view text, std::string_view end) {
   return ends_with(text, end) ? trimmed(text.substr(0, text.size() - end.size())) : text;

@@ -6,6 +6,7 @@
 
 #include "characters.hpp"
 #include "notation.hpp"
+#include "scan.hpp"
 #include "spellings.hpp"
 
 namespace urpo::answers {
@@ -18,18 +19,14 @@ std::size_t after_spaces(std::string_view text, std::size_t at) {
   return at;
 }
 
-bool starts_with(std::string_view text, std::size_t at, std::string_view prefix) {
-  return text.compare(at, prefix.size(), prefix) == 0;
-}
-
 // The place behind `prefix` at `at`, spaces skipped; npos where something else stands.
 std::size_t behind(std::string_view text, std::size_t at, std::string_view prefix) {
   at = after_spaces(text, at);
-  return starts_with(text, at, prefix) ? at + prefix.size() : std::string_view::npos;
+  return begins_with(text, at, prefix) ? at + prefix.size() : std::string_view::npos;
 }
 
 bool is_command_at(std::string_view text, std::size_t at, std::string_view command) {
-  return starts_with(text, at, command) &&
+  return begins_with(text, at, command) &&
          (at + command.size() >= text.size() || !is_letter(text[at + command.size()]));
 }
 
@@ -101,12 +98,12 @@ void number_bases(std::string& text) {
     std::size_t begin = after_spaces(text, at + 1);
     int braces = 0;
     for (const std::string_view open : {"{", "\\text{", "\\mathrm{", "\\textrm{", "\\mbox{"}) {
-      if (!starts_with(text, begin, open)) continue;
+      if (!begins_with(text, begin, open)) continue;
       begin = after_spaces(text, begin + open.size());
       ++braces;
     }
     for (const auto& [word, digits] : kBases) {
-      if (braces == 0 || !starts_with(text, begin, word)) continue;
+      if (braces == 0 || !begins_with(text, begin, word)) continue;
       std::size_t end = after_spaces(text, begin + word.size());
       int closed = 0;
       for (; closed < braces && end < text.size() && text[end] == '}'; ++closed) {
@@ -126,7 +123,7 @@ void name_temperatures(std::string& text) {
     if (at == std::string::npos) continue;
     std::string_view scale = trimmed(std::string_view(text).substr(at + degree.size()));
     for (const std::string_view open : {"\\text{", "\\mathrm{"}) {
-      if (starts_with(scale, 0, open) && scale.back() == '}')
+      if (begins_with(scale, 0, open) && scale.back() == '}')
         scale = trimmed(scale.substr(open.size(), scale.size() - open.size() - 1));
     }
     // `scale` looks into the text that is replaced.
@@ -154,7 +151,7 @@ void join_intervals(std::string& text) {
 // "]2, 3[" as "(2, 3)": brackets that are turned outwards.
 std::string with_turned_brackets(std::string_view interval) {
   std::string part(trimmed(interval));
-  const std::size_t open = starts_with(part, 0, "\\left") ? after_spaces(part, 5) : 0;
+  const std::size_t open = begins_with(part, 0, "\\left") ? after_spaces(part, 5) : 0;
   if (open >= part.size() || part.size() < open + 5) return std::string(interval);
   const std::size_t close = part.size() - 1;
   const bool turned = part[open] == ']' || part[close] == '[';
@@ -204,9 +201,9 @@ void write_differences(std::string& text) {
   replace_all(plain, "\\text{", "");
   for (const std::string_view all : {"all real numbers except ", "All real numbers except ",
                                      "all reals except ", "all real numbers except for "}) {
-    if (!starts_with(plain, 0, all)) continue;
+    if (!begins_with(plain, 0, all)) continue;
     std::string but = text.substr(text.find(all.substr(4)) + all.size() - 4);
-    if (starts_with(text, 0, "\\text{")) {
+    if (begins_with(text, 0, "\\text{")) {
       const std::size_t close = but.find('}');
       if (close == std::string::npos) return;
       but.erase(close, 1);
@@ -302,7 +299,7 @@ std::string in_common_notation(std::string text) {
 bool has_other_spelling(std::string_view text) {
   for (std::size_t at = text.find('\\'); at != std::string_view::npos;
        at = text.find('\\', at + 1)) {
-    if (starts_with(text, at, "\\pmod")) return true;
+    if (begins_with(text, at, "\\pmod")) return true;
     for (const auto& [from, to] : kSame) {
       if (is_command_at(text, at, from)) return true;
     }

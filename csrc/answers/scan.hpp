@@ -34,6 +34,10 @@ inline bool begins_with(std::string_view text, std::string_view prefix) {
   return text.substr(0, prefix.size()) == prefix;
 }
 
+inline bool begins_with(std::string_view text, std::size_t at, std::string_view prefix) {
+  return at <= text.size() && text.compare(at, prefix.size(), prefix) == 0;
+}
+
 inline bool ends_with(std::string_view text, std::string_view suffix) {
   return text.size() >= suffix.size() && text.substr(text.size() - suffix.size()) == suffix;
 }

@@ -5,15 +5,12 @@
 
 #include "characters.hpp"
 #include "notation.hpp"
+#include "scan.hpp"
 
 namespace urpo::answers {
 namespace {
 
 constexpr std::size_t kMaxArgument = 40;  // bytes
-
-bool starts_with(std::string_view text, std::size_t at, std::string_view prefix) {
-  return text.compare(at, prefix.size(), prefix) == 0;
-}
 
 std::size_t after_spaces(std::string_view text, std::size_t at) {
   while (at < text.size() && is_space(text[at])) ++at;
@@ -51,7 +48,7 @@ void unwrap_punctuation(std::string& text) {
 
 // The digit under the dot or bar at `at`, "\dot 3" or "\dot{3}"; `end` is behind it.
 char marked_digit(std::string_view text, std::size_t at, std::string_view mark, std::size_t& end) {
-  if (!starts_with(text, at, mark)) return 0;
+  if (!begins_with(text, at, mark)) return 0;
   end = after_spaces(text, at + mark.size());
   const bool braced = end < text.size() && text[end] == '{';
   if (braced) ++end;
@@ -87,7 +84,7 @@ void mark_periods(std::string& text) {
 void unwrap_bases(std::string& text) {
   for (std::size_t at = text.find("_{("); at != std::string::npos; at = text.find("_{(", at + 1)) {
     const std::size_t end = after_digits(text, at + 3);
-    if (end > at + 3 && starts_with(text, end, ")}"))
+    if (end > at + 3 && begins_with(text, end, ")}"))
       text.replace(at, end + 2 - at, "_{" + text.substr(at + 3, end - at - 3) + "}");
   }
 }
@@ -109,7 +106,7 @@ void write_degrees(std::string& text) {
 void write_ratio(std::string& text) {
   const std::size_t end = after_digits(text, 0);
   const std::size_t word = after_spaces(text, end);
-  if (end == 0 || !starts_with(text, word, "\\text{")) return;
+  if (end == 0 || !begins_with(text, word, "\\text{")) return;
   const std::size_t close = text.find('}', word);
   if (close == std::string::npos) return;
   const std::string_view joint = trimmed(std::string_view(text).substr(word + 6, close - word - 6));
@@ -143,23 +140,23 @@ std::string binomial_at(std::string_view text, std::size_t at, bool with_parenth
   std::string n;
   std::string k;
   end = at;
-  if (starts_with(text, at, "{}_") || starts_with(text, at, "^")) {
+  if (begins_with(text, at, "{}_") || begins_with(text, at, "^")) {
     end += text[at] == '^' ? 1 : 3;
     n = index_at(text, end);
-    if (n.empty() || !starts_with(text, end, "C_")) return {};
+    if (n.empty() || !begins_with(text, end, "C_")) return {};
     end += 2;
     k = index_at(text, end);
-  } else if (starts_with(text, at, "C_")) {
+  } else if (begins_with(text, at, "C_")) {
     end += 2;
     n = index_at(text, end);
-    if (n.empty() || !starts_with(text, end, "^")) return {};
+    if (n.empty() || !begins_with(text, end, "^")) return {};
     ++end;
     k = index_at(text, end);
-  } else if (with_parentheses && starts_with(text, at, "C(")) {
+  } else if (with_parentheses && begins_with(text, at, "C(")) {
     const std::size_t comma = after_digits(text, at + 2);
     const std::size_t second = after_spaces(text, comma + 1);
     end = after_digits(text, second);
-    if (!starts_with(text, comma, ",") || !starts_with(text, end, ")")) return {};
+    if (!begins_with(text, comma, ",") || !begins_with(text, end, ")")) return {};
     n = std::string(text.substr(at + 2, comma - at - 2));
     k = std::string(text.substr(second, end - second));
     ++end;

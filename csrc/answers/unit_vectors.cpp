@@ -5,18 +5,15 @@
 #include <string_view>
 
 #include "characters.hpp"
+#include "scan.hpp"
 
 namespace urpo::answers {
 namespace {
 
-bool starts_with(std::string_view text, std::string_view prefix) {
-  return text.substr(0, prefix.size()) == prefix;
-}
-
 // 0, 1 or 2 of the unit vector that `text` begins with, and its length; -1 for none.
 int unit_vector(std::string_view text, std::size_t& length) {
   for (const std::string_view font : {"\\mathbf{", "\\boldsymbol{", "\\hat{", "\\vec{", "\\bm{"}) {
-    if (!starts_with(text, font)) continue;
+    if (!begins_with(text, font)) continue;
     std::string_view name = text.substr(font.size());
     name = name.substr(0, name.find('}'));
     length = font.size() + name.size() + 1;
@@ -38,9 +35,9 @@ std::size_t count(std::string_view text, std::string_view part) {
 // How many components the other side has; 0 where it is no vector.
 std::size_t components_of(std::string_view text) {
   text = trimmed(text);
-  if (starts_with(text, "\\begin{")) return std::max(count(text, "\\\\"), count(text, "&")) + 1;
-  const bool point = starts_with(text, "(") || starts_with(text, "\\left(") ||
-                     starts_with(text, "\\langle") || starts_with(text, "\\left\\langle");
+  if (begins_with(text, "\\begin{")) return std::max(count(text, "\\\\"), count(text, "&")) + 1;
+  const bool point = begins_with(text, "(") || begins_with(text, "\\left(") ||
+                     begins_with(text, "\\langle") || begins_with(text, "\\left\\langle");
   return point ? count(text, ",") + 1 : 0;
 }
 

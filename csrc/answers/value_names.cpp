@@ -12,6 +12,7 @@
 #include "characters.hpp"
 #include "names.hpp"
 #include "notation.hpp"
+#include "scan.hpp"
 #include "value_words.hpp"
 #include "words.hpp"
 
@@ -25,15 +26,11 @@ struct NamedText {
   std::string value;
 };
 
-bool starts_with(std::string_view text, std::string_view prefix) {
-  return text.substr(0, prefix.size()) == prefix;
-}
-
 // The letters of a command, a command with a name in braces, or a plain name at the beginning:
 // "gcd" of "\gcd(24,36)", "Var" of "\text{Var}(X)", "lcm" of "lcm(3,4)". `end` is behind it.
 std::string leading_name(std::string_view text, std::size_t& end) {
-  end = starts_with(text, "\\") ? 1 : 0;
-  if (starts_with(text, "\\#")) {
+  end = begins_with(text, "\\") ? 1 : 0;
+  if (begins_with(text, "\\#")) {
     end = 2;
     return "#";
   }
@@ -74,11 +71,6 @@ bool is_one_term(std::string_view text) {
     }
   }
   return depth == 0;
-}
-
-std::string lower_case(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), lower);
-  return text;
 }
 
 // A function of an unknown says something about it: "\ln x = 5". Those named here are asked for.

@@ -7,15 +7,12 @@
 #include "characters.hpp"
 #include "names.hpp"
 #include "notation.hpp"
+#include "scan.hpp"
 
 namespace urpo::answers {
 namespace {
 
 bool is_word_letter(char c) { return is_letter(c) || is_high(c); }
-
-bool starts_with(std::string_view text, std::size_t at, std::string_view prefix) {
-  return text.compare(at, prefix.size(), prefix) == 0;
-}
 
 // Calls `visit` with every run of letters that no command name is part of; stops when it says
 // false.
@@ -43,12 +40,6 @@ bool belongs_to_unit(std::string_view word) {
     if (word == part) return true;
   }
   return false;
-}
-
-std::string lower_case(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), lower);
-  return out;
 }
 
 }  // namespace
@@ -144,7 +135,7 @@ bool contains_word(std::string_view text, std::string_view word) {
 
 bool is_denial(std::string_view text) {
   for (const std::string_view relation : {"\\neq", "\\ne ", "!=", "\\not"}) {
-    if (starts_with(text, 0, relation)) return true;
+    if (begins_with(text, 0, relation)) return true;
   }
   for (const std::string_view denial : {"not", "never", "neither", "nor", "except"}) {
     if (contains_word(text, denial)) return true;
@@ -184,7 +175,7 @@ std::vector<std::string> listed_words(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == ',' || text[i] == '&') {
       separate();
-    } else if (starts_with(text, i, " and ")) {
+    } else if (begins_with(text, i, " and ")) {
       separate();
       i += 4;
     } else if (is_word_letter(text[i])) {
@@ -209,7 +200,7 @@ std::vector<std::string> listed_words(std::string_view text) {
 
 std::string with_usual_words(std::string folded) {
   for (const std::string_view there : {"there are no ", "there is no "}) {
-    if (starts_with(folded, 0, there)) folded = folded.substr(there.size() - 3);
+    if (begins_with(folded, 0, there)) folded = folded.substr(there.size() - 3);
   }
   for (const auto& [word, usual] :
        {std::pair("no solutions", "no solution"),
@@ -308,7 +299,7 @@ std::optional<Choice> read_choice(std::string_view text) {
   text = inner;
   for (const std::string_view word :
        {"option ", "choice ", "answer ", "Option ", "Choice ", "Answer "}) {
-    if (starts_with(text, 0, word)) text = trimmed(text.substr(word.size()));
+    if (begins_with(text, 0, word)) text = trimmed(text.substr(word.size()));
   }
   // "\text{(B)} 12", "\text{B. } 12": the command ends before the content does.
   if (!text.empty() && text.front() == '\\') {
