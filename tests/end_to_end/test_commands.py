@@ -42,7 +42,7 @@ def test_run_directory_holds_what_other_tools_read(complete_run, warm_model):
     ]
 
 
-def check_seconds(directory, *more):
+def assert_stages_are_timed(directory, *more):
     """Every stage is timed, those of `more` in the last step, and the whole holds its parts."""
     records = read_metrics(directory / "metrics.jsonl")
     stages = {"data", "rollout", "rewards", "advantages", "batching", "training", "weight_sync"}
@@ -54,7 +54,7 @@ def check_seconds(directory, *more):
 
 
 def test_a_step_holds_its_stages(complete_run):
-    check_seconds(complete_run)
+    assert_stages_are_timed(complete_run)
 
 
 def test_batches_have_the_ratio_of_the_config(complete_run):
@@ -173,7 +173,7 @@ def test_evaluations_after_the_step_that_a_run_resumes_from_go(complete_run, tmp
     records = read_metrics(directory / "metrics.jsonl")
     assert [r.step for r in records if "evaluation/preference/tau" in r.values] == [5]
     assert RolloutLog(directory).steps() == [1, 2, 3, 4]  # 5 is no multiple of 2
-    check_seconds(directory, "evaluation")
+    assert_stages_are_timed(directory, "evaluation")
 
 
 def test_interrupt_saves_and_ends_cleanly(warm_model, tmp_path):

@@ -92,7 +92,7 @@ def run_example(directory: Path, family: str, *command: str) -> str:
     return result.stdout
 
 
-def check_step(directory: Path, ranks: int = 1) -> None:
+def assert_learned_one_step(directory: Path, ranks: int = 1) -> None:
     """The one step learned from all three roles, with engine and trainer in agreement."""
     run = directory / "runs" / "cpu_override"
     (record,) = read_metrics(run / "metrics.jsonl")
@@ -112,7 +112,7 @@ def check_step(directory: Path, ranks: int = 1) -> None:
 
 def test_torchrun_of_the_7b_example(tmp_path):
     run_example(tmp_path, "qwen2.5", "torchrun", "examples/run_urpo_qwen7b.sh")
-    check_step(tmp_path)
+    assert_learned_one_step(tmp_path)
 
 
 @pytest.mark.slow
@@ -127,7 +127,7 @@ def test_torchrun_of_the_7b_example(tmp_path):
 )
 def test_bash_of_the_other_examples(name, family, tmp_path):
     run_example(tmp_path, family, "bash", f"examples/run_urpo_{name}.sh")
-    check_step(tmp_path)
+    assert_learned_one_step(tmp_path)
 
 
 @pytest.mark.slow
@@ -135,4 +135,4 @@ def test_plain_torchrun_starts_the_other_ranks(tmp_path):
     layout = ("--nproc-per-node=2", "--training.tensor_model_parallel_size=2")
     said = run_example(tmp_path, "qwen2.5", "torchrun", "examples/run_urpo_qwen7b.sh", *layout)
     assert "torchrun started 1 rank; starting all 2 of this machine" in said
-    check_step(tmp_path, ranks=2)
+    assert_learned_one_step(tmp_path, ranks=2)

@@ -19,38 +19,14 @@ from megatron_urpo.fp8 import (
     row_multiple,
     transformer_arguments,
 )
-from megatron_urpo.model_shape import ModelShape
+from megatron_urpo.planning.models import MODELS
 
 ADA = DeviceFacts((8, 9), (13, 0), (2, 11))
 HOPPER = DeviceFacts((9, 0), (13, 0), (2, 11))
 BLACKWELL = DeviceFacts((10, 0), (13, 0), (2, 11))
 
-QWEN2_72B = ModelShape(
-    architecture="Qwen2ForCausalLM",
-    num_layers=80,
-    hidden_size=8192,
-    ffn_hidden_size=29568,
-    num_attention_heads=64,
-    num_query_groups=8,
-    kv_channels=128,
-    vocab_size=152064,
-    max_position_embeddings=131072,
-    layernorm_epsilon=1e-6,
-    tie_word_embeddings=False,
-    qkv_bias=True,
-    qk_layernorm=False,
-    rotary_base=1e6,
-    rope_scaling=None,
-)
-SMOLLM2 = dataclasses.replace(
-    QWEN2_72B,
-    num_layers=30,
-    hidden_size=576,
-    ffn_hidden_size=1536,
-    num_attention_heads=9,
-    num_query_groups=3,
-    kv_channels=64,
-)
+QWEN2_72B = MODELS["Qwen2.5-72B"]
+SMOLLM2 = MODELS["SmolLM2-135M"]
 
 
 def fp8(recipe="tensorwise", **values):

@@ -127,7 +127,7 @@ def test_all_reference_solutions_pass(name, real_data):
     assert all(result.passed == result.total for result in results.values())
 
 
-def check_broken_variants(problems, step):
+def assert_broken_variants_fail(problems, step):
     """No variant that is wrong passes, and the sandbox agrees with a plain run about each."""
     swapped = 0
     for number, (key, solution, function, encoded) in enumerate(problems):
@@ -146,13 +146,13 @@ def check_broken_variants(problems, step):
 
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_broken_variants_fail(name, real_data):
-    check_broken_variants(PROBLEMS[name][0](real_data), step=12)
+    assert_broken_variants_fail(PROBLEMS[name][0](real_data), step=12)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_all_broken_variants_fail(name, real_data):
-    check_broken_variants(PROBLEMS[name][0](real_data), step=1)
+    assert_broken_variants_fail(PROBLEMS[name][0](real_data), step=1)
 
 
 MINIMUM_MAXIMUM = {
