@@ -12,6 +12,11 @@ from tests.no_pool import NoPool
 CORRECT, WRONG = VerifierStatus.CORRECT, VerifierStatus.WRONG
 
 
+def assert_neither_counts(response):
+    for gold in "56":
+        assert math_answer.verify(response, gold, NoPool()).status is WRONG
+
+
 # A box beside other parts of its formula, and what that comes to; the box alone is no answer.
 COMPOSED = [
     ("$x = -\\boxed{5}$", "-5"),
@@ -166,8 +171,7 @@ def test_no_number_is_boxed_out_of_its_formula(value, before):
     ],
 )
 def test_of_two_boxes_that_are_offered_neither_counts(response):
-    for gold in "56":
-        assert math_answer.verify(response, gold, NoPool()).status is WRONG
+    assert_neither_counts(response)
 
 
 @pytest.mark.parametrize(
@@ -246,8 +250,7 @@ CONDITIONS = [
 @pytest.mark.parametrize("condition", CONDITIONS)
 @pytest.mark.parametrize("answer", ["The answer is 5", "\\boxed{5}", "So $x = \\boxed{5}$"])
 def test_an_answer_on_a_condition_or_beside_a_rival_is_none(answer, condition):
-    for gold in "56":
-        assert math_answer.verify(answer + condition, gold, NoPool()).status is WRONG
+    assert_neither_counts(answer + condition)
 
 
 # What may follow an answer, and what takes it back or offers another.
@@ -343,8 +346,7 @@ ANSWERS = ["The answer is 5.", "\\boxed{5}.", "So $x = \\boxed{5}$.\n\n", "**Ans
     ],
 )
 def test_two_values_are_not_one_of_them(response):
-    for gold in "56":
-        assert math_answer.verify(response, gold, NoPool()).status is WRONG
+    assert_neither_counts(response)
 
 
 @pytest.mark.parametrize(
@@ -376,8 +378,7 @@ def test_what_explains_or_closes_leaves_the_answer(answer, words):
 )
 def test_what_takes_an_answer_back_or_offers_another_leaves_none(answer, words, turn):
     response = " ".join([answer, *words, turn])
-    for gold in "56":
-        assert math_answer.verify(response, gold, NoPool()).status is WRONG
+    assert_neither_counts(response)
 
 
 @pytest.mark.parametrize(
@@ -414,8 +415,7 @@ def test_what_takes_an_answer_back_or_offers_another_leaves_none(answer, words, 
     ],
 )
 def test_an_announcement_that_takes_itself_back_is_none(response):
-    for gold in "56":
-        assert math_answer.verify(response, gold, NoPool()).status is WRONG
+    assert_neither_counts(response)
 
 
 @pytest.mark.parametrize(
