@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from megatron_urpo.metrics import read_metrics
-from tests.end_to_end.test_examples import check_step, prepare_example
+from tests.end_to_end.test_examples import assert_learned_one_step, prepare_example
 from tests.slurm.cluster import Cluster, wait_until
 from tests.slurm.conftest import REPOSITORY
 
@@ -72,7 +72,7 @@ def test_sbatch_of_an_example_runs_on_every_node(cluster, tmp_path):
     )  # fmt: skip
     wait_until(lambda: cluster.state(job) in ENDED, START_SECONDS, lambda: "the job does not end")
     assert cluster.state(job) == "COMPLETED", (tmp_path / "job.log").read_text()[-4000:]
-    check_step(tmp_path, ranks=2)
+    assert_learned_one_step(tmp_path, ranks=2)
 
 
 def test_two_nodes_train_smollm2(run):
