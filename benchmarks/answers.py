@@ -227,7 +227,7 @@ def _measure_speed(directory: Path) -> dict[str, Any]:
             for answer, gold in zip(integers, integers[1:] + integers[:1], strict=True)
         ],
     }
-    measured = {}
+    measured: dict[str, dict[str, float] | float] = {}
     for name, cases in pairs.items():
         ours = engine_pairs_per_second(cases)
         undecided = sum(_core.judge_answer(c.response, list(c.golds))[1] == 2 for c in cases)

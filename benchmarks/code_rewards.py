@@ -36,6 +36,7 @@ from megatron_urpo.code_tests.records import StdioCase, StdioTests
 from megatron_urpo.config import RewardsConfig
 from megatron_urpo.environment import environment_record
 from megatron_urpo.rewards.code_answer import begin_verification, open_pool
+from megatron_urpo.rewards.workers import WorkerPool
 from megatron_urpo.types import VerifierStatus
 
 RESULTS = Path(__file__).resolve().parent / "results" / "code_rewards.json"
@@ -160,7 +161,7 @@ def judge(programs: Sequence[Program], workers: int) -> Measured:
         pool.close()
 
 
-def _verify(programs: Sequence[Program], pool: object, config: RewardsConfig) -> None:
+def _verify(programs: Sequence[Program], pool: WorkerPool, config: RewardsConfig) -> None:
     pending = [
         begin_verification(f"```python\n{each.code}```", each.tests, pool, config)
         for each in programs

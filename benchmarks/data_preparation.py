@@ -140,10 +140,10 @@ def tokenizer_phase(rows: Path, count: int) -> dict[str, float]:
         for line in islice(file, count):
             row = json.loads(line)
             texts += [row["instruction"], *(answer["answer"] for answer in row["answers"])]
-    begin = time.process_time()
+    started = time.process_time()
     for text in texts:
         encoder.encode_target(text)
-    return {"cpu_seconds": time.process_time() - begin, "rows": count}
+    return {"cpu_seconds": time.process_time() - started, "rows": count}
 
 
 def duplicates_phase(directory: Path, count: int) -> dict[str, float]:
@@ -165,11 +165,11 @@ def duplicates_phase(directory: Path, count: int) -> dict[str, float]:
         block[copies, 12:] = block[copies - 1, 12:]
         signatures[begin : begin + len(block)] = block
     contents = random.integers(0, 2**63, (count, 2), np.uint64)
-    begin = time.process_time()
+    started = time.process_time()
     exact_duplicates(contents)
     near, _ = near_duplicates(signatures, np.zeros(count, dtype=np.uint64), 0.8)
     return {
-        "cpu_seconds": time.process_time() - begin,
+        "cpu_seconds": time.process_time() - started,
         "rows": count,
         "found": int(np.count_nonzero(near >= 0)),
     }

@@ -128,7 +128,7 @@ def make_batches(tokens: int, vocab_size: int, pad_multiple: int) -> list[MicroB
     """Micro-batches of at most `tokens` random tokens, two or three, of unequal sequences."""
     rng = np.random.default_rng(0)
     prompt, longest = tokens // 32, tokens // 8
-    groups = []
+    groups: list[TrainingGroup] = []
     while sum(g.num_tokens + len(g.response_ids) * prompt for g in groups) < 1.9 * tokens:
         lengths = rng.integers(longest // 4, longest, size=4)
         groups.append(

@@ -84,7 +84,7 @@ def main() -> None:
         for file in sorted(directory.rglob("test_*.py"))
         for row in parametrized_rows(file)
     ]
-    cases = {}
+    cases: dict[tuple[str, str], dict[str, Any]] = {}
     for row in rows:
         case = as_case(row)
         if case is not None:

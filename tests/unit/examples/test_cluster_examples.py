@@ -84,7 +84,7 @@ CHANGED_ON_CPU = set(
 def values(config: object, prefix: str = "") -> dict[str, object]:
     """Every value by its dotted key."""
     found: dict[str, object] = {}
-    for item in dataclasses.fields(config):  # type: ignore[arg-type]
+    for item in dataclasses.fields(config):
         value = getattr(config, item.name)
         if dataclasses.is_dataclass(value):
             found |= values(value, f"{prefix}{item.name}.")
