@@ -94,10 +94,12 @@ def test_every_layout_learns_what_one_rank_learns(
         if name.startswith("training/") and name.endswith(("/loss", "/grad_norm", "/entropy"))
     }
     assert len(names) >= 4
-    for one, mine in zip(expected, replayed, strict=True):
+    # From the second step on the weights differ by what rounding did to the steps before.
+    tolerances = (2e-6, *[1e-4] * (STEPS - 1))
+    for one, mine, tolerance in zip(expected, replayed, tolerances, strict=True):
         assert mine["batching/all/loss_tokens"] == one["batching/all/loss_tokens"]
         for name in names & one.keys():
-            assert mine[name] == pytest.approx(one[name], rel=1e-5, abs=1e-7), name
+            assert mine[name] == pytest.approx(one[name], rel=tolerance, abs=1e-7), name
     start = load_file(warm_model / "model.safetensors")
     difference = change = 0.0
     for name, weight in one_weights.items():
