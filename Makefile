@@ -25,9 +25,7 @@ quickstart: install
 	@examples/quickstart.sh
 
 test: model
-	@$(PYTHON) -m pytest -n 2 --dist loadfile tests/unit
-	@$(PYTHON) -m pytest tests/distributed
-	@$(PYTHON) -m pytest -n 2 --dist loadfile tests/end_to_end
+	@$(PYTHON) -m pytest -n 2 --dist loadfile
 
 slow-test: model
 	@$(PYTHON) -m pytest -m slow tests
