@@ -106,7 +106,7 @@ def test_every_layout_learns_what_one_rank_learns(
         change += float((weight - start[name]).square().sum())
         difference += float((weights[name] - weight).square().sum())
     assert change > 0
-    assert (difference / change) ** 0.5 < 1e-4
+    assert (difference / change) ** 0.5 < 2e-5
     check_the_loop_that_followed(tmp_path)
 
 
