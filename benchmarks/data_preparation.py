@@ -64,6 +64,7 @@ def run_phase(*arguments: object) -> dict[str, float]:
 
 def prepare_phase(rows: Path, directory: Path) -> dict[str, float]:
     from megatron_urpo.config import ModelConfig
+    from megatron_urpo.console import say
     from megatron_urpo.data.preparation.prepare import prepare
     from megatron_urpo.data.preparation.settings import (
         FiltersConfig,
@@ -81,7 +82,7 @@ def prepare_phase(rows: Path, directory: Path) -> dict[str, float]:
         sources=(RawSourceConfig("rows", "ranked", str(rows)),),
     )
     begin, begin_cpu = time.monotonic(), time.process_time()
-    (manifest,) = prepare(config, lambda line: print(line, file=sys.stderr, flush=True))
+    (manifest,) = prepare(config, say)
     return {
         "seconds": time.monotonic() - begin,
         "cpu_seconds": time.process_time() - begin_cpu,

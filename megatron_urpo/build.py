@@ -17,6 +17,7 @@ from pathlib import Path
 import torch.distributed as dist
 
 from megatron_urpo.config import Config, ConfigError, OptimizerConfig
+from megatron_urpo.console import say
 from megatron_urpo.data.demonstration_batches import load_demonstrations
 from megatron_urpo.data.prompts import PromptEncoder, load_encoder
 from megatron_urpo.evaluation.held_out import HeldOut
@@ -42,7 +43,7 @@ from megatron_urpo.training.policy import Policy
 def _show(text: str) -> None:
     """Says it once, however many ranks there are."""
     if read_torch_rank(os.environ).rank == 0:
-        print(text, file=sys.stderr, flush=True)
+        say(text)
 
 
 @dataclass(frozen=True, slots=True)

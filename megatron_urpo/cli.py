@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from megatron_urpo.config import Config, ConfigError
 from megatron_urpo.config.load import format_config, load_config
 from megatron_urpo.config.overrides import parse_arguments
+from megatron_urpo.console import say
 from megatron_urpo.data.jsonl import DataError
 from megatron_urpo.environment import missing_package
 from megatron_urpo.launch_environment import read_torch_rank
@@ -44,15 +45,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return command(parsed, overrides)
     except (ConfigError, DataError, RunError, OSError) as error:
-        print(f"urpo {parsed.name}: {error}", file=sys.stderr)
+        say(f"urpo {parsed.name}: {error}")
         return 2
     except ModuleNotFoundError as error:
         if (reason := missing_package(error)) is None:
             raise
-        print(f"urpo {parsed.name}: {reason}", file=sys.stderr)
+        say(f"urpo {parsed.name}: {reason}")
         return 2
     except KeyboardInterrupt:
-        print(f"urpo {parsed.name}: stopped", file=sys.stderr)
+        say(f"urpo {parsed.name}: stopped")
         return INTERRUPTED
 
 

@@ -31,6 +31,7 @@ from types import FrameType
 
 from megatron_urpo import cli
 from megatron_urpo.config import Config, ConfigError
+from megatron_urpo.console import say
 from megatron_urpo.environment import missing_package
 from megatron_urpo.launch_environment import (
     SlurmJob,
@@ -80,12 +81,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return cli.main(command)
         refuse_misfit(cli.read_config(command), _nodes(part, job), ranks)
     except (LaunchError, ConfigError) as error:
-        print(f"{_COMMAND}: {error}", file=sys.stderr)
+        say(f"{_COMMAND}: {error}")
         return 2
     except ModuleNotFoundError as error:
         if (reason := missing_package(error)) is None:
             raise
-        print(f"{_COMMAND}: {reason}", file=sys.stderr)
+        say(f"{_COMMAND}: {reason}")
         return 2
     if part is Part.LONE_RANK:
         become_machine(command, ranks)
@@ -180,7 +181,7 @@ def run_torchrun(command: Sequence[str], ranks: int, rendezvous: Sequence[str]) 
     except ChildFailedError as error:
         _, failure = error.get_first_failure()
         if failure.exitcode != cli.INTERRUPTED:
-            print(error, file=sys.stderr)
+            say(str(error))
         return failure.exitcode if failure.exitcode >= 0 else 128 - failure.exitcode
     except SignalException as error:
         return 128 + int(error.sigval)

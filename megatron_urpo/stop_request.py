@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import signal
-import sys
 from types import FrameType, TracebackType
 
+from megatron_urpo.console import say
 from megatron_urpo.ranks import Ranks
 
 # SIGUSR1 is what Slurm's --signal sends ahead of a time limit.
@@ -54,9 +54,7 @@ class StopRequest:
         if self.requested is not None:
             raise KeyboardInterrupt
         self.requested = signal.Signals(number)
-        print(
+        say(
             f"\n{self.requested.name}: {self.consequence}. "
-            "Once more to stop at once (the last checkpoint stays).",
-            file=sys.stderr,
-            flush=True,
+            "Once more to stop at once (the last checkpoint stays)."
         )

@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 from megatron_urpo.config import ConfigError, TrainingConfig
+from megatron_urpo.console import say
 from megatron_urpo.types import RunError
 
 
@@ -43,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
         convert_hf_to_megatron(options.source, options.target, layout, options.params_dtype)
     except (ConfigError, RunError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}")
         return 2
     return 0
 

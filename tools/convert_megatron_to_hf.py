@@ -20,6 +20,7 @@ from megatron_urpo.checkpoints.files import find_damage
 from megatron_urpo.checkpoints.pick import pick_checkpoint
 from megatron_urpo.config import ConfigError, ModelConfig
 from megatron_urpo.config.load import load_config
+from megatron_urpo.console import say
 from megatron_urpo.run_files import (
     CHECKPOINT_PREFIX,
     CHECKPOINTS_DIRECTORY,
@@ -53,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
             int(options.shard_gib * (1 << 30)),
         )
     except (ConfigError, RunError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}")
         return 2
     print(f"{directory} -> {options.target}")
     return 0

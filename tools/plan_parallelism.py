@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from megatron_urpo.config import Config, ConfigError
 from megatron_urpo.config.load import load_config
 from megatron_urpo.config.overrides import parse_arguments
+from megatron_urpo.console import say
 from megatron_urpo.layout import Layout
 from megatron_urpo.planning.layout import refused_sizes, valid_layouts
 from megatron_urpo.planning.models import MODELS, find_model
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(parsed, overrides)
     except ConfigError as error:
-        print(f"plan_parallelism: {error}", file=sys.stderr)
+        say(f"plan_parallelism: {error}")
         return 2
 
 

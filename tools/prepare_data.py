@@ -18,6 +18,7 @@ import sys
 from megatron_urpo.config import ConfigError
 from megatron_urpo.config.load import read_toml
 from megatron_urpo.config.overrides import parse_arguments
+from megatron_urpo.console import say
 from megatron_urpo.data.jsonl import DataError
 from megatron_urpo.data.preparation.settings import PreparationConfig
 from megatron_urpo.environment import missing_package
@@ -37,19 +38,19 @@ def main(arguments: list[str] | None = None) -> int:
         from megatron_urpo.data.preparation.prepare import prepare
 
         config = read_toml(PreparationConfig, options.config, overrides)
-        manifests = prepare(config, lambda line: print(line, file=sys.stderr, flush=True))
+        manifests = prepare(config, say)
     except (ConfigError, DataError, RunError, OSError) as error:
-        print(f"prepare_data: {error}", file=sys.stderr)
+        say(f"prepare_data: {error}")
         return 2
     except ModuleNotFoundError as error:
         if (reason := missing_package(error)) is None:
             raise
-        print(f"prepare_data: {reason}", file=sys.stderr)
+        say(f"prepare_data: {reason}")
         return 2
     print(format_table(manifests))
     empty = [manifest.name for manifest in manifests if not manifest.rows_written]
     if empty:
-        print(f"prepare_data: nothing is left of {', '.join(empty)}", file=sys.stderr)
+        say(f"prepare_data: nothing is left of {', '.join(empty)}")
     return int(bool(empty))
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from megatron_urpo.checkpoints.files import SavedCheckpoint
 from megatron_urpo.checkpoints.store import CheckpointStore
 from megatron_urpo.config import CheckpointConfig
+from megatron_urpo.console import say
 from megatron_urpo.ranks import OneRank
 from megatron_urpo.run_files import CHECKPOINTS_DIRECTORY
 
@@ -29,5 +29,5 @@ def pick_checkpoint(
     store = CheckpointStore(run_directory / CHECKPOINTS_DIRECTORY, CheckpointConfig(), OneRank())
     saved, passed_over = store.newest_whole(identity, step)
     for sentence in passed_over:
-        print(f"WARNING: {sentence}; taking the one before", file=sys.stderr, flush=True)
+        say(f"WARNING: {sentence}; taking the one before")
     return saved

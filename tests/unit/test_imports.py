@@ -17,7 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # A component (a module or subpackage) imports only from components above its own line.
 LAYERS = (
-    {"block_sizes", "device", "disk", "excerpt", "main_memory", "ranks", "run_files"},
+    {"block_sizes", "console", "device", "disk", "excerpt", "main_memory", "ranks", "run_files"},
     {"code_tests"},
     {"_core", "types"},
     {"referee_measures"},
