@@ -2,10 +2,13 @@
 
 #include <cstring>
 
+#include "kendall_rows_512.hpp"
+
 // Group g of a vector lies in lane g: item k of all lanes is one vector, and a pair of items is
 // compared in all groups by one instruction. The vectors are GCC's and clang's own vector types, so
-// that nothing depends on what an auto-vectoriser makes of a loop. Which width is native is asked
-// of the processor at run time: the same build runs on every machine of its architecture.
+// that nothing depends on what an auto-vectoriser makes of a loop; only AVX-512, whose comparisons
+// are slow, has a file of its own. Which width is native is asked of the processor at run time: the
+// same build runs on every machine of its architecture.
 
 namespace urpo {
 namespace {
@@ -93,22 +96,13 @@ std::size_t rows_128(const double* scores, const double* truth, std::int64_t n, 
                                              bool& may_have_nan) {
   return rows<4>(scores, truth, n, groups, tau, may_have_nan);
 }
-
-[[gnu::target("avx512f,avx512bw,avx512dq,avx512vl")]] std::size_t rows_512(
-    const double* scores, const double* truth, std::int64_t n, std::size_t groups, double* tau,
-    bool& may_have_nan) {
-  return rows<8>(scores, truth, n, groups, tau, may_have_nan);
-}
 #endif
 
 }  // namespace
 
 int native_lanes() {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
-    return 8;
-  }
+  if (has_avx512()) return 8;
   if (__builtin_cpu_supports("avx2")) return 4;
 #endif
   return 2;
@@ -119,7 +113,7 @@ std::size_t kendall_rows(const double* scores, const double* truth, std::int64_t
   static const int native = native_lanes();
   const int lanes = max_lanes < native ? max_lanes : native;
 #if defined(__x86_64__)
-  if (lanes >= 8) return rows_512(scores, truth, n, groups, tau, may_have_nan);
+  if (lanes >= 8) return kendall_rows_512(scores, truth, n, groups, tau, may_have_nan);
   if (lanes >= 4) return rows_256(scores, truth, n, groups, tau, may_have_nan);
 #endif
   if (lanes >= 2) return rows_128(scores, truth, n, groups, tau, may_have_nan);

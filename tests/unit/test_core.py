@@ -122,6 +122,17 @@ def test_every_row_of_a_large_batch_is_right(n, lanes):
     assert _core.kendall_tau_rows(scores, truth, lanes).tolist() == expected.tolist()
 
 
+@pytest.mark.parametrize("n", range(2, 10))
+@pytest.mark.parametrize("lanes", [1, 2, 4, 8])
+def test_every_row_is_right_at_the_ends_of_the_numbers(n, lanes):
+    """Neighbouring subnormals, differences that overflow, both zeros, infinities."""
+    rng = np.random.default_rng(n)
+    ends = [-math.inf, -1e308, -1e-323, -5e-324, -0.0, 0.0, 5e-324, 1e-323, 1e308, math.inf]
+    scores, truth = rng.choice(ends, size=(2, 203, n))
+    expected = [tau_of_all_pairs(*row) for row in zip(scores.tolist(), truth.tolist(), strict=True)]
+    assert _core.kendall_tau_rows(scores, truth, lanes).tolist() == expected
+
+
 @pytest.mark.parametrize("lanes", [1, 2, 4, 8])
 @pytest.mark.parametrize("row", [0, 7, 8, 18])
 def test_nan_is_found_in_any_lane_and_infinities_are_not_mistaken_for_it(row, lanes):
