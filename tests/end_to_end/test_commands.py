@@ -119,24 +119,25 @@ def test_exported_model_is_what_sampled_the_last_step_but_one(complete_run, warm
     assert trained.generate(**ids, max_new_tokens=4, do_sample=False).shape[1] > 0
 
 
-def test_eval_and_report(complete_run):
+def test_eval_and_report(complete_run, tmp_path):
+    directory = shutil.copytree(complete_run, tmp_path / "run")
     result = run_urpo(
         "eval", complete_run / "config.toml", "--label", "tiny", "--step", "4",
-        "--model.path", complete_run / "export",
+        "--run.directory", directory, "--model.path", complete_run / "export",
     )  # fmt: skip
     assert "preference/tau" in result.stdout
-    (line,) = (complete_run / "evaluations.jsonl").read_text().splitlines()
+    (line,) = (directory / "evaluations.jsonl").read_text().splitlines()
     summary = json.loads(line)
     assert summary["label"] == "tiny"
     items = [
         json.loads(item)
-        for item in (complete_run / "evaluations" / "tiny.jsonl").read_text().splitlines()
+        for item in (directory / "evaluations" / "tiny.jsonl").read_text().splitlines()
     ]
     assert len(items) == 24
     taus = [item["values"]["preference/tau"] for item in items if item["source"].startswith("rank")]
     assert summary["values"]["preference/tau"] == pytest.approx(sum(taus) / 8)
-    run_urpo("report", complete_run)
-    assert "<svg" in (complete_run / "report.html").read_text()
+    run_urpo("report", directory)
+    assert "<svg" in (directory / "report.html").read_text()
 
 
 def test_weights_that_are_cut_off_are_found_before_an_engine_starts(warm_model, tmp_path, capsys):
@@ -150,10 +151,11 @@ def test_weights_that_are_cut_off_are_found_before_an_engine_starts(warm_model, 
     assert not (tmp_path / "run").exists()
 
 
-def test_a_finished_run_has_nothing_left_to_do(complete_run):
-    before = (complete_run / "metrics.jsonl").read_bytes()
-    run_urpo("train", complete_run / "config.toml")
-    assert (complete_run / "metrics.jsonl").read_bytes() == before
+def test_a_finished_run_has_nothing_left_to_do(complete_run, tmp_path):
+    directory = shutil.copytree(complete_run, tmp_path / "run")
+    run_urpo("train", complete_run / "config.toml", "--run.directory", directory)
+    for name in ("metrics.jsonl", "export/model.safetensors"):
+        assert (directory / name).read_bytes() == (complete_run / name).read_bytes()
 
 
 def test_evaluations_after_the_step_that_a_run_resumes_from_go(complete_run, tmp_path):

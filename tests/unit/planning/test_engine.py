@@ -47,7 +47,8 @@ def test_concurrency_by_hand():
     )  # fmt: skip
     longest, h100 = Lengths.longest(config), gpu(80 * GIB)
     engine = engine_memory(QWEN, config, longest, h100, tensor_parallel_size=1, share=0.75)
-    assert engine.working == 2 * 16384 * (2 * 3584 + 3 * 18944)
+    # bfloat16 logits, and in float32 themselves, log-probs, probabilities and noise
+    assert engine.working == 1000 * 152064 * (2 + 4 * 4)
     # Of the share vLLM takes CUDA graphs as well, and what its kernels hold.
     assert engine.kv_cache == 58 * GIB - engine.weights - engine.working
     assert engine.total == 60 * GIB
@@ -60,6 +61,9 @@ def test_concurrency_by_hand():
     eager = replace(config, rollout=replace(config.rollout, enforce_eager=True))
     without = engine_memory(QWEN, eager, longest, h100, tensor_parallel_size=1, share=0.75)
     assert without.kv_cache == engine.kv_cache + GIB
+    few = replace(config, rollout=replace(config.rollout, max_num_seqs=100))
+    without = engine_memory(QWEN, few, longest, h100, tensor_parallel_size=1, share=0.75)
+    assert without.working == 2 * 16384 * (2 * 3584 + 3 * 18944)
     small = engine_memory(QWEN, config, longest, h100, tensor_parallel_size=1, share=0.125)
     assert small.kv_cache < 0
     assert small.kv_tokens == small.player_sequences == 0
