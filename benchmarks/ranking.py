@@ -1,6 +1,6 @@
 """Kendall's tau-a in batches, in C++ and in the best numpy we could write.
 
-python -m benchmarks.ranking
+python -m benchmarks.ranking [--results FILE]
 
 For N from 2 to 8, batches of (rows, N) scores and truths: rows a second of `kendall_tau`, and of
 every form of the computation in numpy below. The ratio is to the fastest of them, for each N and
@@ -14,6 +14,7 @@ kendalltau, group by group. Raw numbers go to benchmarks/results/ranking.json.
 
 from __future__ import annotations
 
+import argparse
 import json
 import time
 from collections.abc import Callable
@@ -122,11 +123,14 @@ FORMS: tuple[Form, ...] = (
 
 def main() -> None:
     """Measures, prints and writes."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    results = parser.parse_args().results
     rows = [measure(size, length) for size in BATCHES for length in LENGTHS]
     long = [measure_long(length) for length in LONG]
     record = {"machine": describe_machine(), "numpy": np.__version__, "rows": rows, "long": long}
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(record, indent=1) + "\n")
+    results.parent.mkdir(exist_ok=True)
+    results.write_text(json.dumps(record, indent=1) + "\n")
     print(f"{describe_machine()}, numpy {np.__version__}; million rows a second, one thread")
     print(f"{'rows':>7} {'N':>2} {'C++':>7} {'numpy':>7} {'ratio':>6} {'unchecked':>9}", end="")
     print(f" {'outer':>7}  256 bit  128 bit  best numpy")
