@@ -147,24 +147,10 @@ bool has_avx512() {
 
 std::size_t kendall_rows_512(const double* scores, const double* truth, std::int64_t n,
                              std::size_t groups, double* tau, bool& may_have_nan) {
-  switch (n) {
-    case 2:
-      return rows_of<2>(scores, truth, n, groups, tau, may_have_nan);
-    case 3:
-      return rows_of<3>(scores, truth, n, groups, tau, may_have_nan);
-    case 4:
-      return rows_of<4>(scores, truth, n, groups, tau, may_have_nan);
-    case 5:
-      return rows_of<5>(scores, truth, n, groups, tau, may_have_nan);
-    case 6:
-      return rows_of<6>(scores, truth, n, groups, tau, may_have_nan);
-    case 7:
-      return rows_of<7>(scores, truth, n, groups, tau, may_have_nan);
-    case 8:
-      return rows_of<8>(scores, truth, n, groups, tau, may_have_nan);
-    default:
-      return rows_of<0>(scores, truth, n, groups, tau, may_have_nan);
-  }
+  static constexpr decltype(&rows_of<0>) kRowsOf[] = {nullptr,    nullptr,    rows_of<2>,
+                                                      rows_of<3>, rows_of<4>, rows_of<5>,
+                                                      rows_of<6>, rows_of<7>, rows_of<8>};
+  return (n <= 8 ? kRowsOf[n] : rows_of<0>)(scores, truth, n, groups, tau, may_have_nan);
 }
 
 }  // namespace urpo
