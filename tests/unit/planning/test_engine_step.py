@@ -1,122 +1,50 @@
 """The widest moment of an engine's step against what torch's allocator counts."""
 
-from dataclasses import dataclass, field
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
-from transformers import (
-    AutoModelForCausalLM,
-    LlamaConfig,
-    PretrainedConfig,
-    Qwen2Config,
-    Qwen3Config,
-)
 from vllm.v1.sample.logits_processor import LogitsProcessors
 from vllm.v1.sample.metadata import SamplingMetadata
 from vllm.v1.sample.sampler import Sampler
 
-from megatron_urpo.config import Config, DataConfig, ModelConfig, RolloutConfig
-from megatron_urpo.model_shape import read_model_shape
 from megatron_urpo.planning.engine_step import step_bytes
 from megatron_urpo.planning.models import MODELS
-from megatron_urpo.rollout.engine import VLLMEngine
-from megatron_urpo.rollout.interface import GenerationRequest
+from tests import measured_engine
 from tests.allocations import measure
+from tests.measured_engine import CASES, compare
+
+ROOT = Path(__file__).parents[3]
+FAST = ("mlp", "norms of queries", "logits")  # the others need as long each
 
 
-@dataclass(frozen=True)
-class Case:
-    """A model of which one part is the widest, and prompts that are computed in one step."""
-
-    family: type[PretrainedConfig]
-    dtype: str
-    fields: dict[str, int] = field(default_factory=dict)
-    sequences: int = 6
-    prompt: int = 300
-
-    def write_model(self, directory):
-        sizes = {
-            "hidden_size": 256,
-            "intermediate_size": 256,
-            "num_hidden_layers": 3,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 2,
-            "vocab_size": 1024,
-            "max_position_embeddings": 512,
-            "tie_word_embeddings": False,
-            "bos_token_id": 1,
-            "eos_token_id": 2,
-        }
-        model = AutoModelForCausalLM.from_config(self.family(**sizes | self.fields))
-        model.save_pretrained(directory)
-
-    def config(self, directory):
-        return Config(
-            model=ModelConfig(path=str(directory), params_dtype=self.dtype),
-            data=DataConfig(max_prompt_tokens=400),
-            rollout=RolloutConfig(
-                group_size=2, max_response_tokens=8, max_judgement_tokens=8, max_model_len=512,
-                kv_cache_gib=0.05, max_num_seqs=self.sequences,
-            ),
-        )  # fmt: skip
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in FAST else pytest.mark.slow) for n in CASES]
+)
+def test_the_widest_step_of_a_real_engine(name, tmp_path):
+    CASES[name].write_model(tmp_path)
+    measured, predicted = compare(CASES[name], tmp_path)
+    assert predicted == pytest.approx(measured, rel=0.1)
 
 
-def case(name, *arguments, slow=False, **keywords):
-    marks = [pytest.mark.slow] if slow else []
-    return pytest.param(Case(*arguments, **keywords), id=name, marks=marks)
-
-
-VOCABULARY = {"vocab_size": 38400}
-CASES = [
-    case("mlp", LlamaConfig, "bfloat16", {"intermediate_size": 1100}),
-    case("mlp, float32", Qwen2Config, "float32", {"intermediate_size": 1500}, slow=True),
-    case(
-        "norms of queries", Qwen3Config, "bfloat16", {"num_attention_heads": 6, "head_dim": 128},
-    ),
-    case(
-        "attention, norms of queries, float32", Qwen3Config, "float32",
-        {"num_attention_heads": 8, "head_dim": 64}, slow=True,
-    ),
-    case(
-        "attention", LlamaConfig, "bfloat16", {"head_dim": 192, "num_key_value_heads": 4}, slow=True
-    ),
-    case("attention, float32", Qwen2Config, "float32", {"num_key_value_heads": 4}, slow=True),
-    case("norms", Qwen2Config, "bfloat16", {"hidden_size": 384}, slow=True),
-    case(
-        "norms, float32", LlamaConfig, "float32", {"hidden_size": 640, "head_dim": 32}, slow=True
-    ),
-    case("logits", Qwen2Config, "bfloat16", VOCABULARY, sequences=24, prompt=8),
-    case("logits, float32", LlamaConfig, "float32", VOCABULARY, 24, 8, slow=True),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_the_widest_step_of_a_real_engine(case, tmp_path):
-    case.write_model(tmp_path)
-    shape = read_model_shape(tmp_path)
-    engine = VLLMEngine(case.config(tmp_path), end_token_ids=[2])
-    generator = torch.Generator().manual_seed(0)
-    try:
-        for _ in range(2):  # the first builds what later ones reuse
-            for number in range(case.sequences):
-                ids = torch.randint(3, shape.vocab_size, (case.prompt,), generator=generator)
-                engine.add_request(
-                    GenerationRequest(f"{number}", ids.tolist(), 1, max_tokens=2, temperature=1.0)
-                )
-            peaks = []
-            while engine.num_unfinished:
-                peaks.append(measure(engine.step).peak)
-    finally:
-        engine.close()
-    predicted = step_bytes(
-        shape,
-        tokens=case.sequences * case.prompt,
-        sequences=case.sequences,
-        tensor_parallel_size=1,
-        element_bytes=2 if case.dtype == "bfloat16" else 4,
-        on_cpu=True,
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mlp", "attention, float32", "norms of queries", "logits"])
+def test_of_an_engine_of_two_ranks(name, tmp_path):
+    CASES[name].write_model(tmp_path / "model")
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    subprocess.run(
+        [sys.executable, *launcher, measured_engine.__file__, str(tmp_path), name],
+        check=True,
+        timeout=400,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
     )
-    assert predicted == pytest.approx(max(peaks), rel=0.1)
+    for rank in range(2):
+        measured, predicted = json.loads((tmp_path / f"{rank}.json").read_text())
+        assert predicted == pytest.approx(measured, rel=0.1)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
